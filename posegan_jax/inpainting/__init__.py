@@ -1,0 +1,1 @@
+"""Completing pose sequences by descent in latent space (L. Mourot, 2019, sections 5 and 6)."""

@@ -1,0 +1,65 @@
+"""What the latent search minimises (L. Mourot, 2019, sections 5.2 and 5.3)."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from posegan_jax.geometry.metrics import mpjpe, mpjse
+from posegan_jax.geometry.normalize import fit_normalization, normalize
+from posegan_jax.geometry.procrustes import align
+from posegan_jax.networks.build import Networks, Variables
+
+
+@dataclasses.dataclass(frozen=True)
+class ObjectiveWeights:
+    """Weights of the terms (section 7.2.3; ``prior`` is ours).
+
+    Attributes:
+      position: gamma_p of MPJPE over the observed joints.
+      speed: gamma_s of MPJSE over the observed joints.
+      critic: gamma_d of the critic's score.
+      prior: weight of ||z - E(x)||^2. Without it (0, as in the thesis) the search gives up what
+        the encoder knows of unseen limbs for the last bit of fit on the seen ones.
+    """
+
+    position: float = 10.0
+    speed: float = 5.0
+    critic: float = 0.5
+    prior: float = 0.0
+
+
+def generate(
+    networks: Networks, variables: dict[str, Variables], z: jax.Array, x: jax.Array,
+    mask: jax.Array,
+) -> jax.Array:
+    """G(z|x): generated windows brought onto the observed joints by Procrustes analysis.
+
+    Args:
+      z: (N, L) latent codes.
+      x: (N, F, J, 2) observed windows; missing joints may hold anything.
+      mask: (N, F, J) 1 = observed.
+
+    Returns:
+      (N, F, J, 2) in the frame of x.
+    """
+    return align(networks.generator.apply(variables["generator"], z), x, mask)
+
+
+def objective(
+    networks: Networks, variables: dict[str, Variables], z: jax.Array, start: jax.Array,
+    x: jax.Array, mask: jax.Array, weights: ObjectiveWeights,
+) -> jax.Array:
+    """gamma_p MPJPE + gamma_s MPJSE - gamma_d D(G(z|x)) + prior ||z - start||^2, per window (N,).
+
+    The critic was trained on windows normalised by all their joints, so it sees G(z|x) that way.
+    """
+    x_tilde = generate(networks, variables, z, x, mask)
+    total = weights.position * mpjpe(x, x_tilde, mask) + weights.speed * mpjse(x, x_tilde, mask)
+    if weights.critic:
+        whole = normalize(x_tilde, fit_normalization(x_tilde, jnp.ones(mask.shape)))
+        score = networks.discriminator.apply(variables["discriminator"], whole)
+        total = total - weights.critic * score
+    if weights.prior:
+        total = total + weights.prior * jnp.sum((z - start) ** 2, axis=-1)
+    return total

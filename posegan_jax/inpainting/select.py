@@ -1,0 +1,63 @@
+"""From overlapping windows back to one sequence (L. Mourot, 2019, section 6)."""
+
+from typing import Literal
+
+import numpy as np
+
+Composition = Literal["blend", "nearest"]
+
+
+def compose(
+    candidates: np.ndarray, starts: np.ndarray, length: int, observed: np.ndarray,
+    mask: np.ndarray, loss: np.ndarray, how: Composition,
+) -> np.ndarray:
+    """Chooses or blends, for every frame, among the windows that hold it.
+
+    Args:
+      candidates: (N, F, J, 2) completed windows in the sequence's own frame.
+      starts: (N,) first frame of each window.
+      length: T, frames of the sequence; what windows hold beyond it is dropped.
+      observed: (T, J, 2) the input.
+      mask: (T, J) 1 = observed.
+      loss: (N,) objective of each window.
+      how: 'nearest': the candidate with the least mean distance to the frame's observed joints, as
+        in the thesis; where none is observed, the one of the window with the least objective.
+        'blend': the mean of all candidates, weighted towards the middle of their windows, so that
+        no seam shows; the thesis itself finds the nearest candidate a poor choice where many
+        joints are missing (section 7.5).
+
+    Returns:
+      (T, J, 2).
+    """
+    frames = candidates.shape[1]
+    index = starts[:, None] + np.arange(frames)  # (N, F) frame of every candidate pose
+    inside = index < length
+    if how == "blend":
+        hat = np.minimum(np.arange(frames) + 1, np.arange(frames, 0, -1)).astype(np.float64)
+        weight = np.where(inside, hat**2, 0.0)
+        total, norm = np.zeros((length, *candidates.shape[2:])), np.zeros(length)
+        np.add.at(total, index[inside], weight[inside][:, None, None] * candidates[inside])
+        np.add.at(norm, index[inside], weight[inside])
+        return total / norm[:, None, None]
+    if how != "nearest":
+        raise ValueError(f"composition must be 'blend' or 'nearest', not {how!r}")
+    return _nearest(candidates, index, inside, length, observed, mask, loss)
+
+
+def _nearest(candidates, index, inside, length, observed, mask, loss):
+    result = np.full((length, *candidates.shape[2:]), np.nan)
+    best = np.full((length, 2), np.inf)  # distance, then objective where there is no distance
+    for n in range(len(candidates)):
+        frames = index[n][inside[n]]
+        poses = candidates[n][inside[n]]
+        weight = mask[frames]
+        target = np.where(weight[..., None] > 0, observed[frames], 0.0)
+        distance = np.linalg.norm(poses - target, axis=-1) * weight
+        count = weight.sum(-1)
+        score = np.where(count > 0, distance.sum(-1) / np.maximum(count, 1), 0.0)
+        key = np.stack([score, np.full(len(frames), loss[n])], axis=-1)
+        closer = (key[:, 0] < best[frames, 0]) | (
+            (key[:, 0] == best[frames, 0]) & (key[:, 1] < best[frames, 1])
+        )
+        result[frames[closer]], best[frames[closer]] = poses[closer], key[closer]
+    return result

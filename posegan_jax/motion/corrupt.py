@@ -1,0 +1,173 @@
+"""What a detector does to a pose: joints missing, joints displaced (thesis, section 4.6).
+
+The thesis removes joints "with no specific pattern". A network only fills the kinds of holes it was
+trained on, so several kinds are mixed; each is drawn independently for every window.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from posegan_jax.errors import InputError
+from posegan_jax.pose.skeleton import DETECTED_12, Skeleton
+
+
+@dataclasses.dataclass(frozen=True)
+class CorruptionOptions:
+    """How often each kind of corruption befalls a window, and how strong it is.
+
+    Attributes:
+      detected: names of the joints that a detector delivers; the others are always missing.
+      never_observed: names of joints that are missing besides, in every sample (section 7.5).
+      clean: share of windows in which no detected joint is missing.
+      scattered: probability of joints missing at random frames, each at a rate up to
+        ``scattered_rate``.
+      runs: probability of one run of missing frames per joint (each joint with chance one half).
+      joints: probability of a random subset of joints missing for the whole window.
+      limbs: probability of whole arms or legs missing for the whole window.
+      gap: probability of every joint missing for 1 to ``gap_frames`` frames.
+      crop: probability of everything beyond a random line across the picture missing.
+      jitter: probability of Gaussian displacement of the observed joints, of a standard deviation
+        up to ``jitter_scale`` (in units of the normalised window), independent per joint and frame.
+    """
+
+    detected: tuple[str, ...] = DETECTED_12
+    never_observed: tuple[str, ...] = ()
+    clean: float = 0.25
+    scattered: float = 0.4
+    scattered_rate: float = 0.6
+    runs: float = 0.3
+    joints: float = 0.25
+    limbs: float = 0.25
+    gap: float = 0.2
+    gap_frames: int = 20
+    crop: float = 0.2
+    jitter: float = 0.4
+    jitter_scale: float = 0.03
+
+
+def observable(skeleton: Skeleton, options: CorruptionOptions) -> np.ndarray:
+    """(J,) 1 for joints that may be observed at all.
+
+    Raises:
+      InputError: when an option names a joint that the skeleton lacks, or none is left.
+    """
+    mask = np.zeros(len(skeleton), np.float32)
+    for name in options.detected:
+        mask[skeleton.index(name)] = 1.0
+    for name in options.never_observed:
+        mask[skeleton.index(name)] = 0.0
+    if not mask.any():
+        raise InputError("corruption: no joint is left that could be observed")
+    return mask
+
+
+def sample_mask(
+    key: jax.Array, x: jax.Array, skeleton: Skeleton, options: CorruptionOptions
+) -> jax.Array:
+    """Draws which joints are observed.
+
+    Args:
+      key: PRNG key.
+      x: (N, F, J, 2) projected windows in any units (only the crop looks at them).
+      skeleton: their skeleton.
+      options: probabilities.
+
+    Returns:
+      (N, F, J) float mask, 1 = observed. Every window keeps at least two observed joints in some
+      frame; one that would not is left with all that may be observed.
+    """
+    n, f, j, _ = x.shape
+    base = jnp.asarray(observable(skeleton, options))
+    kinds = (
+        (options.scattered, lambda k: _scattered(k, n, f, j, options.scattered_rate)),
+        (options.runs, lambda k: _runs(k, n, f, j)),
+        (options.joints, lambda k: _joints(k, n, j)),
+        (options.limbs, lambda k: _limbs(k, n, skeleton)),
+        (options.gap, lambda k: _gap(k, n, f, options.gap_frames)),
+        (options.crop, lambda k: _crop(k, x)),
+    )
+    k_clean, *keys = jax.random.split(key, 1 + 2 * len(kinds))
+    missing = jnp.zeros((n, f, j), bool)
+    for (chance, draw), k_use, k_draw in zip(kinds, keys[::2], keys[1::2], strict=True):
+        use = jax.random.bernoulli(k_use, chance, (n, 1, 1))
+        missing = missing | (use & draw(k_draw))
+    missing = missing & ~jax.random.bernoulli(k_clean, options.clean, (n, 1, 1))
+    mask = base * (1.0 - missing)
+    enough = (mask.sum(-1) >= 2).any(-1)[:, None, None]
+    return jnp.where(enough, mask, base)
+
+
+def add_jitter(
+    key: jax.Array, x: jax.Array, options: CorruptionOptions
+) -> jax.Array:
+    """Displaces joints of (N, F, J, 2) normalised windows, each window by its own amount."""
+    k_use, k_scale, k_noise = jax.random.split(key, 3)
+    shape = (x.shape[0], 1, 1, 1)
+    scale = jax.random.uniform(k_scale, shape, maxval=options.jitter_scale)
+    scale = scale * jax.random.bernoulli(k_use, options.jitter, shape)
+    return x + scale * jax.random.normal(k_noise, x.shape)
+
+
+# --- kinds of holes: each returns a boolean array that broadcasts to (N, F, J), True = missing ----
+
+
+def _scattered(key, n, f, j, rate):
+    k_rate, k_draw = jax.random.split(key)
+    rates = jax.random.uniform(k_rate, (n, 1, 1), maxval=rate)
+    return jax.random.uniform(k_draw, (n, f, j)) < rates
+
+
+def _runs(key, n, f, j):
+    k_use, k_start, k_length = jax.random.split(key, 3)
+    use = jax.random.bernoulli(k_use, 0.5, (n, 1, j))
+    start = jax.random.randint(k_start, (n, 1, j), -f // 4, f)
+    length = jax.random.randint(k_length, (n, 1, j), 1, f)
+    return use & _between(f, start, start + length)
+
+
+def _joints(key, n, j):
+    k_rate, k_draw = jax.random.split(key)
+    rates = jax.random.uniform(k_rate, (n, 1, 1), maxval=0.8)
+    return jax.random.uniform(k_draw, (n, 1, j)) < rates
+
+
+def _limbs(key, n, skeleton: Skeleton):
+    limbs = np.stack(
+        [
+            [side in name and any(part in name for part in parts) for name in skeleton.joints]
+            for side in ("left_", "right_")
+            for parts in (("elbow", "wrist", "hand"), ("hip", "knee", "ankle", "foot", "toe"),
+                          ("shoulder", "elbow", "wrist", "hand"), ("knee", "ankle", "foot", "toe"))
+        ]
+    )
+    chosen = jax.random.bernoulli(key, 0.3, (n, len(limbs), 1))
+    return (chosen & jnp.asarray(limbs)).any(axis=1)[:, None, :]
+
+
+def _gap(key, n, f, longest):
+    k_length, k_start = jax.random.split(key)
+    length = jax.random.randint(k_length, (n, 1, 1), 1, min(longest, f - 1) + 1)
+    start = jax.random.randint(k_start, (n, 1, 1), -2, f - 1)
+    return _between(f, start, start + length)
+
+
+def _crop(key, x):
+    """Beyond a line of random direction (mostly along the picture's edges) and offset."""
+    n = x.shape[0]
+    k_side, k_tilt, k_offset = jax.random.split(key, 3)
+    angle = jax.random.randint(k_side, (n,), 0, 4) * (np.pi / 2)
+    angle = angle + jax.random.uniform(k_tilt, (n,), minval=-0.15, maxval=0.15)
+    direction = jnp.stack([jnp.cos(angle), jnp.sin(angle)], -1)
+    depth = jnp.einsum("nfjc,nc->nfj", x, direction)
+    low = depth.min(axis=(1, 2), keepdims=True)
+    high = depth.max(axis=(1, 2), keepdims=True)
+    share = jax.random.uniform(k_offset, (n, 1, 1), minval=0.25, maxval=1.0)
+    return depth > low + share * (high - low)
+
+
+def _between(frames, start, stop):
+    time = jnp.arange(frames)[None, :, None]
+    return (time >= start) & (time < stop)

@@ -1,0 +1,104 @@
+"""Training samples drawn on the device from a key (L. Mourot, 2019, section 7.1.1).
+
+Windows of 3D motion, left-right mirroring, playback speed, random cameras and projection, all
+inside the jitted training step: every sample is new, and no projected data is ever stored.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from posegan_jax.geometry.camera import look_at, project
+from posegan_jax.motion.store import MotionStore
+from posegan_jax.pose.skeleton import Skeleton
+
+
+@dataclasses.dataclass(frozen=True)
+class ViewOptions:
+    """Ranges of the random views; each is drawn uniformly, once per window.
+
+    The thesis leaves the ranges open and does not say whether its projection is a perspective one;
+    videos are, taken from a few metres away.
+
+    Attributes:
+      pitch: degrees, positive looks down on the person.
+      roll: degrees, largest tilt of the camera to either side.
+      distance: millimetres from the camera to the mean joint of the window.
+      mirror: mirror half of the windows left to right.
+      speed: playback rates; (1, 1) keeps the recording's. Drawn log-uniformly.
+    """
+
+    pitch: tuple[float, float] = (-20.0, 35.0)
+    roll: float = 9.0
+    distance: tuple[float, float] = (2500.0, 9000.0)
+    mirror: bool = True
+    speed: tuple[float, float] = (0.8, 1.25)
+
+    def span(self, frames: int) -> int:
+        """Recorded frames that a window of ``frames`` can need at the fastest rate."""
+        return int(np.floor((frames - 1) * self.speed[1])) + 2
+
+
+def sample_motion(
+    key: jax.Array, store: MotionStore, count: int, frames: int, skeleton: Skeleton,
+    options: ViewOptions,
+) -> jax.Array:
+    """Draws windows of 3D motion.
+
+    Args:
+      key: PRNG key.
+      store: motion on the device, built with windows of ``options.span(frames)`` frames.
+      count: windows to draw.
+      frames: F.
+      skeleton: the store's skeleton, for its mirror names.
+      options: mirroring and speed.
+
+    Returns:
+      (count, F, J, 3) millimetres, y up.
+    """
+    k_start, k_speed, k_mirror = jax.random.split(key, 3)
+    starts = store.starts[jax.random.randint(k_start, (count,), 0, store.starts.shape[0])]
+    low, high = np.log(options.speed[0]), np.log(options.speed[1])
+    rate = jnp.exp(jax.random.uniform(k_speed, (count, 1), minval=low, maxval=high))
+    time = rate * jnp.arange(frames)
+    index = jnp.floor(time).astype(jnp.int32)
+    part = (time - index)[..., None, None]
+    index = starts[:, None] + index
+    last = store.positions.shape[0] - 1  # with a rate of exactly one, the next frame weighs zero
+    x = (1 - part) * store.positions[index]
+    x = x + part * store.positions[jnp.minimum(index + 1, last)]
+    if not options.mirror:
+        return x
+    swapped = x[:, :, np.asarray(skeleton.mirror)] * jnp.asarray([-1.0, 1.0, 1.0])
+    flip = jax.random.bernoulli(k_mirror, 0.5, (count, 1, 1, 1))
+    return jnp.where(flip, swapped, x)
+
+
+def sample_views(key: jax.Array, motion: jax.Array, options: ViewOptions) -> jax.Array:
+    """Projects every window through a random camera that looks at its mean joint.
+
+    Args:
+      key: PRNG key.
+      motion: (N, F, J, 3) millimetres.
+      options: ranges of the views.
+
+    Returns:
+      (N, F, J, 2) image coordinates, y down, in units of the focal length.
+    """
+    n = motion.shape[0]
+    k_yaw, k_pitch, k_roll, k_distance = jax.random.split(key, 4)
+
+    def uniform(key, low, high):
+        return jax.random.uniform(key, (n,), minval=low, maxval=high)
+
+    camera = look_at(
+        yaw=uniform(k_yaw, -np.pi, np.pi),
+        pitch=jnp.deg2rad(uniform(k_pitch, *options.pitch)),
+        distance=uniform(k_distance, *options.distance),
+        target=motion.mean(axis=(1, 2)),
+        roll=jnp.deg2rad(uniform(k_roll, -options.roll, options.roll)),
+        focal=jnp.ones((n,)),
+    )
+    return project(motion, camera)[0]

@@ -1,0 +1,91 @@
+"""The three networks as one bundle, built from typed options that a checkpoint can carry."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from posegan_jax.networks.conv import Lowering
+from posegan_jax.networks.discriminator import Discriminator
+from posegan_jax.networks.encoder import Encoder
+from posegan_jax.networks.generator import Generator
+from posegan_jax.networks.layers import FinalActivation, Normalization
+from posegan_jax.pose.skeleton import get_skeleton
+
+Variables = dict[str, Any]
+"""Linen variables of one network: {'params': ..., 'batch_stats': ...}."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkOptions:
+    """Everything that decides the shapes and functions of the networks.
+
+    Attributes:
+      skeleton: name of the skeleton that is generated.
+      frames: window length F, a multiple of 8.
+      latent: dimension of z.
+      final_activation: last activation of critic and encoder (table 1 prints 'sigmoid').
+      critic_normalization: 'layer', 'none', or 'batch' as table 1 prints it.
+      last_speed: speed of the last frame, see ``arrange.speeds``.
+    """
+
+    skeleton: str = "mpi_inf_3dhp"
+    frames: int = 24
+    latent: int = 128
+    final_activation: FinalActivation = "linear"
+    critic_normalization: Normalization = "layer"
+    last_speed: str = "repeat"
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "NetworkOptions":
+        """Reads the options out of a checkpoint's metadata; unknown keys are an error."""
+        return cls(**values)
+
+    def to_dict(self) -> dict:
+        return dataclasses.asdict(self)
+
+
+class Networks(NamedTuple):
+    """The modules (no parameters) and the options that made them."""
+
+    generator: Generator
+    discriminator: Discriminator
+    encoder: Encoder
+    options: NetworkOptions
+
+    def init(self, key: jax.Array) -> dict[str, Variables]:
+        """Fresh variables of the three networks under 'generator', 'discriminator', 'encoder'."""
+        kg, kd, ke = jax.random.split(key, 3)
+        o = self.options
+        z = jnp.zeros((1, o.latent))
+        x = jnp.zeros((1, o.frames, len(get_skeleton(o.skeleton)), 2))
+        return {
+            "generator": self.generator.init(kg, z),
+            "discriminator": self.discriminator.init(kd, x),
+            "encoder": self.encoder.init(ke, x, jnp.ones(x.shape[:-1])),
+        }
+
+
+def build_networks(
+    options: NetworkOptions, lowering: Lowering = "auto", dtype: jnp.dtype = jnp.float32
+) -> Networks:
+    """Builds generator, discriminator and encoder (table 1 at the default options)."""
+    rows = get_skeleton(options.skeleton).rows
+    common = dict(rows=rows, lowering=lowering, dtype=dtype)
+    return Networks(
+        Generator(frames=options.frames, **common),
+        Discriminator(
+            normalization=options.critic_normalization,
+            final_activation=options.final_activation,
+            last_speed=options.last_speed,
+            **common,
+        ),
+        Encoder(latent=options.latent, final_activation=options.final_activation, **common),
+        options,
+    )
+
+
+def num_parameters(variables: Variables) -> int:
+    """Trainable parameters; running statistics are not counted."""
+    return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))

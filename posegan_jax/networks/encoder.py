@@ -1,0 +1,36 @@
+"""The encoder, E: observed motion window -> z (L. Mourot, 2019, table 1c and section 4.6)."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from posegan_jax.networks.arrange import Rows, to_rows
+from posegan_jax.networks.conv import Lowering
+from posegan_jax.networks.layers import FinalActivation, Trunk
+
+
+class Encoder(nn.Module):
+    """(N, F, J, C) and mask (N, F, J) -> (N, latent).
+
+    The mask (1 = observed, 0 = missing) is a third coordinate of every joint; the coordinates of
+    missing joints are set to zero here, whatever they hold (NaN included).
+
+    Attributes:
+      rows: the skeleton's rows (``Skeleton.rows``).
+      latent: dimension of z.
+      final_activation: 'linear', or 'sigmoid' as printed.
+      lowering, dtype: see ``networks.conv``.
+    """
+
+    rows: Rows
+    latent: int = 128
+    final_activation: FinalActivation = "linear"
+    lowering: Lowering = "auto"
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, mask: jax.Array, train: bool = False) -> jax.Array:
+        mask = mask.astype(jnp.float32)[..., None]
+        x = jnp.concatenate([jnp.where(mask > 0, x, 0.0), mask], axis=-1)
+        trunk = Trunk(self.latent, "batch", self.final_activation, self.lowering, self.dtype)
+        return trunk(to_rows(x, self.rows), train)

@@ -1,0 +1,48 @@
+"""The generator, G: z -> motion window (L. Mourot, 2019, table 1a)."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from posegan_jax.networks.arrange import Rows, from_rows
+from posegan_jax.networks.conv import Lowering
+from posegan_jax.networks.layers import Conv, ConvTranspose, Normalize, stages
+
+
+class Generator(nn.Module):
+    """(N, latent) -> (N, F, J, C) in [-1, 1].
+
+    Its transposed convolutions are the exact adjoints of the discriminator's convolutions, in
+    reverse; every one is followed by batch norm and ReLU, the last 1x1 convolution by tanh.
+
+    Attributes:
+      rows: the skeleton's rows (``Skeleton.rows``).
+      frames: F, a multiple of 8.
+      coordinates: C, 2 for image coordinates.
+      lowering, dtype: see ``networks.conv``; parameters are always float32.
+    """
+
+    rows: Rows
+    frames: int = 24
+    coordinates: int = 2
+    lowering: Lowering = "auto"
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, z: jax.Array, train: bool = False) -> jax.Array:
+        def activate(h):
+            return nn.relu(Normalize("batch", self.dtype)(h, train))
+
+        plan = stages(self.frames, len(self.rows))
+        x = z[:, None, None, :]
+        x = activate(Conv(256, lowering=self.lowering, dtype=self.dtype)(x))
+        widths = [256] + [stage.features for stage in plan[-3::-1]] + [32]
+        for stage, features in zip(reversed(plan), widths, strict=True):
+            x = activate(
+                ConvTranspose(
+                    features, stage.kernel, stage.strides, stage.padding, stage.size,
+                    self.lowering, self.dtype,
+                )(x)
+            )
+        x = Conv(2 * self.coordinates, lowering=self.lowering, dtype=self.dtype)(x)
+        return from_rows(jnp.tanh(x.astype(jnp.float32)), self.rows)

@@ -1,0 +1,171 @@
+"""What the three networks share: sizes, convolution modules, normalisation, the strided trunk.
+
+Table 1 gives kernels and strides for F = 24 frames and R = 18 rows. The kernels that remain are
+the same for every size; those that bring the last feature map to one by one follow from F and R.
+"""
+
+from typing import Literal, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from posegan_jax.networks import conv as lowering_lib
+from posegan_jax.networks.conv import Lowering, Pair, output_size
+
+Normalization = Literal["batch", "layer", "none"]
+FinalActivation = Literal["linear", "sigmoid"]
+
+LEAKY_SLOPE = 0.2  # DCGAN (Radford et al., 2016); the thesis does not print one.
+KERNEL_INIT = nn.initializers.normal(0.02)  # DCGAN.
+
+
+class Stage(NamedTuple):
+    """One convolution of the trunk: from ``size`` (frames, rows) to ``out_size``."""
+
+    kernel: Pair
+    strides: Pair
+    padding: Pair
+    size: Pair
+    out_size: Pair
+    features: int
+
+
+def stages(frames: int, rows: int) -> tuple[Stage, ...]:
+    """The four convolutions between (frames, rows) and 1 x 1 (table 1b, 1c; reversed in 1a).
+
+    Args:
+      frames: window length, a positive multiple of 8.
+      rows: number of joint rows, at least 4.
+
+    Raises:
+      ValueError: on other sizes.
+    """
+    if frames < 8 or frames % 8:
+        raise ValueError(f"the window length must be a positive multiple of 8, not {frames}")
+    if rows < 4:
+        raise ValueError(f"the networks need at least 4 joint rows, not {rows}")
+    size = (frames, rows)
+    result = []
+    for kernel, strides, padding, features in (
+        ((4, 4), (2, 2), (1, 1), 64),
+        ((4, 3), (2, 2), (1, 1), 128),
+        ((4, 3), (2, 1), (1, 0), 256),
+    ):
+        # With few rows (R < 9) the third kernel would not fit; it then covers what there is.
+        kernel = (kernel[0], min(kernel[1], size[1] + 2 * padding[1]))
+        out = tuple(output_size(size[a], kernel[a], strides[a], padding[a]) for a in range(2))
+        result.append(Stage(kernel, strides, padding, size, out, features))
+        size = out
+    # The last one sees the whole map: 3 x 3 at F = 24, R = 18.
+    result.append(Stage(size, (1, 1), (0, 0), size, (1, 1), 256))
+    return tuple(result)
+
+
+class Conv(nn.Module):
+    """Bias-free convolution, (N, H, W, C) -> (N, H', W', features)."""
+
+    features: int
+    kernel: Pair = (1, 1)
+    strides: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    lowering: Lowering = "auto"
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (*self.kernel, x.shape[-1], self.features)
+        kernel = self.param("kernel", KERNEL_INIT, shape, jnp.float32)
+        x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
+        return lowering_lib.conv(x, kernel, self.strides, self.padding, self.lowering)
+
+
+class ConvTranspose(nn.Module):
+    """Bias-free adjoint of ``Conv``, (N, H', W', C) -> (N, *size, features)."""
+
+    features: int
+    kernel: Pair
+    strides: Pair
+    padding: Pair
+    size: Pair
+    lowering: Lowering = "auto"
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (*self.kernel, self.features, x.shape[-1])
+        kernel = self.param("kernel", KERNEL_INIT, shape, jnp.float32)
+        x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
+        return lowering_lib.conv_transpose(
+            x, kernel, self.strides, self.padding, self.size, self.lowering
+        )
+
+
+class Normalize(nn.Module):
+    """Batch norm as printed, per-sample layer norm as WGAN-GP asks, or nothing.
+
+    Batch and layer norm hold the same parameters (a scale and an offset per channel), so the
+    totals of table 1 hold for both.
+    """
+
+    kind: Normalization = "batch"
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        if self.kind == "batch":
+            return nn.BatchNorm(
+                use_running_average=not train, momentum=0.99, epsilon=1e-5, dtype=self.dtype
+            )(x)
+        if self.kind == "layer":
+            axes = tuple(range(1, x.ndim))
+            return nn.LayerNorm(
+                reduction_axes=axes, feature_axes=-1, epsilon=1e-5, dtype=self.dtype
+            )(x)
+        if self.kind == "none":
+            return x
+        raise ValueError(f"normalisation must be 'batch', 'layer' or 'none', not {self.kind!r}")
+
+
+class Trunk(nn.Module):
+    """The convolutions that discriminator and encoder share, and their last linear layer.
+
+    (N, F, R, C) -> (N, outputs). 1x1 convolution, three strided ones with normalisation, one over
+    the whole remaining map without normalisation or activation, linear with bias.
+    """
+
+    outputs: int
+    normalization: Normalization = "batch"
+    final_activation: FinalActivation = "linear"
+    lowering: Lowering = "auto"
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        def activate(h):
+            return nn.leaky_relu(h, LEAKY_SLOPE)
+
+        x = activate(Conv(32, lowering=self.lowering, dtype=self.dtype)(x))
+        plan = stages(x.shape[1], x.shape[2])
+        for index, stage in enumerate(plan):
+            x = Conv(
+                stage.features, stage.kernel, stage.strides, stage.padding, self.lowering,
+                self.dtype,
+            )(x)
+            if index < len(plan) - 1:
+                x = activate(Normalize(self.normalization, self.dtype)(x, train))
+        x = x.reshape(x.shape[0], -1).astype(jnp.float32)
+        x = nn.Dense(self.outputs, kernel_init=KERNEL_INIT)(x)
+        return final_activation(x, self.final_activation)
+
+
+def final_activation(x: jax.Array, kind: FinalActivation) -> jax.Array:
+    """The last layer's activation: 'sigmoid' as table 1 prints it, or 'linear'.
+
+    A Wasserstein critic is unbounded and an encoder must match N(0, I), so 'linear' is the default.
+    """
+    if kind == "sigmoid":
+        return nn.sigmoid(x)
+    if kind == "linear":
+        return x
+    raise ValueError(f"final_activation must be 'linear' or 'sigmoid', not {kind!r}")

@@ -1,0 +1,1 @@
+"""Training: losses, state, step and loop, with checkpoints, metrics and progress."""

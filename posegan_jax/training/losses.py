@@ -1,0 +1,93 @@
+"""The objectives of section 4.4 as pure functions of arrays (L. Mourot, 2019).
+
+Notation: x a real window (N, F, J, 2), x_tilde a generated one, x_hat a point between the two,
+z a latent code (N, L), D(.) critic scores (N,).
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from posegan_jax.geometry.metrics import mpjpe, mpjse, safe_norm
+
+
+@dataclasses.dataclass(frozen=True)
+class LossWeights:
+    """Weights of the terms (section 7.2.2).
+
+    Attributes:
+      position: lambda_p of MPJPE(x, G(E(x'))).
+      speed: lambda_s of MPJSE(x, G(E(x'))).
+      latent: lambda_z of MSE(z, E(G(z))).
+      gradient_penalty: lambda_gp.
+      adversarial: weight of L_Gen, 1 in the thesis.
+      mix: weight of L_Mix, 1 in the thesis.
+      latent_moments: weight of ``latent_moments`` on E(x'), 0 in the thesis. It holds the encoder's
+        codes to P_z while no adversarial term is trained.
+    """
+
+    position: float = 200.0
+    speed: float = 100.0
+    latent: float = 2.0
+    gradient_penalty: float = 10.0
+    adversarial: float = 1.0
+    mix: float = 1.0
+    latent_moments: float = 0.0
+
+
+def critic_wasserstein(real_scores: jax.Array, fake_scores: jax.Array) -> jax.Array:
+    """E[D(x_tilde)] - E[D(x)]: the critic lowers it by scoring real windows higher."""
+    return fake_scores.mean() - real_scores.mean()
+
+
+def adversarial(fake_scores: jax.Array) -> jax.Array:
+    """-E[D(x_tilde)], L_Gen on G(z) and L_Mix on G(E(x')): lower when the critic is fooled."""
+    return -fake_scores.mean()
+
+
+def gradient_penalty(score: Callable[[jax.Array], jax.Array], x_hat: jax.Array) -> jax.Array:
+    """E[(||grad D(x_hat)||_2 - 1)^2] (Gulrajani et al., 2017).
+
+    The gradient is that of the batch sum of the scores. Where a score depends on its own sample
+    alone this is the per-sample gradient; under batch normalisation it includes the cross terms.
+
+    Args:
+      score: (N, ...) -> (N,).
+      x_hat: (N, ...) points on the segments between real and generated samples.
+    """
+    gradient = jax.grad(lambda x: score(x).sum())(x_hat)
+    norms = safe_norm(gradient.reshape(gradient.shape[0], -1))
+    return jnp.mean((norms - 1.0) ** 2)
+
+
+def interpolate(key: jax.Array, real: jax.Array, fake: jax.Array) -> jax.Array:
+    """x_hat: one uniform point per sample on the segment between real and fake."""
+    shape = (real.shape[0],) + (1,) * (real.ndim - 1)
+    weight = jax.random.uniform(key, shape)
+    return weight * real + (1.0 - weight) * fake
+
+
+def reconstruction(
+    x: jax.Array, x_tilde: jax.Array, weights: LossWeights
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """lambda_p MPJPE + lambda_s MPJSE over all joints, batch mean, with its parts."""
+    position, speed = mpjpe(x, x_tilde).mean(), mpjse(x, x_tilde).mean()
+    total = weights.position * position + weights.speed * speed
+    return total, {"mpjpe": position, "mpjse": speed}
+
+
+def latent_cycle(z: jax.Array, z_tilde: jax.Array) -> jax.Array:
+    """MSE(z, E(G(z)))."""
+    return jnp.mean((z - z_tilde) ** 2)
+
+
+def latent_moments(z: jax.Array) -> jax.Array:
+    """How far the batch's mean and covariance are from those of N(0, I), per latent dimension."""
+    n, dimension = z.shape
+    mean = z.mean(axis=0)
+    centered = z - mean
+    covariance = centered.T @ centered / n
+    spread = covariance - jnp.eye(dimension, dtype=z.dtype)
+    return (jnp.sum(mean**2) + jnp.sum(spread**2)) / dimension

@@ -1,0 +1,217 @@
+"""One training iteration as a pure function, and K of them under ``lax.scan``.
+
+Thesis iteration (section 4.3): one critic step, then one generator + encoder step. A run may lead
+with a reconstruction phase, in which only L_AE's data terms are trained: it costs a quarter.
+
+Running statistics of batch norm are updated from the reconstruction passes alone, E(x') and
+G(E(x')), because the descent starts there; the critic's (if it has any) from its pass over real
+windows. Passes over G(z) and x_hat normalise by their own batch and leave no trace.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+
+from posegan_jax.geometry.normalize import fit_normalization, normalize
+from posegan_jax.motion.corrupt import CorruptionOptions, add_jitter, sample_mask
+from posegan_jax.motion.sample import ViewOptions, sample_motion, sample_views
+from posegan_jax.motion.store import MotionStore
+from posegan_jax.networks.build import Networks
+from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.training import losses
+from posegan_jax.training.losses import LossWeights
+from posegan_jax.training.parallel import split
+from posegan_jax.training.state import AVERAGED, OptimizerOptions, TrainState
+
+Phase = Literal["reconstruction", "full"]
+Metrics = dict[str, jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class StepOptions:
+    """What one iteration does; all of it static.
+
+    Attributes:
+      batch_size: windows per iteration, over all devices.
+      normalize_by: 'observed': the encoder's input is normalised by the joints it sees, as it must
+        be at use; 'full': by all joints, as the thesis trains.
+    """
+
+    batch_size: int = 256
+    normalize_by: Literal["observed", "full"] = "observed"
+    weights: LossWeights = LossWeights()
+    views: ViewOptions = ViewOptions()
+    corruption: CorruptionOptions = CorruptionOptions()
+    optimizer: OptimizerOptions = OptimizerOptions()
+
+
+class Batch(NamedTuple):
+    """x (N, F, J, 2) normalised by all joints; x_in, mask: what the encoder sees."""
+
+    x: jax.Array
+    x_in: jax.Array
+    mask: jax.Array
+
+
+def sample_batch(
+    key: jax.Array, store: MotionStore, networks: Networks, options: StepOptions
+) -> Batch:
+    """Draws a batch on the device: motion, view, normalisation, corruption."""
+    skeleton = get_skeleton(networks.options.skeleton)
+    k_motion, k_view, k_mask, k_jitter = jax.random.split(key, 4)
+    motion = sample_motion(
+        k_motion, store, options.batch_size, networks.options.frames, skeleton, options.views
+    )
+    image = sample_views(k_view, motion, options.views)
+    x = normalize(image, fit_normalization(image, jnp.ones(image.shape[:-1])))
+    mask = sample_mask(k_mask, x, skeleton, options.corruption)
+    x_in = add_jitter(k_jitter, x, options.corruption)
+    if options.normalize_by == "observed":
+        x_in = normalize(x_in, fit_normalization(x_in, mask))
+    elif options.normalize_by != "full":
+        raise ValueError(f"normalize_by must be 'observed' or 'full', not {options.normalize_by!r}")
+    return Batch(x, x_in * mask[..., None], mask)
+
+
+def train_step(
+    state: TrainState, store: MotionStore, networks: Networks, options: StepOptions, phase: Phase,
+    mesh: Mesh | None = None,
+) -> tuple[TrainState, Metrics]:
+    """One iteration of ``phase``, its batch split over ``mesh``; the new state, scalar metrics."""
+    key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
+    k_batch, k_z, k_critic = jax.random.split(key, 3)
+    batch = split(mesh, sample_batch(k_batch, store, networks, options))
+    rate = options.optimizer.schedule()(state.step)
+    metrics = {}
+    if phase == "full":
+        z = jax.random.normal(k_z, (options.batch_size, networks.options.latent))
+        z = split(mesh, z)
+        state, metrics = _critic_update(state, batch, z, k_critic, networks, options, rate)
+    else:
+        z = None
+    state, more = _autoencoder_update(state, batch, z, networks, options, rate)
+    state = state.replace(step=state.step + 1, averages=_average(state, options.optimizer))
+    return state, {**metrics, **more, "learning_rate": rate}
+
+
+def train_steps(
+    state: TrainState, store: MotionStore, *, networks: Networks, options: StepOptions,
+    phase: Phase, count: int, mesh: Mesh | None = None,
+) -> tuple[TrainState, Metrics]:
+    """``count`` iterations in one program; metrics are the means over them."""
+
+    def body(state, _):
+        return train_step(state, store, networks, options, phase, mesh)
+
+    state, metrics = jax.lax.scan(body, state, length=count)
+    # A mean hides nothing that matters here: one NaN makes it NaN.
+    return state, jax.tree.map(lambda m: m.mean(), metrics)
+
+
+def _critic_update(state, batch, z, key, networks, options, rate):
+    """L_Dis, one Adam step of the critic; x_tilde is G(z) alone."""
+    critic = networks.discriminator
+    fake, _ = networks.generator.apply(
+        state.variables["generator"], z, train=True, mutable=["batch_stats"]
+    )
+    x_hat = losses.interpolate(key, batch.x, fake)
+    fixed = {k: v for k, v in state.variables["discriminator"].items() if k != "params"}
+
+    def loss_fn(params):
+        def score(x):
+            return critic.apply({"params": params, **fixed}, x, train=True, mutable=["batch_stats"])
+
+        real_scores, updates = score(batch.x)
+        wasserstein = losses.critic_wasserstein(real_scores, score(fake)[0])
+        penalty = losses.gradient_penalty(lambda x: score(x)[0], x_hat)
+        total = wasserstein + options.weights.gradient_penalty * penalty
+        return total, ({"wasserstein": -wasserstein, "gradient_penalty": penalty}, updates)
+
+    params = state.variables["discriminator"]["params"]
+    gradient, (metrics, updates) = jax.grad(loss_fn, has_aux=True)(params)
+    return _apply(state, {"discriminator": (gradient, updates)}, options, rate), metrics
+
+
+def _autoencoder_update(state, batch, z, networks, options, rate):
+    """L_Gen + L_AE + L_Mix for the generator, L_AE + L_Mix for the encoder: one Adam step each.
+
+    L_Gen does not depend on the encoder, so one gradient of the sum serves both networks.
+    """
+    weights = options.weights
+    fixed = {n: {k: v for k, v in state.variables[n].items() if k != "params"} for n in AVERAGED}
+
+    def apply(name, params, *inputs):
+        module = getattr(networks, name)
+        return module.apply(
+            {"params": params[name], **fixed[name]}, *inputs, train=True, mutable=["batch_stats"]
+        )
+
+    def critic(x):
+        return networks.discriminator.apply(
+            state.variables["discriminator"], x, train=True, mutable=["batch_stats"]
+        )[0]
+
+    def loss_fn(params):
+        code, encoder_updates = apply("encoder", params, batch.x_in, batch.mask)
+        x_tilde, generator_updates = apply("generator", params, code)
+        total, metrics = losses.reconstruction(batch.x, x_tilde, weights)
+        if weights.latent_moments:
+            metrics["latent_moments"] = losses.latent_moments(code)
+            total += weights.latent_moments * metrics["latent_moments"]
+        if z is not None:
+            extra, more = _adversarial_terms(params, z, x_tilde, apply, critic, weights)
+            total, metrics = total + extra, {**metrics, **more}
+        metrics["autoencoder_loss"] = total
+        return total, (metrics, {"encoder": encoder_updates, "generator": generator_updates})
+
+    params = {name: state.variables[name]["params"] for name in AVERAGED}
+    gradient, (metrics, updates) = jax.grad(loss_fn, has_aux=True)(params)
+    changes = {name: (gradient[name], updates[name]) for name in AVERAGED}
+    return _apply(state, changes, options, rate), metrics
+
+
+def _adversarial_terms(params, z, x_tilde, apply: Callable, critic: Callable, weights):
+    generated = apply("generator", params, z)[0]
+    # E(G(z)) sees every joint: G(z) has none missing.
+    z_tilde = apply("encoder", params, generated, jnp.ones(generated.shape[:-1]))[0]
+    metrics = {
+        "adversarial": losses.adversarial(critic(generated)),
+        "mix": losses.adversarial(critic(x_tilde)),
+        "latent_cycle": losses.latent_cycle(z, z_tilde),
+    }
+    total = (
+        weights.adversarial * metrics["adversarial"]
+        + weights.mix * metrics["mix"]
+        + weights.latent * metrics["latent_cycle"]
+    )
+    return total, metrics
+
+
+def _apply(state: TrainState, changes, options: StepOptions, rate) -> TrainState:
+    """Adam on the named networks, and their new running statistics."""
+    optimizer = options.optimizer.transformation()
+    variables, optimizers = dict(state.variables), dict(state.optimizers)
+    for name, (gradient, updates) in changes.items():
+        params = variables[name]["params"]
+        update, optimizers[name] = optimizer.update(gradient, optimizers[name], params)
+        update = jax.tree.map(lambda u: -rate * u, update)
+        variables[name] = {
+            **variables[name], **updates, "params": optax.apply_updates(params, update),
+        }
+    return state.replace(variables=variables, optimizers=optimizers)
+
+
+def _average(state: TrainState, options: OptimizerOptions):
+    # The first steps average over what there is, so that the start does not linger.
+    count = state.step.astype(jnp.float32)
+    decay = jnp.minimum(options.average_decay, (1.0 + count) / (10.0 + count))
+    return jax.tree.map(
+        lambda a, v: decay * a + (1.0 - decay) * v,
+        state.averages,
+        {name: state.variables[name] for name in AVERAGED},
+    )

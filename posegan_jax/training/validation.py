@@ -1,0 +1,81 @@
+"""Held-out windows, drawn once from a seed, and the scores of a completed batch of them."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from posegan_jax.geometry import metrics as geometry_metrics
+from posegan_jax.geometry.procrustes import align
+from posegan_jax.motion.corrupt import CorruptionOptions, observable
+from posegan_jax.motion.sample import ViewOptions
+from posegan_jax.motion.store import MotionStore
+from posegan_jax.networks.build import Networks, Variables
+from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.training.step import Batch, StepOptions, sample_batch
+
+ALPHAS = geometry_metrics.DEFAULT_ALPHAS
+
+
+def clean_options(
+    count: int, views: ViewOptions, corruption: CorruptionOptions, normalize_by: str = "observed"
+) -> StepOptions:
+    """Options that draw windows whose detected joints are all there and exact."""
+    clean = dataclasses.replace(corruption, clean=1.0, jitter=0.0)
+    views = dataclasses.replace(views, speed=(1.0, 1.0))
+    return StepOptions(batch_size=count, normalize_by=normalize_by, views=views, corruption=clean)
+
+
+def validation_batch(
+    store: MotionStore, networks: Networks, options: StepOptions, seed: int
+) -> Batch:
+    """Draws ``options.batch_size`` windows of held-out motion; the same seed, the same windows."""
+    return sample_batch(jax.random.key(seed), store, networks, options)
+
+
+def reconstruct(
+    networks: Networks, variables: dict[str, Variables], batch: Batch
+) -> jax.Array:
+    """The encoder's answer aligned to what was observed: OPA(G(E(x')) | x'), (N, F, J, 2)."""
+    code = networks.encoder.apply(variables["encoder"], batch.x_in, batch.mask)
+    return align(networks.generator.apply(variables["generator"], code), batch.x, batch.mask)
+
+
+def scores(
+    x: jax.Array, x_tilde: jax.Array, skeleton_name: str, group: np.ndarray
+) -> dict[str, jax.Array]:
+    """PCKh, AUC and mean error in head sizes over the joints of a group.
+
+    Args:
+      x: (N, F, J, 2) ground truth.
+      x_tilde: (N, F, J, 2) the completed windows.
+      skeleton_name: names the joints that measure the head (|head_top - neck|).
+      group: (J,) or (N, F, J) mask of the joints that count.
+    """
+    skeleton = get_skeleton(skeleton_name)
+    head = geometry_metrics.head_size(x, skeleton.index("head_top"), skeleton.index("neck"))
+    mask = jnp.broadcast_to(jnp.asarray(group), x.shape[:-1])
+    curve = geometry_metrics.pckh(x_tilde, x, head, ALPHAS, mask)
+    error = jnp.linalg.norm(x - x_tilde, axis=-1) / head[..., None]
+    return {
+        "pckh@0.1": curve[10],
+        "pckh@0.5": curve[50],
+        "pckh@1.0": curve[100],
+        "auc": geometry_metrics.auc(curve, ALPHAS),
+        "error": (error * mask).sum() / jnp.maximum(mask.sum(), 1),
+    }
+
+
+def validate(
+    networks: Networks, variables: dict[str, Variables], batch: Batch, corruption: CorruptionOptions
+) -> dict[str, jax.Array]:
+    """Scores of the encoder's answer, for observed and for upsampled joints, and its MPJPE."""
+    skeleton = get_skeleton(networks.options.skeleton)
+    x_tilde = reconstruct(networks, variables, batch)
+    seen = observable(skeleton, corruption)
+    result = {"mpjpe": geometry_metrics.mpjpe(batch.x, x_tilde).mean()}
+    for name, group in (("observed", seen), ("upsampled", 1.0 - seen)):
+        for metric, value in scores(batch.x, x_tilde, skeleton.name, group).items():
+            result[f"{name}/{metric}"] = value
+    return result
