@@ -25,7 +25,9 @@ class ViewOptions:
     Attributes:
       pitch: degrees, positive looks down on the person.
       roll: degrees, largest tilt of the camera to either side.
-      distance: millimetres from the camera to the mean joint of the window.
+      distance: millimetres from the camera to the mean joint of the window; where the motion covers
+        more ground, at least ``clearance`` more than its radius.
+      clearance: millimetres between the camera and the nearest joint, at least.
       mirror: mirror half of the windows left to right.
       speed: playback rates; (1, 1) keeps the recording's. Drawn log-uniformly.
     """
@@ -33,6 +35,7 @@ class ViewOptions:
     pitch: tuple[float, float] = (-20.0, 35.0)
     roll: float = 9.0
     distance: tuple[float, float] = (2500.0, 9000.0)
+    clearance: float = 1000.0
     mirror: bool = True
     speed: tuple[float, float] = (0.8, 1.25)
 
@@ -93,11 +96,13 @@ def sample_views(key: jax.Array, motion: jax.Array, options: ViewOptions) -> jax
     def uniform(key, low, high):
         return jax.random.uniform(key, (n,), minval=low, maxval=high)
 
+    target = motion.mean(axis=(1, 2))
+    radius = jnp.linalg.norm(motion - target[:, None, None], axis=-1).max(axis=(1, 2))
     camera = look_at(
         yaw=uniform(k_yaw, -np.pi, np.pi),
         pitch=jnp.deg2rad(uniform(k_pitch, *options.pitch)),
-        distance=uniform(k_distance, *options.distance),
-        target=motion.mean(axis=(1, 2)),
+        distance=jnp.maximum(uniform(k_distance, *options.distance), radius + options.clearance),
+        target=target,
         roll=jnp.deg2rad(uniform(k_roll, -options.roll, options.roll)),
         focal=jnp.ones((n,)),
     )

@@ -1,0 +1,1 @@
+"""Pure functions of coordinates in jax.numpy: alignment, cameras, normalisation, metrics."""

@@ -1,0 +1,48 @@
+"""Windows to the networks' range and back (L. Mourot, 2019, section 4.2)."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+TINY = 1e-6
+
+
+class Normalization(NamedTuple):
+    """x = normalised * scale + center, per window.
+
+    Attributes:
+      center: (..., 1, 1, C) mean of the counted joints.
+      scale: (..., 1, 1, 1) largest distance of one of their coordinates from it.
+    """
+
+    center: jax.Array
+    scale: jax.Array
+
+
+def fit_normalization(x: jax.Array, mask: jax.Array) -> Normalization:
+    """Mean and range over a window's observed joints.
+
+    Args:
+      x: (..., F, J, C); missing joints may hold anything finite.
+      mask: (..., F, J) 1 = observed.
+
+    Returns:
+      The normalisation that brings observed joints to mean 0 and into [-1, 1]. With no observed
+      joint it is the identity; with coincident ones it only moves them.
+    """
+    weight = mask[..., None]
+    count = jnp.maximum(weight.sum(axis=(-3, -2), keepdims=True), 1.0)
+    center = (x * weight).sum(axis=(-3, -2), keepdims=True) / count
+    extent = jnp.abs((x - center) * weight).max(axis=(-3, -2, -1), keepdims=True)
+    return Normalization(center, jnp.where(extent > TINY, extent, 1.0))
+
+
+def normalize(x: jax.Array, normalization: Normalization) -> jax.Array:
+    """Image coordinates to normalised ones, (..., F, J, C)."""
+    return (x - normalization.center) / normalization.scale
+
+
+def denormalize(x: jax.Array, normalization: Normalization) -> jax.Array:
+    """The inverse of ``normalize``."""
+    return x * normalization.scale + normalization.center

@@ -1,0 +1,1 @@
+"""Motion capture on the device and the sampling of training windows from it."""

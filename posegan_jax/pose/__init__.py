@@ -1,0 +1,1 @@
+"""Skeletons and pose sequences; numpy only."""

@@ -1,0 +1,240 @@
+"""Skeletons are data: named joints, their parents, their mirror images, their rows.
+
+A joint is known by its name, never by its index. The same name in two skeletons means the same
+point of the body, so that sequences can be carried from one skeleton to another by name alone.
+Where two detectors use one word for different points, the points have different names here: the
+"neck" of OpenPose is by definition the midpoint of the shoulders, hence ``mid_shoulder``.
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from posegan_jax.errors import InputError
+
+# Stems of joint names along the body from hands to feet: the order of the networks' rows.
+_BODY_ORDER = (
+    "hand wrist elbow shoulder clavicle head_top eye ear nose head upper_neck neck thorax "
+    "mid_shoulder spine4 spine3 spine2 spine pelvis mid_hip hip knee ankle heel foot small_toe "
+    "big_toe toe"
+).split()
+
+DETECTED_12 = tuple(
+    f"{side}_{part}"
+    for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+    for side in ("left", "right")
+)
+"""The joints that practically every detector delivers; what the packaged model observes."""
+
+DERIVED = {
+    "mid_shoulder": ("left_shoulder", "right_shoulder"),
+    "mid_hip": ("left_hip", "right_hip"),
+}
+"""Joints that are by definition the midpoint of two others."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Skeleton:
+    """A set of named joints.
+
+    Attributes:
+      name: registered name, e.g. 'coco17'.
+      joints: names; sides are the prefixes 'left_' and 'right_'.
+      parents: index of every joint's parent, -1 for a root. Detectors' skeletons may have several
+        roots.
+      mirror: index of every joint's mirror image; its own for a joint on the symmetry plane.
+      rows: (left, right) indices, from hands to feet; a joint on the symmetry plane stands twice
+        (thesis, section 4.2 and figure 3).
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    parents: tuple[int, ...]
+    mirror: tuple[int, ...] = dataclasses.field(init=False)
+    rows: tuple[tuple[int, int], ...] = dataclasses.field(init=False)
+
+    def __post_init__(self):
+        """Derives mirror and rows. Raises InputError on duplicate or one-sided joints."""
+        if len(set(self.joints)) != len(self.joints):
+            raise InputError(f"skeleton {self.name}: a joint name appears twice")
+        object.__setattr__(self, "mirror", tuple(self._mirror_of(j) for j in self.joints))
+        object.__setattr__(self, "rows", self._find_rows())
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+    def __contains__(self, joint: str) -> bool:
+        return joint in self.joints
+
+    def index(self, joint: str) -> int:
+        """Index of a joint. Raises InputError when the skeleton has no such joint."""
+        try:
+            return self.joints.index(joint)
+        except ValueError:
+            raise InputError(
+                f"skeleton {self.name} has no joint {joint!r}; it has: {', '.join(self.joints)}"
+            ) from None
+
+    def bones(self) -> tuple[tuple[int, int], ...]:
+        """(parent, child) index pairs."""
+        return tuple((p, c) for c, p in enumerate(self.parents) if p >= 0)
+
+    def map_to(self, target: "Skeleton") -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+        """How joints carry over to another skeleton, by name.
+
+        Returns:
+          source, destination: index arrays of equal length, ``new[destination] = old[source]``;
+          lost: names of joints that the target lacks.
+        """
+        pairs = [(i, target.joints.index(n)) for i, n in enumerate(self.joints) if n in target]
+        source, destination = np.array(pairs, int).reshape(-1, 2).T
+        return source, destination, tuple(n for n in self.joints if n not in target)
+
+    def mirror_keypoints(self, keypoints: np.ndarray, width: float = 0.0) -> np.ndarray:
+        """The pose seen in a mirror: x becomes ``width - x`` and sides swap, (..., J, 2)."""
+        mirrored = np.asarray(keypoints)[..., list(self.mirror), :].copy()
+        mirrored[..., 0] = width - mirrored[..., 0]
+        return mirrored
+
+    def _mirror_of(self, joint: str) -> int:
+        if joint.startswith("left_"):
+            return self.index("right_" + joint.removeprefix("left_"))
+        if joint.startswith("right_"):
+            return self.index("left_" + joint.removeprefix("right_"))
+        return self.joints.index(joint)
+
+    def _find_rows(self) -> tuple[tuple[int, int], ...]:
+        pairs = [(i, self.mirror[i]) for i, n in enumerate(self.joints) if n[:6] != "right_"]
+        return tuple(sorted(pairs, key=lambda pair: _rank(self.joints[pair[0]])))
+
+
+def _rank(joint: str) -> int:
+    stem = joint.removeprefix("left_")
+    # Points that no registered skeleton has go last, in the order of the joints.
+    return _BODY_ORDER.index(stem) if stem in _BODY_ORDER else len(_BODY_ORDER)
+
+
+@functools.lru_cache(maxsize=None)
+def get_skeleton(name: str) -> Skeleton:
+    """A registered skeleton. Raises InputError for an unknown name."""
+    if name not in SKELETONS:
+        raise InputError(f"unknown skeleton {name!r}; known: {', '.join(SKELETONS)}")
+    return SKELETONS[name]
+
+
+# --- the registered skeletons ---------------------------------------------------------------------
+
+# Every joint's parent in the full body. A skeleton's own parents are found by walking up from each
+# joint to the first ancestor that the skeleton has.
+_PARENT = {
+    "mid_hip": "pelvis",
+    "spine": "pelvis",
+    "spine2": "spine",
+    "spine3": "spine2",
+    "spine4": "spine3",
+    "neck": "spine4",
+    "thorax": "neck",
+    "mid_shoulder": "thorax",
+    "upper_neck": "mid_shoulder",
+    "head": "upper_neck",
+    "head_top": "head",
+    "nose": "head",
+} | {
+    f"{side}_{joint}": parent.replace("*", side)
+    for side in ("left", "right")
+    for joint, parent in {
+        "eye": "nose",
+        "ear": "*_eye",
+        "clavicle": "mid_shoulder",
+        "shoulder": "*_clavicle",
+        "elbow": "*_shoulder",
+        "wrist": "*_elbow",
+        "hand": "*_wrist",
+        "hip": "mid_hip",
+        "knee": "*_hip",
+        "ankle": "*_knee",
+        "heel": "*_ankle",
+        "foot": "*_ankle",
+        "toe": "*_foot",
+        "big_toe": "*_foot",
+        "small_toe": "*_foot",
+    }.items()
+}
+
+
+def make_skeleton(name: str, joints: tuple[str, ...]) -> Skeleton:
+    """A skeleton of the given joints, parents found in the full body by name.
+
+    Raises:
+      InputError: on duplicate joints or a side without its mirror image.
+    """
+
+    def ancestor(joint: str) -> int:
+        while joint in _PARENT:
+            joint = _PARENT[joint]
+            if joint in joints:
+                return joints.index(joint)
+        return -1
+
+    parents = [ancestor(joint) for joint in joints]
+    # Detectors with no joint on the trunk: tie hips to shoulders, so that the body hangs together.
+    for side in ("left", "right"):
+        hip, shoulder = f"{side}_hip", f"{side}_shoulder"
+        if hip in joints and shoulder in joints and parents[joints.index(hip)] < 0:
+            parents[joints.index(hip)] = joints.index(shoulder)
+    return Skeleton(name, tuple(joints), tuple(parents))
+
+
+_COCO17 = (
+    "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow "
+    "right_elbow left_wrist right_wrist left_hip right_hip left_knee right_knee left_ankle "
+    "right_ankle"
+)
+
+SKELETONS: dict[str, Skeleton] = {
+    name: make_skeleton(name, tuple(joints.split()))
+    for name, joints in {
+        # Mehta et al., 3DV 2017, all 28 joints in the order of the annotation files.
+        "mpi_inf_3dhp": (
+            "spine3 spine4 spine2 spine pelvis neck head head_top "
+            "left_clavicle left_shoulder left_elbow left_wrist left_hand "
+            "right_clavicle right_shoulder right_elbow right_wrist right_hand "
+            "left_hip left_knee left_ankle left_foot left_toe "
+            "right_hip right_knee right_ankle right_foot right_toe"
+        ),
+        "coco17": _COCO17,
+        # Fang et al., AlphaPose (Halpe full-body): COCO's 17, then head, neck, hip and feet.
+        "halpe26": (
+            f"{_COCO17} head_top neck pelvis left_big_toe right_big_toe left_small_toe "
+            "right_small_toe left_heel right_heel"
+        ),
+        # Cao et al., OpenPose BODY_25; its Neck and MidHip are midpoints by definition.
+        "body25": (
+            "nose mid_shoulder right_shoulder right_elbow right_wrist left_shoulder left_elbow "
+            "left_wrist mid_hip right_hip right_knee right_ankle left_hip left_knee left_ankle "
+            "right_eye left_eye right_ear left_ear left_big_toe left_small_toe left_heel "
+            "right_big_toe right_small_toe right_heel"
+        ),
+        # OpenPose COCO model with 18 keypoints.
+        "coco18": (
+            "nose mid_shoulder right_shoulder right_elbow right_wrist left_shoulder left_elbow "
+            "left_wrist right_hip right_knee right_ankle left_hip left_knee left_ankle right_eye "
+            "left_eye right_ear left_ear"
+        ),
+        # Human3.6M, the 17 joints used by 2D-to-3D lifting; joint 8 ("thorax") is the base of the
+        # neck and joint 9 ("neck/nose") the head, as in the field's mapping to MPI-INF-3DHP.
+        "h36m17": (
+            "pelvis right_hip right_knee right_ankle left_hip left_knee left_ankle spine neck head "
+            "head_top left_shoulder left_elbow left_wrist right_shoulder right_elbow right_wrist"
+        ),
+        # Andriluka et al., CVPR 2014.
+        "mpii16": (
+            "right_ankle right_knee right_hip left_hip left_knee left_ankle pelvis thorax "
+            "upper_neck head_top right_wrist right_elbow right_shoulder left_shoulder left_elbow "
+            "left_wrist"
+        ),
+        # The 12 joints that the thesis takes from AlphaPose (section 7.1), in COCO's order.
+        "alphapose12": " ".join(DETECTED_12),
+    }.items()
+}
