@@ -1,0 +1,44 @@
+"""posegan_jax completes, refines and upsamples 2D human pose tracks.
+
+    import posegan_jax
+
+    file = posegan_jax.read("alphapose-results.json")
+    inpainter = posegan_jax.Inpainter.from_pretrained()
+    posegan_jax.write(file.replace([inpainter(s) for s in file]), "completed.json")
+
+Importing the package touches no device, and loads jax only when ``Inpainter`` is first used.
+"""
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("posegan_jax")
+except PackageNotFoundError:  # a checkout that is not installed
+    __version__ = "0+unknown"
+
+_EXPORTS = {
+    "read": "formats",
+    "write": "formats",
+    "PoseSequence": "pose.sequence",
+    "PoseFile": "pose.sequence",
+    "Provenance": "pose.sequence",
+    "Skeleton": "pose.skeleton",
+    "get_skeleton": "pose.skeleton",
+    "Inpainter": "inpainting.inpainter",
+    "InputError": "errors",
+}
+
+__all__ = ["__version__", *_EXPORTS]
+
+
+def __getattr__(name: str):
+    if name in _EXPORTS:
+        value = getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,76 @@
+"""Reading and writing detectors' files. Imports neither jax nor anything that needs it.
+
+A format is a module with ``NAME``, ``sniff(path) -> bool``, ``read(path, options) -> PoseFile`` and
+``write(file, path)``. The content decides which one reads a file; a new file's format is the one it
+was read from, or follows from its suffix.
+"""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from posegan_jax.errors import InputError
+from posegan_jax.formats import alphapose, npz
+from posegan_jax.pose.sequence import PoseFile, PoseSequence
+
+FORMATS = {module.NAME: module for module in (alphapose, npz)}
+_BY_SUFFIX = {".json": alphapose.NAME, ".npz": npz.NAME}
+
+
+def read(
+    path: str | os.PathLike, *, fps: float | None = None, min_score: float | None = None
+) -> PoseFile:
+    """Reads a detector's file, whatever its format.
+
+    Args:
+      path: the file.
+      fps: frames per second, for formats that do not hold it.
+      min_score: joints with a lower score are missing; None: the format's default.
+
+    Raises:
+      InputError: no such file, an unknown format, or content that is not what the format says.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    for module in FORMATS.values():
+        if module.sniff(path):
+            file = module.read(path, min_score)
+            if fps is not None:
+                file = file.replace([sequence.replace(fps=fps) for sequence in file])
+            return file
+    raise InputError(f"{path}: not a known format; known: {', '.join(FORMATS)}")
+
+
+def write(
+    sequences: PoseFile | Sequence[PoseSequence], path: str | os.PathLike, format: str | None = None
+) -> None:
+    """Writes sequences, and with a PoseFile all else that the file held.
+
+    Args:
+      sequences: a PoseFile, or any sequences.
+      path: a new file; it appears under its name only when it is whole.
+      format: a format's name. By default that of the PoseFile where the suffix allows it, else the
+        one that the suffix stands for.
+
+    Raises:
+      InputError: unknown format or suffix, no sequences of one kind, or nowhere to write to.
+    """
+    path = Path(path)
+    file = sequences if isinstance(sequences, PoseFile) else PoseFile(tuple(sequences), format="")
+    name = format or _format_for(file, path)
+    if name not in FORMATS:
+        raise InputError(f"unknown format {name!r}; known: {', '.join(FORMATS)}")
+    if file.format != name:
+        file = dataclasses.replace(file, format=name, source=None)
+    FORMATS[name].write(file, path)
+
+
+def _format_for(file: PoseFile, path: Path) -> str:
+    suffix = path.suffix.lower()
+    if file.format and Path(file.path).suffix.lower() == suffix:
+        return file.format
+    if suffix not in _BY_SUFFIX:
+        raise InputError(f"{path}: no format for this suffix; use one of {', '.join(_BY_SUFFIX)}")
+    return _BY_SUFFIX[suffix]

@@ -1,0 +1,157 @@
+"""One person's track, and a file of them."""
+
+import dataclasses
+import enum
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from posegan_jax.errors import InputError
+from posegan_jax.pose.skeleton import get_skeleton
+
+
+class Provenance(enum.IntEnum):
+    """Where a joint's coordinates come from.
+
+    UNKNOWN: nowhere; they are NaN, or, for a joint that the model does not know, as read.
+    OBSERVED: from the detector, unchanged.
+    REFINED: from the detector, moved by the model.
+    FILLED: from the model.
+    """
+
+    UNKNOWN = 0
+    OBSERVED = 1
+    REFINED = 2
+    FILLED = 3
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PoseSequence:
+    """One person over time. Immutable: arrays are read-only, ``replace`` makes a changed copy.
+
+    Attributes:
+      keypoints: (T, K, 2) float64 pixels, x right, y down; NaN where a joint is missing.
+      scores: (T, K) float64 confidences, 0 where a joint is missing; 1 for joints that are there
+        when not given.
+      fps: frames per second, None if unknown.
+      skeleton: name of the registered skeleton, K joints.
+      frames: (T,) int64 frame numbers in the video, strictly increasing, gaps allowed; 0 to T - 1
+        when not given.
+      person: the track's id in its file, None if there is none.
+      provenance: (T, K) uint8 of ``Provenance``; when not given, observed where finite.
+    """
+
+    keypoints: np.ndarray
+    scores: np.ndarray | None = None
+    fps: float | None = None
+    skeleton: str = "coco17"
+    frames: np.ndarray | None = None
+    person: int | str | None = None
+    provenance: np.ndarray | None = None
+
+    def __post_init__(self):
+        """Checks shapes. Raises InputError when they do not fit each other or the skeleton."""
+        keypoints = np.array(self.keypoints, np.float64)
+        joints = len(get_skeleton(self.skeleton))
+        if keypoints.ndim != 3 or keypoints.shape[1:] != (joints, 2):
+            raise InputError(
+                f"keypoints must be (frames, {joints}, 2) for {self.skeleton}, "
+                f"not {keypoints.shape}"
+            )
+        missing = ~np.isfinite(keypoints).all(-1)
+        keypoints[missing] = np.nan
+        scores = ~missing if self.scores is None else self.scores
+        frames = np.arange(len(keypoints)) if self.frames is None else self.frames
+        source = self.provenance
+        if source is None:
+            source = np.where(missing, Provenance.UNKNOWN, Provenance.OBSERVED)
+        arrays = {
+            "keypoints": keypoints,
+            "scores": np.array(scores, np.float64),
+            "frames": np.array(frames, np.int64),
+            "provenance": np.array(source, np.uint8),
+        }
+        for name, shape in (
+            ("scores", missing.shape), ("frames", missing.shape[:1]), ("provenance", missing.shape)
+        ):
+            if arrays[name].shape != shape:
+                raise InputError(f"{name} must have shape {shape}, not {arrays[name].shape}")
+        if (np.diff(arrays["frames"]) <= 0).any():
+            raise InputError("frame numbers must increase")
+        if self.fps is not None and not (np.isfinite(self.fps) and self.fps > 0):
+            raise InputError(f"fps must be positive, not {self.fps}")
+        for name, array in arrays.items():
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.keypoints)
+
+    def __repr__(self) -> str:
+        span = f"{self.frames[0]}..{self.frames[-1]}" if len(self) else "none"
+        share = f"{self.observed.mean():.0%}" if len(self) else "0%"
+        return (
+            f"PoseSequence(person={self.person!r}, {len(self)} frames ({span}), {self.skeleton}, "
+            f"fps={self.fps}, {share} of joints present)"
+        )
+
+    @property
+    def observed(self) -> np.ndarray:
+        """(T, K) bool, True where the joint has coordinates."""
+        return np.isfinite(self.keypoints[..., 0])
+
+    def replace(self, **changes: Any) -> "PoseSequence":
+        """A copy with some attributes changed."""
+        return dataclasses.replace(self, **changes)
+
+
+def densify(sequence: PoseSequence) -> PoseSequence:
+    """The same track with a row for every frame from its first to its last; new rows are missing."""
+    if not len(sequence):
+        return sequence
+    first, last = int(sequence.frames[0]), int(sequence.frames[-1])
+    rows = sequence.frames - first
+    shape = (last - first + 1, sequence.keypoints.shape[1])
+    keypoints = np.full((*shape, 2), np.nan)
+    scores = np.zeros(shape)
+    provenance = np.full(shape, Provenance.UNKNOWN, np.uint8)
+    keypoints[rows], scores[rows] = sequence.keypoints, sequence.scores
+    provenance[rows] = sequence.provenance
+    return sequence.replace(
+        keypoints=keypoints, scores=scores, provenance=provenance,
+        frames=np.arange(first, last + 1),
+    )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PoseFile(Sequence):
+    """What was read from a file: a list of PoseSequence, and all else that the file holds.
+
+    Attributes:
+      sequences: one per person.
+      format: name of the file's format.
+      path: where it was read from.
+      source: the format's own record of the file, from which it is written back in full.
+      notes: what the reader decided and the user should know, one line each.
+    """
+
+    sequences: tuple[PoseSequence, ...]
+    format: str
+    path: str = ""
+    source: Any = None
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def __getitem__(self, index):
+        return self.sequences[index]
+
+    def __iter__(self) -> Iterator[PoseSequence]:
+        return iter(self.sequences)
+
+    def replace(self, sequences: Sequence[PoseSequence]) -> "PoseFile":
+        """The same file with other sequences, e.g. completed ones."""
+        return dataclasses.replace(self, sequences=tuple(sequences))
