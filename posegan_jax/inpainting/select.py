@@ -27,7 +27,7 @@ def compose(
         joints are missing (section 7.5).
 
     Returns:
-      (T, J, 2).
+      (T, J, 2), NaN in frames that no window holds.
     """
     frames = candidates.shape[1]
     index = starts[:, None] + np.arange(frames)  # (N, F) frame of every candidate pose
@@ -38,6 +38,7 @@ def compose(
         total, norm = np.zeros((length, *candidates.shape[2:])), np.zeros(length)
         np.add.at(total, index[inside], weight[inside][:, None, None] * candidates[inside])
         np.add.at(norm, index[inside], weight[inside])
+        norm[norm == 0] = np.nan
         return total / norm[:, None, None]
     if how != "nearest":
         raise ValueError(f"composition must be 'blend' or 'nearest', not {how!r}")

@@ -11,7 +11,6 @@ from ml_collections import ConfigDict
 
 from posegan_jax import config as config_lib
 from posegan_jax.errors import InputError
-from posegan_jax.training.validation import clean_options, validate, validation_batch
 from posegan_jax.motion.store import MotionStore, build_store, load_clips
 from posegan_jax.networks.build import Networks, build_networks
 from posegan_jax.training import parallel
@@ -19,8 +18,14 @@ from posegan_jax.training.checkpoints import Checkpoints, load_params
 from posegan_jax.training.logging import MetricWriter
 from posegan_jax.training.pictures import save_samples
 from posegan_jax.training.progress import Progress
-from posegan_jax.training.state import TrainState, create_state, evaluated_variables, select_params
+from posegan_jax.training.state import TrainState, create_state, evaluated_variables
 from posegan_jax.training.step import StepOptions, train_steps
+from posegan_jax.training.validation import (
+    clean_options,
+    residual_moments,
+    validate,
+    validation_batch,
+)
 
 log = logging.getLogger(__name__)
 
@@ -81,13 +86,16 @@ def load_store(config: ConfigDict, split: str, options: StepOptions) -> MotionSt
     return build_store(clips, options.views.span(config.model.frames), stride)
 
 
-def checkpoint_metadata(config: ConfigDict, metrics: dict[str, float]) -> dict:
+def checkpoint_metadata(
+    config: ConfigDict, metrics: dict[str, float], residual: dict[str, list] | None
+) -> dict:
     """What a checkpoint says about itself: enough to use its parameters without its config file."""
     return {
         "networks": config_lib.network_options(config).to_dict(),
         "normalize_by": config.train.normalize_by,
         "config": config.to_dict(),
         "metrics": metrics,
+        "residual": residual,
     }
 
 
@@ -95,7 +103,7 @@ def _initial_state(networks: Networks, options: StepOptions, config: ConfigDict)
     state = create_state(networks, options.optimizer, config.seed)
     if not config.train.init_from:
         return state
-    variables = select_params(load_params(config.train.init_from)[0])
+    variables, _ = load_params(config.train.init_from)
     return state.replace(
         variables=variables,
         averages={name: jax.tree.map(np.copy, variables[name]) for name in state.averages},
@@ -110,6 +118,7 @@ class _Run:
         self.workdir, self.checkpoints = workdir, checkpoints
         self.writer, self.progress = writer, progress
         self.metrics: dict[str, float] = {}
+        self.residual: dict[str, list] | None = None
         self.dispatch = {
             phase: jax.jit(
                 functools.partial(
@@ -121,6 +130,7 @@ class _Run:
             for phase in ("reconstruction", "full")
         }
         self.validator = self._make_validator()
+        self.residual_moments = self._make_residual_moments()
 
     def loop(self, state: TrainState, store: MotionStore, stop: "_StopSignals") -> TrainState:
         train, step = self.config.train, int(state.step)
@@ -136,7 +146,8 @@ class _Run:
                 self._evaluate(state, step)
             done = step >= train.steps
             if done or stop.requested or step % train.checkpoint_every == 0:
-                self.checkpoints.save(step, state, checkpoint_metadata(self.config, self.metrics))
+                metadata = checkpoint_metadata(self.config, self.metrics, self.residual)
+                self.checkpoints.save(step, state, metadata)
             if stop.requested and not done:
                 self.checkpoints.wait()
                 raise Interrupted(f"stopped at step {step}; saved in {self.workdir}")
@@ -154,14 +165,22 @@ class _Run:
                 f"checkpoint: {kept}; lower optimizer.learning_rate and start again from there"
             )
 
-    def _make_validator(self):
+    def _clean_batch(self, split: str):
         clean = clean_options(
             self.config.evaluate.windows, self.options.views, self.options.corruption,
             self.config.train.normalize_by,
         )
-        store = load_store(self.config, "validation", clean)
+        store = load_store(self.config, split, clean)
         batch = validation_batch(store, self.networks, clean, self.config.evaluate.seed)
-        batch = parallel.replicate(self.mesh, batch)
+        return parallel.replicate(self.mesh, batch)
+
+    def _make_residual_moments(self):
+        batch = self._clean_batch("train")
+        compiled = jax.jit(lambda v, batch: residual_moments(self.networks, v, batch))
+        return lambda state: compiled(evaluated_variables(state), batch)
+
+    def _make_validator(self):
+        batch = self._clean_batch("validation")
         compiled = jax.jit(
             lambda variables, batch: validate(
                 self.networks, variables, batch, self.options.corruption
@@ -171,6 +190,8 @@ class _Run:
 
     def _evaluate(self, state: TrainState, step: int) -> None:
         self.metrics = {name: float(value) for name, value in self.validator(state).items()}
+        moments = self.residual_moments(state)
+        self.residual = {name: np.asarray(value).tolist() for name, value in moments.items()}
         self.writer.write(step, {f"validation/{name}": v for name, v in self.metrics.items()})
         every = self.config.train.samples_every
         if every and step % every == 0 and jax.process_index() == 0:

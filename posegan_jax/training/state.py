@@ -90,14 +90,3 @@ def create_state(networks: Networks, options: OptimizerOptions, seed: int) -> Tr
 def evaluated_variables(state: TrainState) -> dict[str, Any]:
     """What is validated and packaged: averaged generator and encoder, and the critic."""
     return {**state.averages, "discriminator": state.variables["discriminator"]}
-
-
-def select_params(tree: dict[str, Any]) -> dict[str, Variables]:
-    """The networks' variables out of what ``checkpoints.load_params`` returns.
-
-    A training state holds live and averaged variables; the averages are the ones to use. A folder
-    of packaged parameters holds the networks directly.
-    """
-    if "variables" in tree:
-        return {**tree["averages"], "discriminator": tree["variables"]["discriminator"]}
-    return tree

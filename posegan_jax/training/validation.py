@@ -79,3 +79,29 @@ def validate(
         for metric, value in scores(batch.x, x_tilde, skeleton.name, group).items():
             result[f"{name}/{metric}"] = value
     return result
+
+
+def residual_moments(
+    networks: Networks, variables: dict[str, Variables], batch: Batch
+) -> dict[str, jax.Array]:
+    """Second moments of what the encoder's answer leaves unexplained.
+
+    Residuals are in units of the body's size: the root mean square distance of the generated
+    joints from their mean, averaged over the window.
+
+    Args:
+      batch: of training windows; inpainting supposes that new residuals are distributed like theirs.
+
+    Returns:
+      'covariance' (J, J) between joints at one frame, per coordinate; 'correlation' (F,) over time.
+    """
+    x_tilde = reconstruct(networks, variables, batch)
+    centered = x_tilde - x_tilde.mean(axis=2, keepdims=True)
+    size = jnp.sqrt((centered**2).sum(-1).mean(-1)).mean(-1)
+    residual = (batch.x - x_tilde) / size[:, None, None, None]
+    n, f = residual.shape[:2]
+    covariance = jnp.einsum("nfjc,nfkc->jk", residual, residual) / (n * f * 2)
+    lagged = jnp.stack(
+        [(residual[:, lag:] * residual[:, : f - lag]).sum() / (f - lag) for lag in range(f)]
+    )
+    return {"covariance": covariance, "correlation": lagged / lagged[0]}

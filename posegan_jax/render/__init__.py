@@ -1,0 +1,1 @@
+"""Pictures of poses: stills, videos and curves; no JAX."""

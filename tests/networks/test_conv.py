@@ -1,0 +1,152 @@
+"""Both lowerings of the convolutions against lax and its adjoint, in value and gradient."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from posegan_jax.networks.conv import conv, conv_transpose, output_size
+
+# size, kernel, strides, padding. Channels are few: they are one axis of a matmul.
+TABLE_1 = [
+    ((24, 18), (1, 1), (1, 1), (0, 0)),
+    ((24, 18), (4, 4), (2, 2), (1, 1)),
+    ((12, 9), (4, 3), (2, 2), (1, 1)),
+    ((6, 5), (4, 3), (2, 1), (1, 0)),
+    ((3, 3), (3, 3), (1, 1), (0, 0)),
+]
+ODD = [
+    ((7, 11), (4, 4), (2, 2), (1, 1)),  # rows that the last window does not fill
+    ((2, 2), (4, 2), (2, 1), (1, 0)),  # as with six rows
+    ((9, 8), (5, 3), (3, 2), (2, 1)),
+    ((5, 7), (1, 1), (2, 3), (0, 0)),  # strides beyond the kernel
+    ((10, 6), (3, 5), (1, 4), (0, 2)),
+    ((1, 4), (1, 4), (1, 1), (0, 0)),
+]
+CASES = TABLE_1 + ODD
+
+
+def reference(x, kernel, strides, padding):
+    """The textbook convolution, said without the module under test."""
+    return lax.conv_general_dilated(
+        x, kernel, strides, [(p, p) for p in padding],
+        dimension_numbers=("NHWC", "HWIO", "NHWC"), precision=lax.Precision.HIGHEST,
+    )
+
+
+def arrays(size, kernel, strides, padding):
+    rng = np.random.default_rng(sum(size) + sum(kernel))
+
+    def draw(*shape):
+        return jnp.asarray(rng.normal(size=shape), jnp.float32)
+
+    out = [output_size(size[a], kernel[a], strides[a], padding[a]) for a in (0, 1)]
+    return draw(2, *size, 5), draw(*kernel, 5, 4), draw(2, *out, 4)
+
+
+def close(found, expected):
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        assert a.shape == b.shape
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_convolution_is_that_of_lax_in_value_and_gradient(case):
+    size, _, strides, padding = case
+    x, kernel, y = arrays(*case)
+
+    @jax.jit
+    def all_of_them(x, kernel, y):
+        def value_and_gradient(function):
+            value, pull = jax.vjp(function, x, kernel)
+            return value, pull(y)
+
+        return (
+            value_and_gradient(lambda x, k: conv(x, k, strides, padding, "matmul")),
+            value_and_gradient(lambda x, k: conv(x, k, strides, padding, "lax")),
+            value_and_gradient(lambda x, k: reference(x, k, strides, padding)),
+        )
+
+    *found, expected = all_of_them(x, kernel, y)
+    for result in found:
+        close(result, expected)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_transposed_convolution_is_the_adjoint_in_value_and_gradient(case):
+    size, _, strides, padding = case
+    x, kernel, y = arrays(*case)
+
+    def adjoint(y, kernel):
+        _, pull = jax.vjp(lambda x: reference(x, kernel, strides, padding), jnp.zeros_like(x))
+        return pull(y)[0]
+
+    @jax.jit
+    def all_of_them(x, kernel, y):
+        def value_and_gradient(function):
+            value, pull = jax.vjp(function, y, kernel)
+            return value, pull(x)
+
+        return (
+            value_and_gradient(
+                lambda y, k: conv_transpose(y, k, strides, padding, size, "matmul")
+            ),
+            value_and_gradient(lambda y, k: conv_transpose(y, k, strides, padding, size, "lax")),
+            value_and_gradient(adjoint),
+        )
+
+    *found, expected = all_of_them(x, kernel, y)
+    for result in found:
+        close(result, expected)
+
+
+@pytest.mark.parametrize("platform, native", [("cpu", False), ("cuda", True), ("tpu", True)])
+def test_auto_is_matmul_on_a_cpu_and_lax_elsewhere(platform, native):
+    size, _, strides, padding = case = TABLE_1[2]
+    x, kernel, y = arrays(*case)
+
+    def down(x, kernel):
+        return conv(x, kernel, strides, padding)
+
+    def up(y, kernel):
+        return conv_transpose(y, kernel, strides, padding, size)
+
+    for function, *inputs in ((down, x, kernel), (up, y, kernel)):
+        program = jax.jit(function).trace(*inputs).lower(lowering_platforms=(platform,)).as_text()
+        assert ("stablehlo.convolution" in program) == native
+        assert ("stablehlo.dot_general" in program) != native
+
+
+def test_a_convolution_by_hand():
+    x = jnp.arange(1.0, 5.0).reshape(1, 4, 1, 1)
+    kernel = jnp.asarray([1.0, 10.0, 100.0]).reshape(3, 1, 1, 1)  # not flipped: cross-correlation
+    for lowering in ("matmul", "lax"):
+        result = conv(x, kernel, (2, 1), (1, 0), lowering)
+        assert result.ravel().tolist() == [210.0, 432.0]
+        back = conv_transpose(result, kernel, (2, 1), (1, 0), (4, 1), lowering)
+        assert back.ravel().tolist() == [2100.0, 21432.0, 4320.0, 43200.0]
+
+
+def test_the_second_gradient_agrees():
+    """The gradient penalty differentiates a gradient."""
+    size, _, strides, padding = case = TABLE_1[2]
+    x, kernel, _ = arrays(*case)
+
+    def penalty(kernel, function):
+        gradient = jax.grad(lambda x: jnp.sum(jnp.tanh(function(x, kernel))))(x)
+        return jnp.sum(gradient**2)
+
+    found = jax.jit(
+        jax.grad(lambda k: penalty(k, lambda x, k: conv(x, k, strides, padding, "matmul")))
+    )(kernel)
+    expected = jax.jit(
+        jax.grad(lambda k: penalty(k, lambda x, k: reference(x, k, strides, padding)))
+    )(kernel)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=2e-3)
+
+
+def test_unknown_lowering():
+    x, kernel, _ = arrays(*TABLE_1[0])
+    with pytest.raises(ValueError, match="'auto', 'matmul' or 'lax'"):
+        conv(x, kernel, (1, 1), (0, 0), "winograd")
