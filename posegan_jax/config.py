@@ -54,6 +54,7 @@ def default_config() -> ConfigDict:
                 "seed": 1,
                 "checkpoint": "",  # empty: the run's own latest
                 "steps": 200,
+                "protocols": ("clean", "holes", "gap", "legs"),
             },
         }
     )

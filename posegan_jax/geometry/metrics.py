@@ -100,7 +100,9 @@ def auc(curve: jax.Array, alphas: np.ndarray = DEFAULT_ALPHAS) -> jax.Array:
     return (middle * steps).sum(axis=-1) / (alphas[-1] - alphas[0])
 
 
-def acceleration_error(x: jax.Array, x_tilde: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+def acceleration_error(
+    x: jax.Array, x_tilde: jax.Array, mask: jax.Array | None = None
+) -> jax.Array:
     """Mean norm of the difference of second differences: (..., F, J, C) -> (...)."""
     difference = x - x_tilde
     error = safe_norm(

@@ -8,11 +8,15 @@ import jax
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.motion.clip import Clip
+from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.pose.skeleton import get_skeleton
 
 SKELETON = "mpi_inf_3dhp"
+
+_ARRAYS = (
+    "positions joints fps clip_start clip_length clip_subject clip_name clip_text clip_split"
+).split()
 
 
 class MotionStore(NamedTuple):
@@ -87,8 +91,7 @@ def _read_npz(path: Path, split: str) -> list[Clip]:
         raise InputError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a readable .npz file ({error})") from error
-    needed = "positions joints fps clip_start clip_length clip_subject clip_name clip_text clip_split"
-    missing = [name for name in needed.split() if name not in arrays]
+    missing = [name for name in _ARRAYS if name not in arrays]
     if missing:
         raise InputError(f"{path}: lacks the arrays {', '.join(missing)}")
     _check_joints(path, tuple(str(name) for name in arrays["joints"]))

@@ -108,7 +108,7 @@ class PoseSequence:
 
 
 def densify(sequence: PoseSequence) -> PoseSequence:
-    """The same track with a row for every frame from its first to its last; new rows are missing."""
+    """The same track with a row for every frame from first to last; new rows are missing."""
     if not len(sequence):
         return sequence
     first, last = int(sequence.frames[0]), int(sequence.frames[-1])

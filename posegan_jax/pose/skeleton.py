@@ -115,7 +115,7 @@ def _rank(joint: str) -> int:
     return _BODY_ORDER.index(stem) if stem in _BODY_ORDER else len(_BODY_ORDER)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def get_skeleton(name: str) -> Skeleton:
     """A registered skeleton. Raises InputError for an unknown name."""
     if name not in SKELETONS:

@@ -30,7 +30,7 @@ RULE: Colour = (218, 218, 218)
 SUPERSAMPLE = 3
 """How many times larger than shown panels are drawn."""
 
-JOINT_RADIUS = 1.05
+JOINT_RADIUS = 1.25
 """Radius of a joint's disc, in line widths."""
 
 PALENESS = 0.6
@@ -41,6 +41,8 @@ _TIES = (
     ("left_shoulder", "right_shoulder"),
     ("left_hip", "right_hip"),
     ("mid_shoulder", "mid_hip"),
+    ("left_ear", "left_shoulder"),
+    ("right_ear", "right_shoulder"),
 )
 
 # Pixels: Pillow rasterises shapes that reach beyond the canvas, at a cost, and overflows far out.
@@ -75,14 +77,14 @@ class Viewport:
 
 
 def robust_bounds(keypoints: np.ndarray, slack: float = 0.3) -> np.ndarray:
-    """The box around points that a few stray ones cannot inflate.
+    """The box around points, without the few that stray far from the rest.
 
-    All points are inside unless they are further from the box of their 1st to 99th percentiles
-    than ``slack`` times its size.
+    Those are further from the range of the 1st to 99th percentile than ``slack`` times its length,
+    in x or in y.
 
     Args:
       keypoints: (..., 2), NaN = missing.
-      slack: share of the inner box's width and height.
+      slack: share of the range.
 
     Returns:
       (2, 2): least and greatest x and y; NaN when no point is finite.
@@ -92,9 +94,8 @@ def robust_bounds(keypoints: np.ndarray, slack: float = 0.3) -> np.ndarray:
         return np.full((2, 2), np.nan)
     low, high = np.percentile(points, (1, 99), axis=0)
     reach = slack * (high - low)
-    return np.stack(
-        [np.maximum(points.min(axis=0), low - reach), np.minimum(points.max(axis=0), high + reach)]
-    )
+    kept = np.where((points >= low - reach) & (points <= high + reach), points, np.nan)
+    return np.stack([np.nanmin(kept, axis=0), np.nanmax(kept, axis=0)])
 
 
 def fit_view(
@@ -133,12 +134,12 @@ def panel_aspect(keypoints: np.ndarray, low: float = 0.6, high: float = 1.8) -> 
     return float(np.clip(width / max(height, 1e-9 * width), low, high))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def drawn_bones(skeleton: Skeleton) -> tuple[tuple[int, int], ...]:
     """(parent, child) indices of the lines to draw: the bones, and ties between loose pieces.
 
-    Detectors' skeletons without a joint on the trunk have a left and a right half with nothing
-    between; pictures show the lines between the shoulders and between the hips too.
+    Detectors' skeletons without a joint on the trunk are a left half, a right half and a face with
+    nothing between; pictures show lines across the shoulders and hips, and down from the ears too.
     """
 
     def root(joint: int) -> int:
@@ -207,7 +208,7 @@ def draw_panel(
       line_width: pixels; by default what suits the size.
     """
     if line_width is None:
-        line_width = max(2.0, min(size) / 110)
+        line_width = max(2.2, min(size) / 110)
     canvas = Image.new("RGB", (size[0] * SUPERSAMPLE, size[1] * SUPERSAMPLE), BACKGROUND)
     for keypoints, skeleton, provenance in poses:
         draw_pose(
@@ -252,7 +253,7 @@ def draw_legend(height: int, text_size: int = 13, filled: bool = True) -> Image.
     return legend
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def font(size: int) -> ImageFont.FreeTypeFont:
     """Pillow's own font at a size in pixels; no font file needs to be installed."""
     return ImageFont.load_default(size=size)
@@ -293,7 +294,7 @@ def _draw_joint(draw, center, colour, line_width, hollow):
     radius = JOINT_RADIUS * line_width
     box = (x - radius, y - radius, x + radius, y + radius)
     if hollow:
-        rim = max(1, round(0.6 * radius))
+        rim = max(1, round(0.5 * radius))
         draw.ellipse(box, fill=BACKGROUND, outline=colour, width=rim)
     else:
         draw.ellipse(box, fill=colour)

@@ -28,6 +28,7 @@ _CELL_HEIGHT = 220
 _TITLE = 34
 _CAPTION = 22
 _GUTTER = 34
+_LEAST_WIDTH = 560  # title and legend fit in
 
 
 def contact_sheet(
@@ -55,11 +56,9 @@ def contact_sheet(
         )
     columns = _spread(windows.shape[1], frames)
     cell = (round(0.8 * _CELL_HEIGHT), _CELL_HEIGHT)
-    sheet = Image.new(
-        "RGB",
-        (_GUTTER + len(columns) * cell[0], _TITLE + _CAPTION + len(windows) * cell[1]),
-        BACKGROUND,
-    )
+    width = max(_GUTTER + len(columns) * cell[0], _LEAST_WIDTH)
+    height = _TITLE + _CAPTION + len(windows) * cell[1]
+    sheet = Image.new("RGB", (width, height), BACKGROUND)
     for row, window in enumerate(windows):
         y = _TITLE + _CAPTION + row * cell[1]
         views = _column_views(window[columns], cell)
@@ -69,7 +68,7 @@ def contact_sheet(
     draw = ImageDraw.Draw(sheet)
     for row in range(len(windows)):
         y = _TITLE + _CAPTION + row * cell[1]
-        draw.line([(0, y), (sheet.width, y)], fill=RULE)
+        draw.line([(0, y), (width, y)], fill=RULE)
         _text(draw, (_GUTTER / 2, y + cell[1] / 2), str(row + 1), 14, FAINT, "mm")
     for column, frame in enumerate(columns):
         x = _GUTTER + (column + 0.5) * cell[0]
@@ -102,7 +101,7 @@ def before_after(
     cell = (round(aspect * _CELL_HEIGHT), _CELL_HEIGHT)
     views = _column_views(both, cell)
     row_height = _CAPTION + cell[1] + _CAPTION
-    width = max(len(shown) * cell[0], 560)
+    width = max(len(shown) * cell[0], _LEAST_WIDTH)
     sheet = Image.new("RGB", (width, _TITLE + 2 * row_height), BACKGROUND)
     draw = ImageDraw.Draw(sheet)
     for row, (label, sequence) in enumerate((("before: input", before), ("after: output", after))):

@@ -41,6 +41,8 @@ _GAP = 2
 _HEADER = 32
 _FOOTER = 28
 
+_NUMBER = 130  # at the right of the header, for the frame number
+
 # A GIF counts time in hundredths of a second, and browsers take a single one for a tenth.
 _GIF_FPS = 50
 
@@ -94,7 +96,8 @@ def _page(labels: Sequence[str], size: tuple[int, int]) -> Image.Image:
     width = len(labels) * (size[0] + _GAP) - _GAP
     page = Image.new("RGB", (width, _HEADER + size[1] + _FOOTER), BACKGROUND)
     for i, label in enumerate(labels):
-        header = Image.new("RGB", (size[0], _HEADER), BACKGROUND)  # cuts a long label off
+        # A picture of its own cuts a long label off before the frame number or the next panel.
+        header = Image.new("RGB", (size[0] - _NUMBER, _HEADER), BACKGROUND)
         ImageDraw.Draw(header).text(
             (12, _HEADER / 2), label, fill=INK, font=font(17), anchor="lm"
         )
@@ -148,7 +151,8 @@ def _command(path: Path, size: tuple[int, int], fps: float) -> list[str]:
     command += ["-s", f"{size[0]}x{size[1]}", "-r", str(rate), "-i", "-", "-an"]
     if path.suffix.lower() == ".gif":
         # A palette per frame: one for the whole video would need all of it in memory.
-        filters = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1:dither=none"
+        filters = "split[a][b];[a]palettegen=stats_mode=single[p];"
+        filters += "[b][p]paletteuse=new=1:dither=none"
         if rate > _GIF_FPS:
             filters = f"fps={_GIF_FPS},{filters}"
         command += ["-vf", filters, "-f", "gif"]

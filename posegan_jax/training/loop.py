@@ -48,7 +48,8 @@ def train(config: ConfigDict) -> TrainState:
     """
     config_lib.check(config)
     options = config_lib.step_options(config)
-    networks = build_networks(config_lib.network_options(config), dtype=np.dtype(config.train.dtype))
+    dtype = np.dtype(config.train.dtype)
+    networks = build_networks(config_lib.network_options(config), dtype=dtype)
     mesh = parallel.make_mesh()
     parallel.check_batch(mesh, options.batch_size)
     store = parallel.replicate(mesh, load_store(config, "train", options))

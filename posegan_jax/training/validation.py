@@ -90,7 +90,7 @@ def residual_moments(
     joints from their mean, averaged over the window.
 
     Args:
-      batch: of training windows; inpainting supposes that new residuals are distributed like theirs.
+      batch: of training windows; inpainting takes new residuals to be distributed like theirs.
 
     Returns:
       'covariance' (J, J) between joints at one frame, per coordinate; 'correlation' (F,) over time.
