@@ -43,10 +43,10 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-def run() -> None:
-    """Entry point with the required flag checked in one line."""
+def run(argv: list[str] | None = None) -> None:
+    """Entry point with the required flag checked in one line; ``argv`` as in ``sys.argv``."""
     flags.mark_flag_as_required("config")
-    app.run(main)
+    app.run(main, argv=argv)
 
 
 if __name__ == "__main__":

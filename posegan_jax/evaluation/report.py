@@ -123,10 +123,11 @@ def complete(
     )
     if not settings.carry_residual:
         return generated
-    result = generated.copy()
+    result = np.empty_like(generated)
     for n in range(len(x)):
-        residual = np.where(mask[n][..., None], x[n] - generated[n], np.nan)
         size = body_size(generated[n])
+        result[n] = inpainter.residual.calibrate(generated[n], size)
+        residual = np.where(mask[n][..., None], x[n] - result[n], np.nan)
         clean = np.zeros(mask[n].shape)
         result[n] += carry(inpainter.residual, residual, size, clean, robust=False).mean
     return result

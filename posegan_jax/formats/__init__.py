@@ -34,13 +34,17 @@ def read(
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file")
-    for module in FORMATS.values():
-        if module.sniff(path):
-            file = module.read(path, min_score)
-            if fps is not None:
-                file = file.replace([sequence.replace(fps=fps) for sequence in file])
-            return file
-    raise InputError(f"{path}: not a known format; known: {', '.join(FORMATS)}")
+    try:
+        known = [module for module in FORMATS.values() if module.sniff(path)]
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    if not known:
+        what = "a folder; give a file" if path.is_dir() else "not a known format"
+        raise InputError(f"{path}: {what}; known: {', '.join(FORMATS)}")
+    file = known[0].read(path, min_score)
+    if fps is not None:
+        file = file.replace([sequence.replace(fps=fps) for sequence in file])
+    return file
 
 
 def write(

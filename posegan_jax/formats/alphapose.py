@@ -7,6 +7,7 @@ which AlphaPose writes as a number, a list or a list of lists. K = 17 is COCO, K
 Whatever is not changed is written back as it was read: objects, keys, numbers.
 """
 
+import bisect
 import dataclasses
 import json
 import re
@@ -19,6 +20,7 @@ import numpy as np
 from posegan_jax.errors import InputError
 from posegan_jax.pose.files import atomic_path
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
+from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.pose.tracking import track
 
 NAME = "alphapose"
@@ -35,11 +37,13 @@ class Source:
 
     Attributes:
       records: the JSON objects in order.
+      frames: frame number of each of them.
       rows: (person, frame) -> index into ``records``.
       min_score: threshold under which joints were read as missing.
     """
 
     records: list[dict[str, Any]]
+    frames: list[int]
     rows: dict[tuple[Any, int], int]
     min_score: float
 
@@ -71,7 +75,7 @@ def read(path: Path, min_score: float | None = None) -> PoseFile:
     min_score = MIN_SCORE if min_score is None else min_score
     joints = {len(record["keypoints"]) // 3 for record in records}
     if not records:
-        return PoseFile((), NAME, str(path), Source([], {}, min_score), ("no detections",))
+        return PoseFile((), NAME, str(path), Source([], [], {}, min_score), ("no detections",))
     if len(joints) > 1:
         raise InputError(f"{path}: objects with {sorted(joints)} joints in one file")
     count = joints.pop()
@@ -87,7 +91,7 @@ def read(path: Path, min_score: float | None = None) -> PoseFile:
         for person, items in _by_person(rows).items()
     ]
     return PoseFile(
-        tuple(sequences), NAME, str(path), Source(records, rows, min_score),
+        tuple(sequences), NAME, str(path), Source(records, frames.tolist(), rows, min_score),
         (*notes, *note, *note_double),
     )
 
@@ -95,22 +99,29 @@ def read(path: Path, min_score: float | None = None) -> PoseFile:
 def write(file: PoseFile, path: Path) -> None:
     """Writes a list in the order of the source, new frames' objects in their places.
 
-    A joint is written where it differs from what was read; all else stays as it was. A sequence
-    with another skeleton than the source's replaces the whole list of joints.
+    A number is written where it differs from what was read; all else stays as it was. Sequences
+    with another skeleton than the source's replace the whole lists of joints; objects that belong
+    to none of them then keep the joints that both skeletons have, as a file has one skeleton.
+
+    Raises:
+      InputError: skeletons that the format has no place for, or more than one.
     """
-    source = file.source or Source([], {}, MIN_SCORE)
-    records = [dict(record) for record in source.records]
-    names = _ImageNames(source.records)
+    source = file.source or Source([], [], {}, MIN_SCORE)
+    skeleton = _common_skeleton(file, path)
+    records = [_carried(record, skeleton) for record in source.records]
+    names = _ImageNames(source)
+    like = {person: source.records[i] for (person, _), i in reversed(source.rows.items())}
     added: dict[int, list[dict]] = defaultdict(list)
     for sequence in file:
         for t, frame in enumerate(sequence.frames.tolist()):
             index = source.rows.get((sequence.person, frame))
             if index is not None:
-                records[index] = _updated(records[index], sequence, t, source.min_score)
+                records[index] = _updated(source.records[index], sequence, t, source.min_score)
             elif sequence.observed[t].any():
-                added[frame].append(_new_record(sequence, t, names(frame)))
+                example = like.get(sequence.person)
+                added[frame].append(_new_record(sequence, t, names(frame), example))
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as handle:
-        json.dump(_merge(records, added), handle)
+        json.dump(_merge(records, source.frames, added), handle)
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -120,22 +131,39 @@ def _load(path: Path) -> list[dict[str, Any]]:
     try:
         with open(path, encoding="utf-8-sig") as handle:
             records = json.load(handle)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON ({error}); is the file cut off?") from error
     for i, record in enumerate(records):
-        if not isinstance(record, dict) or "image_id" not in record:
-            raise InputError(f"{path}: object {i} has no image_id")
-        keypoints = record.get("keypoints")
-        if not isinstance(keypoints, list) or not keypoints or len(keypoints) % 3:
-            raise InputError(
-                f"{path}: object {i} (image {record['image_id']}): keypoints must be a list of "
-                "x, y, score"
-            )
-        if not all(isinstance(value, int | float) for value in keypoints):
-            raise InputError(
-                f"{path}: object {i} (image {record['image_id']}): keypoints must be numbers"
-            )
+        problem = _problem(record)
+        if problem:
+            raise InputError(f"{path}: object {i} {problem}")
     return records
+
+
+def _problem(record: Any) -> str | None:
+    """What is wrong with an object, None if nothing is."""
+    if not isinstance(record, dict) or "image_id" not in record:
+        return "has no image_id"
+    image = record["image_id"]
+    if not isinstance(image, str) and not _is_whole(image):
+        return f"has the image_id {image!r}; it must be a whole number or a file name"
+    person = _person(record.get("idx"))
+    if not isinstance(person, str | None) and not (_is_number(person) and np.isfinite(person)):
+        return f"(image {image!r}): idx must be a number or a name, not {record['idx']!r}"
+    keypoints = record.get("keypoints")
+    if not isinstance(keypoints, list) or not keypoints or len(keypoints) % 3:
+        return f"(image {image!r}): keypoints must be a list of x, y, score"
+    if not all(map(_is_number, keypoints)):
+        return f"(image {image!r}): keypoints must be numbers"
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)  # JSON's true is an int to isinstance
+
+
+def _is_whole(value: Any) -> bool:
+    return _is_number(value) and abs(value) < 2**63 and value == int(value)
 
 
 def _frames(records) -> tuple[np.ndarray, list[str]]:
@@ -149,23 +177,30 @@ def _frames(records) -> tuple[np.ndarray, list[str]]:
 
 
 def _frame_number(image_id) -> int | None:
-    if isinstance(image_id, int | float):
+    if not isinstance(image_id, str):
         return int(image_id)
-    found = re.findall(r"\d+", Path(str(image_id)).stem)
-    return int(found[-1]) if found else None
+    found = _last_number(image_id)
+    # What does not fit into 64 bits is a hash rather than a count.
+    return int(found[0]) if found and len(found[0]) < 19 else None
+
+
+def _last_number(name: str) -> re.Match | None:
+    """Where the last number of a file name is, its folder and suffix left out."""
+    stem = re.sub(r"\.[A-Za-z]\w{,3}$", "", name)
+    return re.search(r"[0-9]+(?=[^0-9/\\]*$)", stem)
 
 
 def _people(records, frames, values) -> tuple[list, list[str]]:
     """Person of every object: its idx, or by tracking where the file has none."""
-    if all("idx" in record for record in records):
-        return [_person(record["idx"]) for record in records], []
-    poses = np.where((values[..., :2] == 0).all(-1, keepdims=True), np.nan, values[..., :2])
-    ids = track(frames, poses, values[..., 2].clip(0.0)).tolist()
+    people = [_person(record.get("idx")) for record in records]
+    if None not in people:
+        return people, []
+    ids = track(frames, *_present(values, 0.0)).tolist()
     return ids, [f"no ids in the file: tracked {len(set(ids))} people by pose similarity"]
 
 
 def _person(idx):
-    """idx may be 3, 3.0, [3.0] or [[3.0], [3.0]]: the first number counts."""
+    """idx may be 3, 3.0, [3.0] or [[3.0], [3.0]]: the first number counts. None: there is none."""
     while isinstance(idx, list):
         idx = idx[0] if idx else None
     return int(idx) if isinstance(idx, float) and idx.is_integer() else idx
@@ -188,7 +223,9 @@ def _rows(records, frames, people) -> tuple[dict, list[str]]:
 
 def _score(record) -> float:
     score = record.get("score")
-    return float(score) if isinstance(score, int | float) else float(sum(record["keypoints"][2::3]))
+    if _is_number(score) and np.isfinite(score):
+        return float(score)
+    return float(np.nansum(record["keypoints"][2::3]))
 
 
 def _by_person(rows: dict) -> dict[Any, list[tuple[int, int]]]:
@@ -216,29 +253,57 @@ def _present(values: np.ndarray, min_score: float) -> tuple[np.ndarray, np.ndarr
 # --- writing --------------------------------------------------------------------------------------
 
 
-def _updated(record: dict, sequence: PoseSequence, t: int, min_score: float) -> dict:
-    keypoints, scores = sequence.keypoints[t], sequence.scores[t]
-    old = np.array(record["keypoints"], np.float64).reshape(-1, 3)
-    if SKELETONS.get(len(old)) != sequence.skeleton:
-        return record | {"keypoints": _flat(keypoints, scores)}
-    was, _ = _present(old, min_score)
-    same = (keypoints == was).all(-1) | (np.isnan(keypoints) & np.isnan(was)).all(-1)
-    if same.all():
+def _common_skeleton(file: PoseFile, path: Path) -> str | None:
+    """The skeleton of all sequences, None without any."""
+    names = sorted({sequence.skeleton for sequence in file})
+    if len(names) > 1:
+        raise InputError(f"{path}: a file holds one skeleton, not {' and '.join(names)}; use .npz")
+    if names and names[0] not in SKELETONS.values():
+        raise InputError(
+            f"{path}: {NAME} files hold {', '.join(SKELETONS.values())}, not {names[0]}; use .npz"
+        )
+    return names[0] if names else None
+
+
+def _carried(record: dict, skeleton: str | None) -> dict:
+    """An object on another skeleton: joints of the same name keep their numbers."""
+    old = SKELETONS[len(record["keypoints"]) // 3]
+    if skeleton in (None, old):
         return record
+    source, destination, _ = get_skeleton(old).map_to(get_skeleton(skeleton))
+    values = [0.0] * (3 * len(get_skeleton(skeleton)))
+    for i, j in zip(source.tolist(), destination.tolist(), strict=True):
+        values[3 * j : 3 * j + 3] = record["keypoints"][3 * i : 3 * i + 3]
+    return record | {"keypoints": values}
+
+
+def _updated(record: dict, sequence: PoseSequence, t: int, min_score: float) -> dict:
+    """An object with a row's numbers where they differ from what was read."""
+    new = _flat(sequence.keypoints[t], sequence.scores[t])
     values = list(record["keypoints"])
-    new = _flat(keypoints, scores)
-    for joint in np.flatnonzero(~same).tolist():
-        values[3 * joint : 3 * joint + 3] = new[3 * joint : 3 * joint + 3]
+    if SKELETONS[len(values) // 3] != sequence.skeleton:
+        return record | {"keypoints": new}
+    keypoints, scores = _present(np.array(values, np.float64).reshape(-1, 3), min_score)
+    moved = sequence.keypoints[t] != keypoints
+    moved &= ~(np.isnan(sequence.keypoints[t]) & np.isnan(keypoints))
+    changed = np.column_stack([moved, sequence.scores[t] != scores])
+    # The numbers of a missing joint are no joint's: none of them may stay once it is filled.
+    changed |= (sequence.observed[t] != np.isfinite(keypoints[:, 0]))[:, None]
+    if not changed.any():
+        return record
+    for i in np.flatnonzero(changed).tolist():
+        values[i] = new[i]
     return record | {"keypoints": values}
 
 
 def _flat(keypoints: np.ndarray, scores: np.ndarray) -> list[float]:
-    values = np.concatenate([keypoints, scores[:, None]], axis=-1)
-    values[np.isnan(values).any(-1)] = 0.0
+    """(K, 2) and (K,) -> x, y, score of every joint, zeros where it is missing."""
+    values = np.nan_to_num(np.column_stack([keypoints, scores]))
     return [round(value, 4) for value in values.ravel().tolist()]
 
 
-def _new_record(sequence: PoseSequence, t: int, image_id) -> dict:
+def _new_record(sequence: PoseSequence, t: int, image_id, example: dict | None) -> dict:
+    """An object for a frame that the source lacks, after another one of the person if there is."""
     scores = sequence.scores[t]
     record = {
         "image_id": image_id,
@@ -246,41 +311,45 @@ def _new_record(sequence: PoseSequence, t: int, image_id) -> dict:
         "keypoints": _flat(sequence.keypoints[t], scores),
         "score": round(float(scores[sequence.observed[t]].mean()), 4),
     }
+    if example is not None:
+        return record | {key: example[key] for key in ("category_id", "idx") if key in example}
     return record if sequence.person is None else record | {"idx": sequence.person}
 
 
 class _ImageNames:
-    """image_id of a frame that the source does not have, in the manner of those it has."""
+    """image_id of a frame: the source's own, or one in the manner of those it has."""
 
-    def __init__(self, records: list[dict]):
-        example = records[0]["image_id"] if records else "0.jpg"
-        self._number = isinstance(example, int | float)
-        found = None if self._number else list(re.finditer(r"\d+", Path(str(example)).stem))
-        self._name = str(example)
-        self._span = found[-1].span() if found else None
-        # The stem starts where the file name does.
-        self._offset = len(self._name) - len(Path(self._name).name)
+    def __init__(self, source: Source):
+        ids = [record["image_id"] for record in source.records]
+        self._known = dict(zip(source.frames, ids, strict=True))
+        self._example = ids[0] if ids else "0.jpg"
+        numbers = [found[0] for found in map(_last_number, map(str, ids)) if found]
+        padded = [len(number) for number in numbers if number[0] == "0" and len(number) > 1]
+        self._width = max(padded, default=0)
 
     def __call__(self, frame: int):
-        if self._number:
-            return frame
-        if self._span is None:
+        if frame in self._known:
+            return self._known[frame]
+        if not isinstance(self._example, str):
+            return type(self._example)(frame)
+        found = _last_number(self._example)
+        if not found:
             return f"{frame}.jpg"
-        start, stop = (self._offset + at for at in self._span)
-        width = stop - start if self._name[start] == "0" and stop - start > 1 else 0
-        return f"{self._name[:start]}{frame:0{width}d}{self._name[stop:]}"
+        start, stop = found.span()
+        return f"{self._example[:start]}{frame:0{self._width}d}{self._example[stop:]}"
 
 
-def _merge(records: list[dict], added: dict[int, list[dict]]) -> list[dict]:
-    """Puts every new object before the first old one of a later frame."""
-    if not added:
-        return records
-    result, waiting = [], sorted(added)
-    for record in records:
-        frame = _frame_number(record["image_id"])
-        while waiting and frame is not None and waiting[0] < frame:
-            result += added[waiting.pop(0)]
-        result.append(record)
-    for frame in waiting:
-        result += added[frame]
+def _merge(
+    records: list[dict], frames: list[int], added: dict[int, list[dict]]
+) -> list[dict]:
+    """Puts every new object after the last old one of its frame, or of the nearest frame before."""
+    last = {frame: i for i, frame in enumerate(frames)}
+    known = sorted(last)
+    after: dict[int, list[dict]] = defaultdict(list)
+    for frame in sorted(added):
+        at = bisect.bisect_right(known, frame)
+        after[last[known[at - 1]] if at else -1] += added[frame]
+    result = after[-1]
+    for i, record in enumerate(records):
+        result += [record, *after[i]]
     return result

@@ -6,7 +6,6 @@ value).
 """
 
 import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -21,25 +20,28 @@ _ARRAYS = ("keypoints", "scores", "frames", "provenance")
 
 
 def sniff(path: Path) -> bool:
-    """Whether this is an .npz file of ours."""
-    if path.is_dir() or not zipfile.is_zipfile(path):
+    """Whether the file begins like one of ours, which it does even when it is cut off."""
+    if path.is_dir():
         return False
-    with zipfile.ZipFile(path) as archive:
-        return "format.npy" in archive.namelist()
+    with open(path, "rb") as handle:
+        head = handle.read(64)
+    return head.startswith(b"PK") and b"format.npy" in head
 
 
 def read(path: Path, min_score: float | None = None) -> PoseFile:
-    """Reads the sequences; joints below ``min_score`` (default: none) become missing."""
+    """Reads the sequences; joints below ``min_score`` (default: none) become missing.
+
+    Raises:
+      InputError: the file is damaged, or another program's.
+    """
     try:
-        with np.load(path, allow_pickle=False) as data:
-            if str(data["format"]) != _TAG:
-                raise InputError(f"{path}: an .npz file, but not one of posegan's")
-            indices = sorted({int(n.split("/")[0]) for n in data.files if "/" in n})
-            sequences = tuple(_sequence(data, i, min_score) for i in indices)
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: damaged .npz file ({error})") from error
+        arrays = _load(path)
+        if str(arrays["format"]) != _TAG:
+            raise InputError("not one of posegan's")
+        indices = sorted({int(name.split("/")[0]) for name in arrays if "/" in name})
+        sequences = tuple(_sequence(arrays, i, min_score) for i in indices)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: cannot use this .npz file: {error}") from error
     return PoseFile(sequences, NAME, str(path))
 
 
@@ -56,14 +58,22 @@ def write(file: PoseFile, path: Path) -> None:
         np.savez_compressed(handle, **arrays)
 
 
-def _sequence(data, i: int, min_score: float | None) -> PoseSequence:
-    arrays = {name: data[f"{i}/{name}"] for name in _ARRAYS}
-    if min_score is not None:
-        low = arrays["scores"] < min_score
-        arrays["keypoints"][low] = np.nan
-        arrays["provenance"][low] = 0
-    fps = float(data[f"{i}/fps"])
-    return PoseSequence(
-        **arrays, fps=None if np.isnan(fps) else fps, skeleton=str(data[f"{i}/skeleton"]),
-        person=json.loads(str(data[f"{i}/person"])),
+def _load(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return dict(data)
+    except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds, and so may others
+        raise ValueError(f"it is damaged ({error})") from error
+
+
+def _sequence(arrays: dict[str, np.ndarray], i: int, min_score: float | None) -> PoseSequence:
+    fps = float(arrays[f"{i}/fps"])
+    sequence = PoseSequence(
+        **{name: arrays[f"{i}/{name}"] for name in _ARRAYS},
+        fps=None if np.isnan(fps) else fps, skeleton=str(arrays[f"{i}/skeleton"]),
+        person=json.loads(str(arrays[f"{i}/person"])),
     )
+    if min_score is None:
+        return sequence
+    low = sequence.scores < min_score
+    return sequence.replace(keypoints=np.where(low[..., None], np.nan, sequence.keypoints))

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from posegan_jax.errors import InputError
+from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.geometry.normalize import denormalize, fit_normalization, normalize
 from posegan_jax.inpainting.descent import DescentOptions, descend
 from posegan_jax.inpainting.objective import ObjectiveWeights
@@ -157,18 +158,27 @@ class Inpainter:
         settings = _settings(settings, quality, shift, steps, self.networks.options.frames)
         if observed not in ("auto", "keep", "refine"):
             raise InputError(f"observed must be 'auto', 'keep' or 'refine', not {observed!r}")
+        if not self.can_complete(sequence):
+            raise InputError(
+                f"person {sequence.person}: nothing to start from; the model needs two of the "
+                f"joints {', '.join(DETECTED_12)} within a second"
+            )
         dense = densify(sequence)
         track = _Track.from_sequence(dense, self.skeleton)
-        if not track.input_mask.any():
-            raise InputError(
-                f"person {sequence.person}: none of the joints that the model starts from is "
-                f"observed ({', '.join(DETECTED_12)})"
-            )
         generated = self._generate(track, settings, progress)
         return _assemble(
             dense, track, generated, self.skeleton, target, observed, settings, self.residual,
             self.networks.options.frames,
         )
+
+    def can_complete(self, sequence: PoseSequence) -> bool:
+        """Whether at least two joints that the model observes are there, within one window."""
+        if not len(sequence):
+            return False
+        track = _Track.from_sequence(densify(sequence), self.skeleton)
+        frames = self.networks.options.frames
+        first = starts(len(track.input_mask), frames, frames // 2)
+        return bool(_solvable(gather(track.input_mask, first, frames, False)).any())
 
     def search(
         self, x: np.ndarray, mask: np.ndarray, options: DescentOptions,
@@ -276,10 +286,11 @@ def _settings(settings, quality, shift, steps, frames: int) -> Settings:
 def _residual_model(networks: Networks, metadata: dict[str, Any]) -> ResidualModel:
     moments = metadata.get("residual")
     if moments:
-        return ResidualModel.fit(np.array(moments["covariance"]), np.array(moments["correlation"]))
-    # A run that has not been validated yet: residuals of a tenth of the body, smooth over a second.
-    joints = len(get_skeleton(networks.options.skeleton))
-    return ResidualModel.fit(0.01 * np.eye(joints), np.exp(-0.5 * (np.arange(24) / 8.0) ** 2))
+        return ResidualModel.fit(ResidualMoments.from_dict(moments))
+    # A run that has not been validated yet.
+    return ResidualModel.fit(
+        ResidualMoments.default(len(get_skeleton(networks.options.skeleton)))
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -328,6 +339,7 @@ def _assemble(
             result[run], scores[run], source[run] = poses, 0.5, Provenance.FILLED
             source[run][seen[run]] = Provenance.REFINED
             continue
+        poses = residual_model.calibrate(poses, size)
         noise = _noise(keypoints, size, observed)
         carried = carry(residual_model, keypoints - poses, size, noise, observed != "keep")
         result[run] = poses + carried.mean

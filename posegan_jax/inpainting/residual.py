@@ -2,25 +2,29 @@
 
 The generated motion explains the observed joints up to a residual. That residual is smooth in time
 and correlated between joints, so it is known, in part, at the joints and frames that were missing:
-the best linear estimate is a Gaussian process's (kriging; C. Rasmussen and C. Williams, Gaussian
-Processes for Machine Learning, 2006, chapter 2). The process's covariance is separable,
+the best linear estimate is that of a Gaussian process (kriging; C. Rasmussen and C. Williams,
+Gaussian Processes for Machine Learning, 2006, chapter 2). The covariance of the process is
+separable,
 
-    cov(r[t, j], r[t', k]) = covariance[j, k] correlation(t - t') size[t] size[t'],
+    cov(r[t, d], r[u, e]) = covariance[d, e] correlation(t - u) size[t] size[u]
 
-learned from the residuals of training windows, in units of the body's size in the picture. One
-formula then fills holes, bridges gaps, upsamples, and, with the detector's noise as the process's
-nugget, removes jitter; observations that the others contradict are weighed down.
+over frames t, u and coordinates d, e, learned from the residuals of training windows, in units of
+the body's size in the picture. One formula then fills holes, bridges gaps, upsamples, and, with the
+detector's noise as the nugget of the process, removes jitter; observations that all others
+contradict are weighed down.
 """
 
 import dataclasses
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import lapack, solve_triangular
 from scipy.optimize import nnls
 
-CORE = 48
+from posegan_jax.geometry.moments import ResidualMoments
+
+CORE = 24
 """Frames that are estimated at a time."""
-MARGIN = 24
+MARGIN = 12
 """Frames on each side whose observations count for them."""
 LENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 """Length scales, in frames, of the Gaussians that the correlation is made of."""
@@ -31,39 +35,48 @@ TINY = 1e-6
 
 @dataclasses.dataclass(frozen=True)
 class ResidualModel:
-    """Second moments of the residuals.
+    """Moments of the residuals, D = 2 J coordinates (x, y of every joint).
 
     Attributes:
-      covariance: (J, J) between joints at one frame, for one coordinate, in squared body sizes.
+      calibration: (D + 1, D) linear map from a generated pose (centred, in body sizes, and 1) to
+        the mean of its residual.
+      covariance: (D, D) at one frame, in squared body sizes.
       weights: of the Gaussian correlations with ``LENGTHS``; they add up to 1.
     """
 
+    calibration: np.ndarray
     covariance: np.ndarray
     weights: np.ndarray
 
     @classmethod
-    def fit(cls, covariance: np.ndarray, correlation: np.ndarray) -> "ResidualModel":
+    def fit(cls, moments: ResidualMoments) -> "ResidualModel":
         """From measured moments.
 
-        Args:
-          covariance: (J, J).
-          correlation: (L,) at lags 0 to L - 1. A mixture of Gaussians with positive weights is
-            fitted to it, so that it holds for any lag and is a valid correlation.
+        A mixture of Gaussians with positive weights is fitted to the measured correlation, so that
+        it holds at any lag and is a valid correlation.
         """
+        correlation = np.asarray(moments.correlation, np.float64)
+        covariance = np.asarray(moments.covariance, np.float64)
         lags = np.arange(len(correlation))
-        # Half the weight of a lag's row follows how many pairs of frames are that far apart.
-        importance = np.sqrt(len(lags) - lags)
+        importance = np.sqrt(len(lags) - lags)  # as many pairs of frames are that far apart
         weights, _ = nnls(_gaussians(lags) * importance[:, None], correlation * importance)
-        total = weights.sum()
-        covariance = np.asarray(covariance, np.float64)
-        if not total > 0:
-            weights, total = np.eye(len(LENGTHS))[3], 1.0
-        jitter = TINY * max(np.trace(covariance) / len(covariance), TINY)
-        return cls(covariance + jitter * np.eye(len(covariance)), weights / total)
+        ridge = TINY * max(np.trace(covariance) / len(covariance), TINY)
+        return cls(
+            np.asarray(moments.calibration, np.float64),
+            covariance + ridge * np.eye(len(covariance)),
+            weights / weights.sum(),
+        )
 
     def correlation(self, lags: np.ndarray) -> np.ndarray:
         """Correlation at any lags, of their shape."""
         return _gaussians(lags) @ self.weights
+
+    def calibrate(self, poses: np.ndarray, size: np.ndarray) -> np.ndarray:
+        """Adds the mean residual to generated poses (T, J, 2) of the given sizes (T,)."""
+        centered = (poses - poses.mean(axis=1, keepdims=True)) / size[:, None, None]
+        flat = centered.reshape(len(poses), -1)
+        mean = flat @ self.calibration[:-1] + self.calibration[-1]
+        return poses + mean.reshape(poses.shape) * size[:, None, None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,11 +119,13 @@ def carry(
     for start in range(0, length, CORE):
         stop = min(start + CORE, length)
         low, high = max(start - MARGIN, 0), min(stop + MARGIN, length)
-        around, core = slice(low, high), slice(start - low, stop - low)
-        mean, deviation, trust = _krige(model, relative[around], relative_noise[around], robust)
-        result.mean[start:stop] = mean[core] * size[start:stop, None, None]
-        result.deviation[start:stop] = deviation[core] * size[start:stop, None]
-        result.trust[start:stop] = trust[core]
+        core = slice(start - low, stop - low)
+        mean, deviation, trust = _krige(
+            model, relative[low:high], relative_noise[low:high], core, robust
+        )
+        result.mean[start:stop] = mean * size[start:stop, None, None]
+        result.deviation[start:stop] = deviation * size[start:stop, None]
+        result.trust[start:stop] = trust
     return result
 
 
@@ -144,61 +159,105 @@ def jitter(keypoints: np.ndarray) -> np.ndarray:
     return result
 
 
-def _krige(model, residual, noise, robust):
-    """Mean (T, J, 2), deviation (T, J), trust (T, J) in body sizes, for one stretch."""
+def _krige(model, residual, noise, core: slice, robust: bool):
+    """Mean (C, J, 2), deviation (C, J), trust (C, J) in body sizes, for the core of a stretch."""
     length, joints = residual.shape[:2]
+    flat = residual.reshape(length, -1)
+    seen = np.isfinite(flat)
+    t, d = np.nonzero(seen)
+    trust = np.ones(flat.shape)
+    variance = np.diagonal(model.covariance)
+    if not len(t):
+        shape = (core.stop - core.start, joints)
+        deviation = np.sqrt(np.broadcast_to(variance.reshape(joints, 2).mean(-1), shape))
+        return np.zeros((*shape, 2)), deviation, np.ones(shape)
     time = np.arange(length)
     correlation = model.correlation(time[:, None] - time)
-    seen = np.isfinite(residual[..., 0])
-    t, j = np.nonzero(seen)
-    trust = np.ones((length, joints))
-    variance = np.broadcast_to(np.diagonal(model.covariance), (length, joints))
-    if not len(t):
-        return np.zeros_like(residual), np.sqrt(variance), trust
-    y = residual[t, j]
-    prior = correlation[np.ix_(t, t)] * model.covariance[np.ix_(j, j)]
-    nugget = noise[t, j] ** 2 + TINY * np.diagonal(prior)
-    scale = 1.0
-    inverse = _inverse(prior, nugget)
-    for _ in range(3 if robust else 1):
-        scale, extra = _reweigh(inverse, y, scale)
-        if not robust:
-            break
-        inverse = _inverse(scale * prior, nugget + extra)
-        trust[t, j] = 1.0 / (1.0 + extra / np.maximum(scale * np.diagonal(prior) * 0.05, TINY**2))
-    if not robust:
-        inverse = _inverse(scale * prior, nugget)
-    gain = inverse @ y  # (n, 2)
-    mean = np.zeros_like(residual)
-    spent = np.zeros((length, joints))
-    for joint in range(joints):
-        cross = scale * correlation[:, t] * model.covariance[joint, j]  # (T, n)
-        mean[:, joint] = cross @ gain
-        spent[:, joint] = ((cross @ inverse) * cross).sum(-1)
-    left = np.maximum(scale * variance - spent, 0.0)
-    return mean, np.sqrt(left), trust
+    prior = correlation[t][:, t] * model.covariance[d][:, d]
+    nugget = np.repeat(noise, 2, axis=1)[t, d] ** 2 + TINY * variance[d]
+    y = flat[t, d]
+    scale, extra = 1.0, 0.0
+    for _ in range(2 if robust else 1):
+        factor = _cholesky(scale * prior, nugget + extra)
+        scale, extra = _reweigh(factor, y, t, d, scale)
+    if robust:
+        # Half the trust is lost where as much variance was added as the process itself has.
+        trust[t, d] = 1.0 / (1.0 + extra / (scale * variance[d]))
+        nugget = nugget + extra
+    factor = _cholesky(scale * prior, nugget)
+    gain = lapack.dpotrs(factor, y, lower=1)[0]
+    cross = _Cross(model.covariance, scale * correlation, t, d)
+    mean = cross.product(time[core], gain)
+    left = _left_over(cross, factor, seen, scale * variance, nugget, core)
+    deviation = np.sqrt(left.reshape(-1, joints, 2).mean(-1))
+    return mean.reshape(-1, joints, 2), deviation, trust[core, ::2]
 
 
-def _reweigh(inverse, y, scale):
-    """The process's scale and the observations' extra variances from leave-one-out errors.
+@dataclasses.dataclass(frozen=True)
+class _Cross:
+    """Covariance of any coordinate at any frame with the observations at (t, d)."""
 
-    An observation's error when predicted from all others, and that error's variance, follow from
-    the inverse covariance (Rasmussen and Williams, 2006, section 5.4.2).
+    covariance: np.ndarray
+    correlation: np.ndarray
+    t: np.ndarray
+    d: np.ndarray
+
+    def product(self, times: np.ndarray, gain: np.ndarray) -> np.ndarray:
+        """(len(times), D) sums of the covariances times ``gain``."""
+        spread = np.zeros((len(self.correlation), len(self.covariance)))
+        spread[self.t, self.d] = gain
+        return self.correlation[times] @ spread @ self.covariance
+
+    def columns(self, times: np.ndarray, coordinates: np.ndarray) -> np.ndarray:
+        """(n, m) covariances of the observations with m places."""
+        return (
+            self.correlation[self.t][:, times] * self.covariance[self.d][:, coordinates]
+        )
+
+
+def _left_over(cross: _Cross, factor, seen, variance, nugget, core: slice) -> np.ndarray:
+    """(C, D) variance that is left after the observations."""
+    own = np.zeros(seen.shape)
+    own[cross.t, cross.d] = nugget
+    # Where a coordinate was observed, its own observation alone already bounds what is left.
+    left = own * variance / (own + variance)
+    missing = ~seen
+    missing[: core.start] = missing[core.stop :] = False
+    times, coordinates = np.nonzero(missing)
+    if len(times):
+        explained = solve_triangular(
+            factor, cross.columns(times, coordinates), lower=True, check_finite=False
+        )
+        left[times, coordinates] = variance[coordinates] - (explained**2).sum(0)
+    return np.maximum(left[core], 0.0)
+
+
+def _reweigh(factor, y, t, d, scale):
+    """The scale of the process and extra variances of observations, from leave-one-out errors.
+
+    The error of an observation when predicted from all others, and that error's variance, follow
+    from the inverse covariance (Rasmussen and Williams, 2006, section 5.4.2).
     """
-    precision = np.diagonal(inverse)
-    variance = 1.0 / precision
-    error = ((inverse @ y) * variance[:, None]) ** 2
-    standard = error.sum(-1) / variance
+    inverse = lapack.dpotri(factor, lower=1)[0]  # its lower triangle
+    variance = 1.0 / np.diagonal(inverse)
+    error = lapack.dpotrs(factor, y, lower=1)[0] * variance
+    # Both coordinates of a joint stand or fall together; they are neighbours in the list.
+    standard = (error**2 / variance).reshape(-1, 2).sum(-1)
     # How much livelier than the training residuals this stretch is; the median of a chi-square of
     # two degrees is 1.386.
-    ratio = np.clip(np.median(standard) / 1.386, 0.05, 20.0)
+    ratio = np.clip(np.median(standard) / 1.386, 0.02, 20.0)
     excess = standard / ratio / (2 * OUTLIER**2)
-    return scale * ratio, variance * ratio * np.where(excess > 0.5, excess**2, 0.0)
+    extra = np.repeat(np.where(excess > 0.5, excess**2, 0.0), 2)
+    return scale * ratio, variance * ratio * extra
 
 
-def _inverse(prior, nugget):
-    matrix = prior + np.diag(nugget)
-    return cho_solve(cho_factor(matrix, lower=True), np.eye(len(matrix)))
+def _cholesky(prior, nugget):
+    matrix = prior.copy()
+    matrix[np.diag_indices_from(matrix)] += nugget
+    factor, info = lapack.dpotrf(matrix, lower=1, overwrite_a=1)
+    if info:
+        raise np.linalg.LinAlgError("the residual's covariance is not positive definite")
+    return factor
 
 
 def _gaussians(lags: np.ndarray) -> np.ndarray:

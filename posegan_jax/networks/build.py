@@ -89,3 +89,13 @@ def build_networks(
 def num_parameters(variables: Variables) -> int:
     """Trainable parameters; running statistics are not counted."""
     return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+
+
+def describe(networks: Networks, name: str) -> list[str]:
+    """One line per array of a network's parameters: where it is, its shape, its size."""
+    shapes = jax.eval_shape(networks.init, jax.random.key(0))[name]["params"]
+    flat, _ = jax.tree_util.tree_flatten_with_path(shapes)
+    return [
+        f"{'/'.join(str(key.key) for key in path):40} {str(leaf.shape):20} {leaf.size:>9,}"
+        for path, leaf in flat
+    ]

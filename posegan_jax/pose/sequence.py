@@ -32,14 +32,15 @@ class PoseSequence:
 
     Attributes:
       keypoints: (T, K, 2) float64 pixels, x right, y down; NaN where a joint is missing.
-      scores: (T, K) float64 confidences, 0 where a joint is missing; 1 for joints that are there
-        when not given.
+      scores: (T, K) float64 confidences, set to 0 where a joint is missing; 1 for joints that are
+        there when not given.
       fps: frames per second, None if unknown.
       skeleton: name of the registered skeleton, K joints.
       frames: (T,) int64 frame numbers in the video, strictly increasing, gaps allowed; 0 to T - 1
         when not given.
       person: the track's id in its file, None if there is none.
-      provenance: (T, K) uint8 of ``Provenance``; when not given, observed where finite.
+      provenance: (T, K) uint8 of ``Provenance``, set to unknown where a joint is missing; when not
+        given, observed where finite.
     """
 
     keypoints: np.ndarray
@@ -65,7 +66,7 @@ class PoseSequence:
         frames = np.arange(len(keypoints)) if self.frames is None else self.frames
         source = self.provenance
         if source is None:
-            source = np.where(missing, Provenance.UNKNOWN, Provenance.OBSERVED)
+            source = np.full(missing.shape, Provenance.OBSERVED)
         arrays = {
             "keypoints": keypoints,
             "scores": np.array(scores, np.float64),
@@ -77,10 +78,15 @@ class PoseSequence:
         ):
             if arrays[name].shape != shape:
                 raise InputError(f"{name} must have shape {shape}, not {arrays[name].shape}")
+        arrays["scores"][missing], arrays["provenance"][missing] = 0.0, Provenance.UNKNOWN
+        if not np.isfinite(arrays["scores"]).all():
+            raise InputError("scores must be finite where there is a joint")
         if (np.diff(arrays["frames"]) <= 0).any():
             raise InputError("frame numbers must increase")
         if self.fps is not None and not (np.isfinite(self.fps) and self.fps > 0):
             raise InputError(f"fps must be positive, not {self.fps}")
+        if isinstance(self.person, np.generic):  # an id out of an array; files hold plain ones
+            object.__setattr__(self, "person", self.person.item())
         for name, array in arrays.items():
             array.setflags(write=False)
             object.__setattr__(self, name, array)
@@ -140,7 +146,7 @@ class PoseFile(Sequence):
     sequences: tuple[PoseSequence, ...]
     format: str
     path: str = ""
-    source: Any = None
+    source: Any = dataclasses.field(default=None, repr=False)
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:

@@ -40,8 +40,10 @@ def track(
         last = [people[i][1] for i in known]
         similarity = np.array([[_similarity(poses, scores, a, b) for b in here] for a in last])
         if known:
+            # Pairs that cannot be one person must not sway the matching of the others.
+            similarity[similarity < MIN_SIMILARITY] = 0.0
             for row, column in zip(*linear_sum_assignment(-similarity), strict=True):
-                if similarity[row, column] >= MIN_SIMILARITY:
+                if similarity[row, column] > 0:
                     ids[here[column]] = known[row]
         for detection in here:
             if ids[detection] < 0:

@@ -22,7 +22,7 @@ from posegan_jax.training.state import TrainState, create_state, evaluated_varia
 from posegan_jax.training.step import StepOptions, train_steps
 from posegan_jax.training.validation import (
     clean_options,
-    residual_moments,
+    measure_residuals,
     validate,
     validation_batch,
 )
@@ -166,9 +166,9 @@ class _Run:
                 f"checkpoint: {kept}; lower optimizer.learning_rate and start again from there"
             )
 
-    def _clean_batch(self, split: str):
+    def _clean_batch(self, split: str, count: int):
         clean = clean_options(
-            self.config.evaluate.windows, self.options.views, self.options.corruption,
+            count, self.options.views, self.options.corruption,
             self.config.train.normalize_by,
         )
         store = load_store(self.config, split, clean)
@@ -176,12 +176,12 @@ class _Run:
         return parallel.replicate(self.mesh, batch)
 
     def _make_residual_moments(self):
-        batch = self._clean_batch("train")
-        compiled = jax.jit(lambda v, batch: residual_moments(self.networks, v, batch))
+        batch = self._clean_batch("train", 4 * self.config.evaluate.windows)
+        compiled = jax.jit(lambda v, batch: measure_residuals(self.networks, v, batch))
         return lambda state: compiled(evaluated_variables(state), batch)
 
     def _make_validator(self):
-        batch = self._clean_batch("validation")
+        batch = self._clean_batch("validation", self.config.evaluate.windows)
         compiled = jax.jit(
             lambda variables, batch: validate(
                 self.networks, variables, batch, self.options.corruption
@@ -191,8 +191,7 @@ class _Run:
 
     def _evaluate(self, state: TrainState, step: int) -> None:
         self.metrics = {name: float(value) for name, value in self.validator(state).items()}
-        moments = self.residual_moments(state)
-        self.residual = {name: np.asarray(value).tolist() for name, value in moments.items()}
+        self.residual = self.residual_moments(state).to_dict()
         self.writer.write(step, {f"validation/{name}": v for name, v in self.metrics.items()})
         every = self.config.train.samples_every
         if every and step % every == 0 and jax.process_index() == 0:

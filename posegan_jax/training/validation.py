@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from posegan_jax.geometry import metrics as geometry_metrics
+from posegan_jax.geometry.moments import ResidualMoments, residual_moments
 from posegan_jax.geometry.procrustes import align
 from posegan_jax.motion.corrupt import CorruptionOptions, observable
 from posegan_jax.motion.sample import ViewOptions
@@ -81,27 +82,8 @@ def validate(
     return result
 
 
-def residual_moments(
+def measure_residuals(
     networks: Networks, variables: dict[str, Variables], batch: Batch
-) -> dict[str, jax.Array]:
-    """Second moments of what the encoder's answer leaves unexplained.
-
-    Residuals are in units of the body's size: the root mean square distance of the generated
-    joints from their mean, averaged over the window.
-
-    Args:
-      batch: of training windows; inpainting takes new residuals to be distributed like theirs.
-
-    Returns:
-      'covariance' (J, J) between joints at one frame, per coordinate; 'correlation' (F,) over time.
-    """
-    x_tilde = reconstruct(networks, variables, batch)
-    centered = x_tilde - x_tilde.mean(axis=2, keepdims=True)
-    size = jnp.sqrt((centered**2).sum(-1).mean(-1)).mean(-1)
-    residual = (batch.x - x_tilde) / size[:, None, None, None]
-    n, f = residual.shape[:2]
-    covariance = jnp.einsum("nfjc,nfkc->jk", residual, residual) / (n * f * 2)
-    lagged = jnp.stack(
-        [(residual[:, lag:] * residual[:, : f - lag]).sum() / (f - lag) for lag in range(f)]
-    )
-    return {"covariance": covariance, "correlation": lagged / lagged[0]}
+) -> ResidualMoments:
+    """Moments of what the encoder's answer leaves unexplained, over windows of training motion."""
+    return residual_moments(batch.x, reconstruct(networks, variables, batch))

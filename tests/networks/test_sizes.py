@@ -214,8 +214,8 @@ def check_shapes(skeleton, frames, latent=128):
         assert num_parameters(variables) > 0
 
 
-@pytest.mark.parametrize("rows", ROWS)
-def test_networks_of_every_number_of_rows(rows):
+@pytest.mark.parametrize("rows", [6, 7, 8, 9, 12, 15, 19, 22, 25, 28, 33, 37, 40])
+def test_networks_of_other_numbers_of_rows(rows):
     skeleton = skeleton_of(rows)
     assert len(skeleton.rows) == rows
     check_shapes(skeleton, LENGTHS[rows % 4])

@@ -1,0 +1,353 @@
+"""The command line: ``posegan demo | info | fill | train | evaluate | render | convert``.
+
+A command that fails on its input prints one line and exits with code 2.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+import posegan_jax
+from posegan_jax import formats
+from posegan_jax.errors import InputError
+from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance, densify
+
+DEMO = "posegan-demo"
+UPSAMPLED = "mpi_inf_3dhp"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.command is not _train:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    try:
+        return options.command(options, rest) or 0
+    except InputError as error:
+        print(f"posegan: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("posegan: interrupted; what was written before is whole", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has left, e.g. `posegan info | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+# --- the commands ---------------------------------------------------------------------------------
+
+
+def _demo(options: argparse.Namespace, rest: list[str]) -> None:
+    """Completes and upsamples the bundled track; writes JSON, picture and video."""
+    folder = Path(options.folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    asset = resources.files("posegan_jax") / "assets" / "demo-alphapose-results.json"
+    with resources.as_file(asset) as path:
+        file = formats.read(path, fps=25.0)
+    options.joints, options.observed, options.min_score = UPSAMPLED, "auto", None
+    options.shift = options.steps = options.checkpoint = None
+    filled = _complete(file, options)
+    _write_all(
+        file, filled, folder / f"{DEMO}.json", folder / f"{DEMO}.mp4", folder / f"{DEMO}.png"
+    )
+
+
+def _fill(options: argparse.Namespace, rest: list[str]) -> None:
+    """Completes every person of a file."""
+    file = formats.read(options.input, fps=options.fps, min_score=options.min_score)
+    filled = _complete(file, options)
+    _write_all(file, filled, Path(options.output), options.video, options.picture)
+
+
+def _convert(options: argparse.Namespace, rest: list[str]) -> None:
+    file = formats.read(options.input, fps=options.fps, min_score=options.min_score)
+    _say_read(file)
+    formats.write(file, options.output, options.format)
+    print(f"wrote {options.output}")
+
+
+def _render(options: argparse.Namespace, rest: list[str]) -> None:
+    """Draws one file, or two side by side."""
+    files = [formats.read(path, fps=options.fps) for path in options.inputs]
+    if len(files) > 2:
+        raise InputError(f"{len(files)} files: give one, or two to compare")
+    labels = [Path(path).name for path in options.inputs]
+    output = Path(options.output)
+    if output.suffix.lower() == ".png":
+        from posegan_jax.render.still import before_after
+
+        pair = [densify(_longest(file)) for file in (files[0], files[-1])]
+        before_after(*_common(*pair), output)
+    else:
+        _video(files, output, labels)
+    print(f"wrote {output}")
+
+
+def _train(options: argparse.Namespace, rest: list[str]) -> None:
+    from posegan_jax import main as training
+
+    training.run(["posegan train", *rest])
+
+
+def _evaluate(options: argparse.Namespace, rest: list[str]) -> None:
+    """Scores a checkpoint on held-out motion."""
+    from posegan_jax.config import default_config
+    from posegan_jax.evaluation import report
+
+    inpainter = _inpainter(options.checkpoint)
+    config = default_config()
+    config.data.path = options.data
+    config.evaluate.windows, config.evaluate.seed = options.windows, options.seed
+    rows = report.evaluate_inpainter(
+        inpainter, config, tuple(options.protocols), options.steps
+    )
+    print(report.format_table(rows))
+    if options.output:
+        report.save_report(rows, Path(options.output), {"data": options.data})
+        print(f"wrote {options.output}")
+
+
+def _info(options: argparse.Namespace, rest: list[str]) -> None:
+    """Versions, devices, the checkpoint, layers and parameter totals."""
+    import flax
+    import jax
+    import optax
+    import orbax.checkpoint
+
+    from posegan_jax.networks.build import describe, num_parameters
+
+    print(f"posegan_jax {posegan_jax.__version__}, Python {sys.version.split()[0]}")
+    print(
+        f"jax {jax.__version__}, flax {flax.__version__}, optax {optax.__version__}, "
+        f"orbax-checkpoint {orbax.checkpoint.__version__}"
+    )
+    print("devices:", ", ".join(f"{d.platform}:{d.id} {d.device_kind}" for d in jax.devices()))
+    inpainter = _inpainter(options.checkpoint)
+    print(f"checkpoint: {options.checkpoint or 'packaged'}")
+    for name, value in inpainter.metadata.items():
+        if name not in ("residual", "config"):
+            print(f"  {name}: {value}")
+    for section, values in inpainter.metadata.get("config", {}).items():
+        print(f"  config.{section}: {values}")
+    for name, variables in inpainter.variables.items():
+        print(f"{name}: {num_parameters(variables):,} parameters")
+        for line in describe(inpainter.networks, name):
+            print(f"  {line}")
+
+
+# --- their parts ----------------------------------------------------------------------------------
+
+
+def _inpainter(checkpoint: str | None):
+    from posegan_jax.inpainting.inpainter import Inpainter
+
+    return Inpainter.from_checkpoint(checkpoint) if checkpoint else Inpainter.from_pretrained()
+
+
+def _complete(file: PoseFile, options: argparse.Namespace) -> PoseFile:
+    """Completes every sequence of a file, with a progress bar; says what it did."""
+    from tqdm import tqdm
+
+    _say_read(file)
+    inpainter = _inpainter(options.checkpoint)
+    result, begun = [], time.perf_counter()
+    for number, sequence in enumerate(file, 1):
+        if not inpainter.can_complete(sequence):
+            print(f"  {_who(sequence)}: nothing that the model could start from; left as it is")
+            result.append(sequence)
+            continue
+        label = f"person {number} of {len(file)}"
+        with tqdm(desc=label, unit="window", leave=False, disable=None) as bar:
+
+            def progress(done: int, total: int, bar=bar) -> None:
+                bar.total = total
+                bar.update(done - bar.n)
+
+            filled = inpainter(
+                sequence, joints=options.joints, quality=options.quality,
+                observed=options.observed, shift=options.shift, steps=options.steps,
+                progress=progress,
+            )
+        result.append(filled)
+        print(f"  {_who(sequence)}: {_what(filled)}")
+    frames = sum(len(sequence) for sequence in result)
+    seconds = time.perf_counter() - begun
+    print(f"completed {frames} frames in {seconds:.1f} s ({frames / max(seconds, 1e-9):.0f} fps)")
+    return file.replace(result)
+
+
+def _write_all(file: PoseFile, filled: PoseFile, output: Path, video, picture) -> None:
+    formats.write(filled, output)
+    print(f"wrote {output}")
+    if not len(file):
+        return
+    if picture:
+        from posegan_jax.render.still import before_after
+
+        before_after(*_common(_longest(file), filled[_longest_index(file)]), Path(picture))
+        print(f"wrote {picture}")
+    if video:
+        _video([file, filled], Path(video), ["input", "completed"])
+        print(f"wrote {video}")
+
+
+def _video(files: Sequence[PoseFile], path: Path, labels: list[str]) -> None:
+    from tqdm import tqdm
+
+    from posegan_jax.render.video import write_video
+
+    with tqdm(desc="video", unit="frame", leave=False, disable=None) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        write_video([list(file) for file in files], path, labels, progress)
+
+
+def _common(before: PoseSequence, after: PoseSequence) -> tuple[PoseSequence, PoseSequence]:
+    """Both sequences over the frames that they have in common."""
+    before = densify(before)
+    keep = np.isin(before.frames, after.frames)
+    if not keep.any():
+        raise InputError("the two files have no frame in common")
+    return _rows(before, keep), _rows(after, np.isin(after.frames, before.frames))
+
+
+def _rows(sequence: PoseSequence, keep) -> PoseSequence:
+    return sequence.replace(
+        keypoints=sequence.keypoints[keep], scores=sequence.scores[keep],
+        frames=sequence.frames[keep], provenance=sequence.provenance[keep],
+    )
+
+
+def _longest_index(file: PoseFile) -> int:
+    return max(range(len(file)), key=lambda i: len(file[i]))
+
+
+def _longest(file: PoseFile) -> PoseSequence:
+    if not len(file):
+        raise InputError(f"{file.path}: nobody in it")
+    return file[_longest_index(file)]
+
+
+def _say_read(file: PoseFile) -> None:
+    people = "1 person" if len(file) == 1 else f"{len(file)} people"
+    kinds = ", ".join(sorted({sequence.skeleton for sequence in file})) or "no skeleton"
+    print(f"read {file.path} ({file.format}, {kinds}): {people}")
+    for note in file.notes:
+        print(f"  {note}")
+
+
+def _who(sequence: PoseSequence) -> str:
+    return f"person {sequence.person}, frames {sequence.frames[0]} to {sequence.frames[-1]}"
+
+
+def _what(sequence: PoseSequence) -> str:
+    counts = [int((sequence.provenance == kind).sum()) for kind in Provenance]
+    parts = [f"{n} {kind.name.lower()}" for kind, n in zip(Provenance, counts, strict=True) if n]
+    return f"joints {', '.join(parts)}"
+
+
+# --- arguments ------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="posegan", allow_abbrev=False,
+        description="Completes, refines and upsamples 2D human pose tracks.",
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"posegan_jax {posegan_jax.__version__}"
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = _command(commands, "demo", _demo, "complete and upsample a bundled track")
+    demo.add_argument("--folder", default=".", help="where to write (default: here)")
+    _add_quality(demo)
+
+    fill = _command(commands, "fill", _fill, "complete the tracks of a detector's file")
+    fill.add_argument("input", help="file of a detector")
+    fill.add_argument("-o", "--output", required=True, help="file to write")
+    fill.add_argument(
+        "--joints", choices=("same", UPSAMPLED), default="same",
+        help=f"the input's own joints (default), or the 28 of {UPSAMPLED}",
+    )
+    fill.add_argument(
+        "--observed", choices=("auto", "keep", "refine"), default="auto",
+        help="what becomes of observed joints (default: auto: refined where they need it)",
+    )
+    _add_quality(fill)
+    fill.add_argument("--shift", type=int, help="frames from one window to the next")
+    fill.add_argument("--steps", type=int, help="steps of the search")
+    fill.add_argument("--checkpoint", help="folder of a training run (default: packaged weights)")
+    fill.add_argument("--video", help="also draw input and result side by side, .mp4 or .gif")
+    fill.add_argument("--picture", help="also draw some frames before and after, .png")
+    _add_reading(fill)
+
+    convert = _command(commands, "convert", _convert, "write a file in another format")
+    convert.add_argument("input")
+    convert.add_argument("output")
+    convert.add_argument("--format", choices=tuple(formats.FORMATS), help="of the output")
+    _add_reading(convert)
+
+    render = _command(commands, "render", _render, "draw one file, or two side by side")
+    render.add_argument("inputs", nargs="+", metavar="INPUT")
+    render.add_argument("-o", "--output", required=True, help=".mp4, .gif or .png")
+    render.add_argument("--fps", type=float, help="frames per second of the input")
+
+    _command(
+        commands, "train", _train,
+        "train networks: --config=FILE [--config.FIELD=VALUE ...], as python -m posegan_jax.main",
+    )
+
+    evaluate = _command(commands, "evaluate", _evaluate, "score a checkpoint on held-out motion")
+    evaluate.add_argument("--checkpoint", help="folder of a training run (default: packaged)")
+    evaluate.add_argument(
+        "--data", default="procedural", help="motion set (default: the embedded procedural one)"
+    )
+    evaluate.add_argument("--windows", type=int, default=512)
+    evaluate.add_argument("--steps", type=int, default=200, help="of the longest search")
+    evaluate.add_argument("--seed", type=int, default=1)
+    evaluate.add_argument(
+        "--protocols", nargs="+", default=["clean", "holes", "gap", "legs"],
+        choices=("clean", "holes", "gap", "legs"),
+    )
+    evaluate.add_argument("-o", "--output", help="also write the scores as JSON")
+
+    info = _command(commands, "info", _info, "versions, devices, checkpoint, layers, parameters")
+    info.add_argument("--checkpoint", help="folder of a training run (default: packaged weights)")
+    return parser
+
+
+def _command(commands, name: str, function, text: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    parser.set_defaults(command=function)
+    return parser
+
+
+def _add_quality(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--quality", choices=("fast", "balanced", "best"), default="balanced",
+        help="speed against accuracy (default: balanced)",
+    )
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--fps", type=float, help="frames per second of the input")
+    parser.add_argument(
+        "--min-score", type=float, help="joints with a lower score are missing"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

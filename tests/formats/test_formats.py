@@ -1,0 +1,169 @@
+"""Which format reads and writes a file."""
+
+import builtins
+import json
+
+import numpy as np
+import pytest
+
+from posegan_jax import formats
+from posegan_jax.errors import InputError
+from posegan_jax.pose.sequence import PoseFile, PoseSequence
+
+DETECTIONS = [
+    {"image_id": f"{frame}.jpg", "keypoints": [1.0 + frame, 2.0, 0.9] * 17, "idx": 1, "extra": 5}
+    for frame in range(3)
+]
+SEQUENCE = PoseSequence(np.ones((2, 17, 2)))
+
+
+@pytest.fixture
+def detections(tmp_path):
+    path = tmp_path / "in.json"
+    path.write_text(json.dumps(DETECTIONS))
+    return path
+
+
+def load(path):
+    return json.loads(path.read_text())
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a", "a.npz", "alphapose-results.JSON"])
+def test_the_content_decides_which_format_reads(name, detections, tmp_path):
+    path = detections.rename(tmp_path / name)
+    assert formats.read(path).format == "alphapose"
+    formats.write([SEQUENCE], tmp_path / "b.npz")
+    other = (tmp_path / "b.npz").rename(tmp_path / "b.json")
+    assert formats.read(str(other)).format == "npz"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"   ", b"[", b"{}", b'{"image_id": 1, "keypoints": []}', b"[1, 2]",
+        b'[{"keypoints": [1, 2, 0.5]}]', b'[{"image_id": 1}]', b"PK", b"PK\x05\x06" + b"\0" * 18,
+        b"\x80\x04\x95", "frame,x,y\n".encode("utf-16"),
+    ],
+)
+def test_what_no_format_knows(content, tmp_path):
+    path = tmp_path / "in.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        formats.read(path)
+    assert str(caught.value) == f"{path}: not a known format; known: alphapose, npz"
+
+
+def test_other_programs_npz_files(tmp_path):
+    np.savez(tmp_path / "a.npz", keypoints=np.zeros(3))
+    with pytest.raises(InputError, match="not a known format"):
+        formats.read(tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz", format=np.array("theirs"))
+    with pytest.raises(InputError, match="a.npz: .*not one of posegan's"):
+        formats.read(tmp_path / "a.npz")
+
+
+def test_no_such_file(tmp_path):
+    with pytest.raises(InputError) as caught:
+        formats.read(tmp_path / "nowhere.json")
+    assert str(caught.value) == f"{tmp_path / 'nowhere.json'}: no such file"
+
+
+def test_a_folder(tmp_path):
+    with pytest.raises(InputError) as caught:
+        formats.read(tmp_path)
+    assert str(caught.value) == f"{tmp_path}: a folder; give a file; known: alphapose, npz"
+
+
+def test_a_file_that_may_not_be_read(detections, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(builtins, "open", refuse)  # root may read anything
+    with pytest.raises(InputError, match=f"cannot read {detections}: Permission denied"):
+        formats.read(detections)
+
+
+@pytest.mark.parametrize("fps", [0, -1, float("nan")])
+def test_a_frame_rate_that_is_none(fps, detections):
+    with pytest.raises(InputError, match="fps must be positive"):
+        formats.read(detections, fps=fps)
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name, format, expected",
+    [
+        ("a.json", None, "alphapose"), ("a.JSON", None, "alphapose"), ("a.npz", None, "npz"),
+        ("a.json", "npz", "npz"), ("a.npz", "alphapose", "alphapose"), ("a", "npz", "npz"),
+        ("a.xyz", "alphapose", "alphapose"),
+    ],
+)
+def test_the_suffix_decides_which_format_is_written_unless_it_is_named(
+    name, format, expected, tmp_path
+):
+    formats.write([SEQUENCE], tmp_path / name, format)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert formats.read(tmp_path / name).format == expected
+
+
+def test_any_iterable_of_sequences(tmp_path):
+    formats.write((s for s in (SEQUENCE, SEQUENCE)), str(tmp_path / "a.npz"))
+    assert len(formats.read(tmp_path / "a.npz")) == 2
+
+
+def test_a_files_own_suffix_keeps_its_format(detections, tmp_path):
+    path = detections.rename(tmp_path / "in.results")
+    formats.write(formats.read(path), tmp_path / "out.results")
+    assert load(tmp_path / "out.results") == DETECTIONS
+    with pytest.raises(InputError, match="no format for this suffix"):
+        formats.write(formats.read(path), tmp_path / "out.others")
+    formats.write(formats.read(path), tmp_path / "out.json")
+    assert load(tmp_path / "out.json") == DETECTIONS
+
+
+def test_from_one_format_to_the_other(detections, tmp_path):
+    file = formats.read(detections)
+    formats.write(file, tmp_path / "out.npz")
+    between = formats.read(tmp_path / "out.npz")
+    for name in ("keypoints", "scores", "frames", "provenance"):
+        np.testing.assert_array_equal(getattr(between[0], name), getattr(file[0], name))
+    formats.write(between, tmp_path / "out.json")
+    assert [record["keypoints"] for record in load(tmp_path / "out.json")] == [
+        record["keypoints"] for record in DETECTIONS
+    ]
+    assert not any("extra" in record for record in load(tmp_path / "out.json"))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a", "json"])
+def test_a_suffix_that_stands_for_nothing(name, tmp_path):
+    with pytest.raises(InputError) as caught:
+        formats.write([SEQUENCE], tmp_path / name)
+    assert str(caught.value) == (
+        f"{tmp_path / name}: no format for this suffix; use one of .json, .npz"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_format_that_there_is_not(tmp_path):
+    with pytest.raises(InputError, match="unknown format 'csv'; known: alphapose, npz"):
+        formats.write([SEQUENCE], tmp_path / "a.json", format="csv")
+    with pytest.raises(InputError, match="unknown format 'csv'"):
+        formats.write(PoseFile((SEQUENCE,), "csv", "a.csv"), tmp_path / "b.csv")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".json", ".npz"])
+def test_nowhere_to_write_to(suffix, tmp_path):
+    path = tmp_path / "nowhere" / f"a{suffix}"
+    with pytest.raises(InputError, match=f"cannot write {path}: No such file or directory"):
+        formats.write([SEQUENCE], path)
+    folder = tmp_path / f"folder{suffix}"
+    folder.mkdir()
+    with pytest.raises(InputError, match=f"{folder} is a folder; give a file name"):
+        formats.write([SEQUENCE], folder)
+    assert list(tmp_path.iterdir()) == [folder] and not list(folder.iterdir())

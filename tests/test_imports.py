@@ -1,0 +1,173 @@
+"""What an import loads, which names there are, and which room imports from which."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import posegan_jax
+
+PACKAGE = Path(posegan_jax.__file__).parent
+HEAVY = ("jax", "jaxlib", "flax", "orbax", "tensorflow_datasets", "tensorflow", "matplotlib")
+
+# A room imports only from rooms before it; errors stands below and the top above all of them.
+ROOMS = (
+    "errors", "pose", "formats", "geometry", "networks", "motion", "render", "training",
+    "inpainting", "evaluation", "top",
+)
+TOP = ("__init__", "__main__", "cli", "config", "main")
+# Both take a whole configuration: they are what main.py calls with it.
+EXCEPTIONS = {("training/loop.py", "config"), ("evaluation/report.py", "config")}
+# What the light rooms import from elsewhere. SciPy is for untracked files alone, see below.
+LIGHT = {"pose": {"numpy", "scipy"}, "formats": {"numpy"}}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+names = [path.relative_to(PACKAGE).as_posix() for path in MODULES]
+every_module = pytest.mark.parametrize("path", MODULES, ids=names)
+
+
+# --- what an import loads -------------------------------------------------------------------------
+
+
+def run(code, *arguments, **environment):
+    """What a new process prints that runs some code."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True,
+        check=False, cwd=PACKAGE.parent, env=os.environ | environment,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def loaded(code, *arguments):
+    """Names of the modules that are loaded after some code has run."""
+    code += "\nimport sys, json; print(json.dumps(sorted(sys.modules)))"
+    return set(json.loads(run(code, *arguments)))
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    modules = loaded("import posegan_jax; dir(posegan_jax); posegan_jax.__version__")
+    assert not modules & {*HEAVY, "numpy"}
+
+
+def test_no_module_touches_a_device_when_it_is_imported():
+    # jax.distributed.initialize() must come first. On a platform that does not exist, the first
+    # touch is an error.
+    modules = [".".join(("posegan_jax", *Path(name).with_suffix("").parts)) for name in names]
+    code = """
+import importlib, sys
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+import jax
+try:
+    jax.devices()
+except RuntimeError:
+    print("no device")
+"""
+    modules = [name for name in modules if not name.endswith("__main__")]
+    assert run(code, *modules, JAX_PLATFORMS="nowhere").endswith("no device\n")
+
+
+def test_formats_read_and_write_without_jax(tmp_path):
+    tracked, untracked = tmp_path / "tracked.json", tmp_path / "untracked.json"
+    records = [{"image_id": t, "keypoints": [1 + t, 2, 0.9] * 17} for t in range(3)]
+    untracked.write_text(json.dumps(records))
+    tracked.write_text(json.dumps([record | {"idx": 1} for record in records]))
+    code = """
+import sys
+import posegan_jax.formats
+for path in sys.argv[1:]:
+    file = posegan_jax.formats.read(path)
+    posegan_jax.write(file, path)
+    posegan_jax.write(file, path + ".npz")
+    posegan_jax.read(path + ".npz")
+"""
+    modules = loaded(code, tracked)
+    assert "posegan_jax.formats.alphapose" in modules
+    assert not modules & {*HEAVY, "scipy"}
+    modules = loaded(code, untracked)
+    assert "scipy.optimize" in modules
+    assert not modules & set(HEAVY)
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", posegan_jax.__all__)
+def test_public_names_exist(name):
+    value = getattr(posegan_jax, name)
+    assert value is getattr(posegan_jax, name)
+    assert getattr(value, "__name__", name) == name
+    assert name in dir(posegan_jax)
+
+
+def test_the_version_is_a_string():
+    assert posegan_jax.__version__[0].isdigit()
+
+
+def test_names_that_there_are_not():
+    with pytest.raises(AttributeError, match="'posegan_jax' has no attribute 'inpaint'"):
+        posegan_jax.inpaint  # noqa: B018
+    assert not hasattr(posegan_jax, "inpaint")
+
+
+# --- rooms ----------------------------------------------------------------------------------------
+
+
+def test_every_module_has_a_room():
+    rooms = {name.split("/")[0].removesuffix(".py") for name in names}
+    assert rooms <= {*ROOMS, *TOP}
+
+
+@every_module
+def test_rooms_import_in_one_direction(path):
+    name = path.relative_to(PACKAGE).as_posix()
+    targets = {
+        module.partition(".")[2]
+        for module in imported(path)
+        if module.split(".")[0] == "posegan_jax"
+    }
+    allowed = {target for source, target in EXCEPTIONS if source == name}
+    assert not {t for t in targets - allowed if room(t) > room(name.removesuffix(".py"))}
+
+
+def test_the_exceptions_are_needed():
+    for name, target in EXCEPTIONS:
+        assert f"posegan_jax.{target}" in imported(PACKAGE / name)
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_light_rooms_import_little_from_elsewhere(name):
+    tops = {m.split(".")[0] for p in (PACKAGE / name).rglob("*.py") for m in imported(p)}
+    assert tops - sys.stdlib_module_names - {"posegan_jax"} == LIGHT[name]
+
+
+def room(module):
+    """Where a module, named within the package, stands in ROOMS; the package itself on top."""
+    first = module.replace("/", ".").split(".")[0]
+    return ROOMS.index("top" if first in ("", *TOP) else first)
+
+
+def imported(path):
+    """Full names of the modules that a file imports anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            package = ["posegan_jax", *path.relative_to(PACKAGE).parent.parts]
+            base = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*base, *([node.module] if node.module else [])])
+            for alias in node.names:
+                # "from a import b" may name a module or something in one.
+                found.add(f"{base}.{alias.name}" if is_module(f"{base}.{alias.name}") else base)
+    return found
+
+
+def is_module(name):
+    path = PACKAGE.parent.joinpath(*name.split("."))
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
