@@ -100,14 +100,14 @@ def write(file: PoseFile, path: Path) -> None:
     """Writes a list in the order of the source, new frames' objects in their places.
 
     A number is written where it differs from what was read; all else stays as it was. Sequences
-    with another skeleton than the source's replace the whole lists of joints; objects that belong
-    to none of them then keep the joints that both skeletons have, as a file has one skeleton.
+    with another skeleton than the source's replace the whole lists of joints. As a file has one
+    skeleton, all other objects then follow: they keep the joints that both skeletons have.
 
     Raises:
       InputError: skeletons that the format has no place for, or more than one.
     """
     source = file.source or Source([], [], {}, MIN_SCORE)
-    skeleton = _common_skeleton(file, path)
+    skeleton = _skeleton(file, source, path)
     records = [_carried(record, skeleton) for record in source.records]
     names = _ImageNames(source)
     like = {person: source.records[i] for (person, _), i in reversed(source.rows.items())}
@@ -116,10 +116,11 @@ def write(file: PoseFile, path: Path) -> None:
         for t, frame in enumerate(sequence.frames.tolist()):
             index = source.rows.get((sequence.person, frame))
             if index is not None:
-                records[index] = _updated(source.records[index], sequence, t, source.min_score)
+                record = _updated(source.records[index], sequence, t, source.min_score)
+                records[index] = _carried(record, skeleton)
             elif sequence.observed[t].any():
-                example = like.get(sequence.person)
-                added[frame].append(_new_record(sequence, t, names(frame), example))
+                record = _new_record(sequence, t, names(frame), like.get(sequence.person))
+                added[frame].append(_carried(record, skeleton))
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as handle:
         json.dump(_merge(records, source.frames, added), handle)
 
@@ -253,16 +254,19 @@ def _present(values: np.ndarray, min_score: float) -> tuple[np.ndarray, np.ndarr
 # --- writing --------------------------------------------------------------------------------------
 
 
-def _common_skeleton(file: PoseFile, path: Path) -> str | None:
-    """The skeleton of all sequences, None without any."""
+def _skeleton(file: PoseFile, source: Source, path: Path) -> str | None:
+    """The skeleton to write: the source's, or the one that sequences have instead."""
+    own = {SKELETONS[len(record["keypoints"]) // 3] for record in source.records}
     names = sorted({sequence.skeleton for sequence in file})
-    if len(names) > 1:
-        raise InputError(f"{path}: a file holds one skeleton, not {' and '.join(names)}; use .npz")
-    if names and names[0] not in SKELETONS.values():
-        raise InputError(
-            f"{path}: {NAME} files hold {', '.join(SKELETONS.values())}, not {names[0]}; use .npz"
-        )
-    return names[0] if names else None
+    for name in names:
+        if name not in SKELETONS.values():
+            raise InputError(
+                f"{path}: {NAME} files hold {', '.join(SKELETONS.values())}, not {name}; use .npz"
+            )
+    new = [name for name in names if name not in own]
+    if len(new) > 1:
+        raise InputError(f"{path}: a file holds one skeleton, not {' and '.join(new)}; use .npz")
+    return next(iter([*new, *own]), None)
 
 
 def _carried(record: dict, skeleton: str | None) -> dict:

@@ -19,8 +19,8 @@ is foreshortened to nothing, and no error would be small against it. Upright peo
 def safe_norm(x: jax.Array, axis: int = -1) -> jax.Array:
     """Euclidean norm whose gradient is zero, not NaN, at zero."""
     square = jnp.sum(x * x, axis=axis)
-    positive = square > 0.0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1.0)), 0.0)
+    nonzero = square != 0.0  # NaN is not zero: it must come through
+    return jnp.where(nonzero, jnp.sqrt(jnp.where(nonzero, square, 1.0)), 0.0)
 
 
 def mpjpe(x: jax.Array, x_tilde: jax.Array, mask: jax.Array | None = None) -> jax.Array:
@@ -33,7 +33,7 @@ def mpjpe(x: jax.Array, x_tilde: jax.Array, mask: jax.Array | None = None) -> ja
     Returns:
       (...) in the unit of x.
     """
-    error = safe_norm(x - x_tilde)
+    error = safe_norm(_difference(x, x_tilde, mask))
     if mask is None:
         return error.mean(axis=(-2, -1))
     return _masked_mean(error, mask)
@@ -49,7 +49,7 @@ def mpjse(x: jax.Array, x_tilde: jax.Array, mask: jax.Array | None = None) -> ja
     Returns:
       (...) in the unit of x per frame.
     """
-    difference = x - x_tilde
+    difference = _difference(x, x_tilde, mask)
     error = safe_norm(difference[..., 1:, :, :] - difference[..., :-1, :, :])
     if mask is None:
         return error.sum(axis=(-2, -1)) / (x.shape[-3] * x.shape[-2])
@@ -104,7 +104,7 @@ def acceleration_error(
     x: jax.Array, x_tilde: jax.Array, mask: jax.Array | None = None
 ) -> jax.Array:
     """Mean norm of the difference of second differences: (..., F, J, C) -> (...)."""
-    difference = x - x_tilde
+    difference = _difference(x, x_tilde, mask)
     error = safe_norm(
         difference[..., 2:, :, :] - 2 * difference[..., 1:-1, :, :] + difference[..., :-2, :, :]
     )
@@ -125,6 +125,12 @@ def _hits(prediction, truth, head, alphas, mask):
     return hits, weight.sum(axis=0)
 
 
+def _difference(x, x_tilde, mask):
+    """x - x_tilde, zero at joints that do not count: they may hold anything, NaN included."""
+    difference = x - x_tilde
+    return difference if mask is None else jnp.where(mask[..., None] > 0, difference, 0.0)
+
+
 def _masked_mean(error, mask):
-    total = jnp.where(mask > 0, error * mask, 0.0).sum(axis=(-2, -1))
+    total = (error * mask).sum(axis=(-2, -1))
     return total / jnp.maximum(mask.sum(axis=(-2, -1)), 1e-9)

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-TINY = 1e-6
+TINY = 1e-5
+"""Least extent of a window, relative to its coordinates: below is float32's rounding."""
 
 
 class Normalization(NamedTuple):
@@ -35,7 +36,8 @@ def fit_normalization(x: jax.Array, mask: jax.Array) -> Normalization:
     count = jnp.maximum(weight.sum(axis=(-3, -2), keepdims=True), 1.0)
     center = (x * weight).sum(axis=(-3, -2), keepdims=True) / count
     extent = jnp.abs((x - center) * weight).max(axis=(-3, -2, -1), keepdims=True)
-    return Normalization(center, jnp.where(extent > TINY, extent, 1.0))
+    largest = jnp.abs(x * weight).max(axis=(-3, -2, -1), keepdims=True)
+    return Normalization(center, jnp.where(extent > TINY * largest, extent, 1.0))
 
 
 def normalize(x: jax.Array, normalization: Normalization) -> jax.Array:

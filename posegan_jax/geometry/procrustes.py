@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 
 TINY = 1e-8
-"""Least spread (sum of squared distances from the centroid) that determines rotation and scale."""
+"""Least spread (sum of squared distances from the centroid) that determines rotation and scale,
+relative to the sum of squared coordinates: below is float32's rounding."""
 
 
 class Similarity(NamedTuple):
@@ -56,7 +57,8 @@ def fit_similarity(source: jax.Array, target: jax.Array, mask: jax.Array) -> Sim
     spread = (weight * s * s).sum(axis=(-3, -2, -1))[..., None, None]
     inner = (weight * s * t).sum(axis=(-3, -2, -1))[..., None, None]
     cross = (weight[..., 0] * (s[..., 0] * t[..., 1] - s[..., 1] * t[..., 0])).sum(axis=(-2, -1))
-    determined = spread > TINY
+    square = (weight * source * source).sum(axis=(-3, -2, -1))[..., None, None]
+    determined = spread > TINY * square
     divisor = jnp.where(determined, spread, 1.0)
     return Similarity(
         a=jnp.where(determined, inner / divisor, 1.0),

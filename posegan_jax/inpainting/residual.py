@@ -26,8 +26,11 @@ CORE = 24
 """Frames that are estimated at a time."""
 MARGIN = 12
 """Frames on each side whose observations count for them."""
-LENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-"""Length scales, in frames, of the Gaussians that the correlation is made of."""
+LENGTHS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 32.0, 64.0)
+"""Length scales, in frames, of the Matern correlations that the correlation is made of."""
+ROUGHNESS = 0.003
+"""Standard deviation, in body sizes, of what the process does not follow. Without it the estimate
+would read trends into the last digits of the observations and extrapolate them."""
 OUTLIER = 3.0
 """Standard deviations from the others' prediction at which an observation begins to lose weight."""
 TINY = 1e-6
@@ -41,7 +44,7 @@ class ResidualModel:
       calibration: (D + 1, D) linear map from a generated pose (centred, in body sizes, and 1) to
         the mean of its residual.
       covariance: (D, D) at one frame, in squared body sizes.
-      weights: of the Gaussian correlations with ``LENGTHS``; they add up to 1.
+      weights: of the Matern correlations with ``LENGTHS``; they add up to 1.
     """
 
     calibration: np.ndarray
@@ -52,14 +55,14 @@ class ResidualModel:
     def fit(cls, moments: ResidualMoments) -> "ResidualModel":
         """From measured moments.
 
-        A mixture of Gaussians with positive weights is fitted to the measured correlation, so that
+        A mixture of Matern correlations with positive weights is fitted to the measured correlation, so that
         it holds at any lag and is a valid correlation.
         """
         correlation = np.asarray(moments.correlation, np.float64)
         covariance = np.asarray(moments.covariance, np.float64)
         lags = np.arange(len(correlation))
         importance = np.sqrt(len(lags) - lags)  # as many pairs of frames are that far apart
-        weights, _ = nnls(_gaussians(lags) * importance[:, None], correlation * importance)
+        weights, _ = nnls(_matern(lags) * importance[:, None], correlation * importance)
         ridge = TINY * max(np.trace(covariance) / len(covariance), TINY)
         return cls(
             np.asarray(moments.calibration, np.float64),
@@ -69,7 +72,7 @@ class ResidualModel:
 
     def correlation(self, lags: np.ndarray) -> np.ndarray:
         """Correlation at any lags, of their shape."""
-        return _gaussians(lags) @ self.weights
+        return _matern(lags) @ self.weights
 
     def calibrate(self, poses: np.ndarray, size: np.ndarray) -> np.ndarray:
         """Adds the mean residual to generated poses (T, J, 2) of the given sizes (T,)."""
@@ -103,8 +106,8 @@ def carry(
       model: moments of the residuals.
       residual: (T, J, 2) observed minus generated, pixels; NaN where missing.
       size: (T,) body size, pixels.
-      noise: (T, J) standard deviation per coordinate of the detector's error, pixels; 0 makes the
-        estimate equal the observation.
+      noise: (T, J) standard deviation per coordinate of the detector's error, pixels; at 0 the
+        estimate equals the observation but for ``ROUGHNESS``.
       robust: weigh down observations that all others contradict.
 
     Returns:
@@ -174,7 +177,7 @@ def _krige(model, residual, noise, core: slice, robust: bool):
     time = np.arange(length)
     correlation = model.correlation(time[:, None] - time)
     prior = correlation[t][:, t] * model.covariance[d][:, d]
-    nugget = np.repeat(noise, 2, axis=1)[t, d] ** 2 + TINY * variance[d]
+    nugget = np.repeat(noise, 2, axis=1)[t, d] ** 2 + ROUGHNESS**2
     y = flat[t, d]
     scale, extra = 1.0, 0.0
     for _ in range(2 if robust else 1):
@@ -260,5 +263,7 @@ def _cholesky(prior, nugget):
     return factor
 
 
-def _gaussians(lags: np.ndarray) -> np.ndarray:
-    return np.exp(-0.5 * (np.asarray(lags)[..., None] / np.asarray(LENGTHS)) ** 2)
+def _matern(lags: np.ndarray) -> np.ndarray:
+    """Matern correlations of smoothness 5/2 at every length scale, (..., len(LENGTHS))."""
+    distance = np.sqrt(5.0) * np.abs(np.asarray(lags)[..., None]) / np.asarray(LENGTHS)
+    return (1.0 + distance + distance**2 / 3.0) * np.exp(-distance)

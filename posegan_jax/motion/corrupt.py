@@ -21,7 +21,8 @@ class CorruptionOptions:
     Attributes:
       detected: names of the joints that a detector delivers; the others are always missing.
       never_observed: names of joints that are missing besides, in every sample (section 7.5).
-      clean: share of windows in which no detected joint is missing.
+      clean: share of windows in which no detected joint is missing, at least (those that no kind
+        befalls come on top).
       scattered: probability of joints missing at random frames, each at a rate up to
         ``scattered_rate``.
       runs: probability of one run of missing frames per joint (each joint with chance one half).
@@ -92,9 +93,9 @@ def sample_mask(
     k_clean, *keys = jax.random.split(key, 1 + 2 * len(kinds))
     missing = jnp.zeros((n, f, j), bool)
     for (chance, draw), k_use, k_draw in zip(kinds, keys[::2], keys[1::2], strict=True):
-        use = jax.random.bernoulli(k_use, chance, (n, 1, 1))
+        use = jax.random.bernoulli(k_use, jnp.float32(chance), (n, 1, 1))
         missing = missing | (use & draw(k_draw))
-    missing = missing & ~jax.random.bernoulli(k_clean, options.clean, (n, 1, 1))
+    missing = missing & ~jax.random.bernoulli(k_clean, jnp.float32(options.clean), (n, 1, 1))
     mask = base * (1.0 - missing)
     enough = (mask.sum(-1) >= 2).any(-1)[:, None, None]
     return jnp.where(enough, mask, base)
@@ -135,12 +136,13 @@ def _joints(key, n, j):
 
 
 def _limbs(key, n, skeleton: Skeleton):
+    foot = ("ankle", "heel", "foot", "toe")
     limbs = np.stack(
         [
             [side in name and any(part in name for part in parts) for name in skeleton.joints]
             for side in ("left_", "right_")
-            for parts in (("elbow", "wrist", "hand"), ("hip", "knee", "ankle", "foot", "toe"),
-                          ("shoulder", "elbow", "wrist", "hand"), ("knee", "ankle", "foot", "toe"))
+            for parts in (("elbow", "wrist", "hand"), ("hip", "knee", *foot),
+                          ("shoulder", "elbow", "wrist", "hand"), ("knee", *foot))
         ]
     )
     chosen = jax.random.bernoulli(key, 0.3, (n, len(limbs), 1))
@@ -150,7 +152,7 @@ def _limbs(key, n, skeleton: Skeleton):
 def _gap(key, n, f, longest):
     k_length, k_start = jax.random.split(key)
     length = jax.random.randint(k_length, (n, 1, 1), 1, min(longest, f - 1) + 1)
-    start = jax.random.randint(k_start, (n, 1, 1), -2, f - 1)
+    start = jax.random.randint(k_start, (n, 1, 1), 1 - length, f)  # at least one frame in sight
     return _between(f, start, start + length)
 
 

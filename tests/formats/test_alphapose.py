@@ -592,10 +592,26 @@ def test_objects_of_nobody_change_skeleton_by_name(reading, writing, tmp_path):
     assert {s.skeleton for s in formats.read(tmp_path / "out.json")} == {"mpi_inf_3dhp"}
 
 
-def test_two_skeletons_do_not_fit_into_one_file(reading, tmp_path):
+def test_sequences_left_on_the_old_skeleton_follow_by_name(reading, writing, tmp_path):
+    # Someone of whom too little is seen to be completed stands beside one who was.
+    records = [detection(0, idx=1), detection(0, 1, idx=2), detection(2, 2, idx=2)]
+    file = reading(records)
+    old = with_frames(changed(file[1], 2, WRIST, (1, 2)), [1])
+    after = writing(file.replace([upsampled(file[0]), old]))
+    assert [len(record["keypoints"]) for record in after] == [84] * 4
+    ankle, wrist, toe = (MPI.index(n) for n in ("right_ankle", "left_wrist", "left_toe"))
+    assert joint(after[1], ankle) == joint(records[1], ANKLE)
+    assert joint(after[2], ankle) == [7.0, 7.0, 0.5]
+    assert joint(after[3], wrist) == [1.0, 2.0, joint(records[2], WRIST)[2]]
+    assert joint(after[2], toe) == joint(after[3], toe) == [0, 0, 0]
+    assert [len(s) for s in formats.read(tmp_path / "out.json")] == [1, 3]
+
+
+def test_two_new_skeletons_do_not_fit_into_one_file(reading, tmp_path):
     first, second = reading([detection(0, idx=1), detection(0, 1, idx=2)])
     with pytest.raises(InputError, match="one skeleton, not coco17 and mpi_inf_3dhp; use .npz"):
         formats.write([first, upsampled(second)], tmp_path / "out.json")
+    assert not (tmp_path / "out.json").exists()
 
 
 @pytest.mark.parametrize("skeleton", ["body25", "h36m17", "alphapose12"])

@@ -139,6 +139,12 @@ def test_from_one_format_to_the_other(detections, tmp_path):
     assert not any("extra" in record for record in load(tmp_path / "out.json"))
 
 
+def test_the_source_of_one_format_means_nothing_to_another(tmp_path):
+    file = PoseFile((SEQUENCE,), "npz", "a.npz", source="nothing that AlphaPose wrote")
+    formats.write(file, tmp_path / "a.json")
+    assert len(load(tmp_path / "a.json")) == 2
+
+
 @pytest.mark.parametrize("name", ["a.csv", "a", "json"])
 def test_a_suffix_that_stands_for_nothing(name, tmp_path):
     with pytest.raises(InputError) as caught:
