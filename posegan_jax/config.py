@@ -5,17 +5,45 @@ Files in ``configs/`` are thin overlays on ``default_config``. Nothing below thi
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, get_args
 
 from ml_collections import ConfigDict
 
 from posegan_jax.errors import InputError
 from posegan_jax.motion.corrupt import CorruptionOptions
 from posegan_jax.motion.sample import ViewOptions
+from posegan_jax.motion.store import SKELETON
 from posegan_jax.networks.build import NetworkOptions
+from posegan_jax.networks.layers import FinalActivation, Normalization
 from posegan_jax.training.losses import LossWeights
 from posegan_jax.training.state import OptimizerOptions
 from posegan_jax.training.step import StepOptions
+
+_CHOICES = {
+    "mode": ("train", "evaluate"),
+    "model.skeleton": (SKELETON,),  # that of the motion
+    "model.final_activation": get_args(FinalActivation),
+    "model.critic_normalization": get_args(Normalization),
+    "model.last_speed": ("repeat", "zero"),
+    "train.normalize_by": ("observed", "full"),
+    "train.dtype": ("float32", "bfloat16"),
+}
+_AT_LEAST_ONE = (
+    "data.window_stride", "model.latent", "train.steps", "train.batch_size",
+    "train.steps_per_dispatch", "train.checkpoint_every", "train.keep_checkpoints",
+    "train.evaluate_every", "evaluate.windows",
+)
+_NOT_NEGATIVE = (
+    "seed", "optimizer.learning_rate", "optimizer.reconstruction_learning_rate",
+    "optimizer.reconstruction_steps", "optimizer.warmup_steps", "train.samples_every",
+    "evaluate.seed", "evaluate.steps",
+)
+_RANGES = ("views.pitch", "views.distance", "views.speed")
+_PROBABILITIES = ("clean", "scattered", "runs", "joints", "limbs", "gap", "crop", "jitter")
+_MULTIPLES = (
+    "train.steps", "train.checkpoint_every", "train.evaluate_every", "train.samples_every",
+    "optimizer.reconstruction_steps",
+)
 
 
 def default_config() -> ConfigDict:
@@ -78,27 +106,32 @@ def step_options(config: ConfigDict) -> StepOptions:
 
 def check(config: ConfigDict) -> None:
     """Raises InputError, one line, on values that would fail later or silently."""
-    train = config.train
-    if config.mode not in ("train", "evaluate"):
-        raise InputError(f"config.mode must be 'train' or 'evaluate', not {config.mode!r}")
-    for name in ("steps", "batch_size", "steps_per_dispatch", "checkpoint_every", "evaluate_every"):
-        if train[name] < 1:
-            raise InputError(f"config.train.{name} must be at least 1, not {train[name]}")
-    if config.model.frames < 8 or config.model.frames % 8:
-        raise InputError(
-            f"config.model.frames must be a positive multiple of 8, not {config.model.frames}"
-        )
-    chunk = train.steps_per_dispatch
-    for name, value in (
-        ("train.steps", train.steps),
-        ("train.checkpoint_every", train.checkpoint_every),
-        ("train.evaluate_every", train.evaluate_every),
-        ("optimizer.reconstruction_steps", config.optimizer.reconstruction_steps),
-    ):
-        if value % chunk:
-            raise InputError(
-                f"config.{name}={value} must be a multiple of train.steps_per_dispatch={chunk}"
-            )
+    flat = {f"{s}.{k}": v for s, fields in config.items() if isinstance(fields, ConfigDict)
+            for k, v in fields.items()}
+    flat |= {name: value for name, value in config.items() if not isinstance(value, ConfigDict)}
+
+    def require(name: str, good: bool, rule: str) -> None:
+        if not good:
+            raise InputError(f"config.{name} must be {rule}, not {flat[name]!r}")
+
+    for name, choices in _CHOICES.items():
+        require(name, flat[name] in choices, " or ".join(map(repr, choices)))
+    for name in _AT_LEAST_ONE:
+        require(name, flat[name] >= 1, "at least 1")
+    for name in _NOT_NEGATIVE:
+        require(name, flat[name] >= 0, "0 or more")
+    for name in _RANGES:
+        good = len(flat[name]) == 2 and flat[name][0] <= flat[name][1]
+        require(name, good, "two numbers, the lower one first")
+    require("views.speed", flat["views.speed"][0] > 0, "positive")
+    for name in _PROBABILITIES:
+        require(f"corruption.{name}", 0 <= flat[f"corruption.{name}"] <= 1, "from 0 to 1")
+    frames = flat["model.frames"]
+    require("model.frames", frames >= 8 and frames % 8 == 0, "a positive multiple of 8")
+    chunk = flat["train.steps_per_dispatch"]
+    for name in _MULTIPLES:
+        rule = f"a multiple of train.steps_per_dispatch={chunk}"
+        require(name, flat[name] % chunk == 0, rule)
 
 
 def _typed(cls: type, values: ConfigDict, section: str) -> Any:

@@ -19,7 +19,9 @@ MULTI_HOST = flags.DEFINE_bool(
 
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
-        raise app.UsageError(f"unexpected argument {argv[1]!r}")
+        sys.exit(_fail(f"unexpected argument {argv[1]!r}; see --help", 2))
+    # jax tells on INFO which accelerators it did not find.
+    logging.getLogger("jax").setLevel(logging.WARNING)
     import jax  # after flags are parsed, and before any device is touched
 
     if MULTI_HOST.value:
@@ -35,7 +37,7 @@ def main(argv: list[str]) -> None:
     except InputError as error:
         sys.exit(_fail(str(error), 2))
     except Interrupted as error:
-        sys.exit(_fail(str(error), 143))
+        sys.exit(_fail(str(error), error.code))
 
 
 def _fail(message: str, code: int) -> int:
@@ -44,9 +46,26 @@ def _fail(message: str, code: int) -> int:
 
 
 def run(argv: list[str] | None = None) -> None:
-    """Entry point with the required flag checked in one line; ``argv`` as in ``sys.argv``."""
+    """Entry point; ``argv`` as in ``sys.argv``. Wrong flags end in one line and exit code 2."""
     flags.mark_flag_as_required("config")
-    app.run(main, argv=argv)
+    app.run(main, argv=argv, flags_parser=_parse)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    try:
+        rest = flags.FLAGS(argv)
+        CONFIG.value.name  # noqa: B018  a file that is not there is found out at the first use
+        return rest
+    except AttributeError as error:
+        sys.exit(_fail(f"--config has no such field: {_one_line(error)}", 2))
+    except (flags.Error, OSError, TypeError, ValueError) as error:
+        sys.exit(_fail(_one_line(error), 2))
+
+
+def _one_line(error: Exception) -> str:
+    while error.args and isinstance(error.args[0], Exception):
+        error = error.args[0]  # ml_collections wraps one error in another
+    return " ".join(str(error.args[0] if error.args else error).split())
 
 
 if __name__ == "__main__":

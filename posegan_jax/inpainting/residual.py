@@ -165,35 +165,57 @@ def jitter(keypoints: np.ndarray) -> np.ndarray:
 def _krige(model, residual, noise, core: slice, robust: bool):
     """Mean (C, J, 2), deviation (C, J), trust (C, J) in body sizes, for the core of a stretch."""
     length, joints = residual.shape[:2]
-    flat = residual.reshape(length, -1)
-    seen = np.isfinite(flat)
-    t, d = np.nonzero(seen)
-    trust = np.ones(flat.shape)
-    variance = np.diagonal(model.covariance)
-    if not len(t):
-        shape = (core.stop - core.start, joints)
-        deviation = np.sqrt(np.broadcast_to(variance.reshape(joints, 2).mean(-1), shape))
-        return np.zeros((*shape, 2)), deviation, np.ones(shape)
     time = np.arange(length)
     correlation = model.correlation(time[:, None] - time)
-    prior = correlation[t][:, t] * model.covariance[d][:, d]
-    nugget = np.repeat(noise, 2, axis=1)[t, d] ** 2 + ROUGHNESS**2
-    y = flat[t, d]
-    scale, extra = 1.0, 0.0
-    for _ in range(2 if robust else 1):
-        factor = _cholesky(scale * prior, nugget + extra)
-        scale, extra = _reweigh(factor, y, t, d, scale)
-    if robust:
-        # Half the trust is lost where as much variance was added as the process itself has.
-        trust[t, d] = 1.0 / (1.0 + extra / (scale * variance[d]))
-        nugget = nugget + extra
-    factor = _cholesky(scale * prior, nugget)
-    gain = lapack.dpotrs(factor, y, lower=1)[0]
-    cross = _Cross(model.covariance, scale * correlation, t, d)
+    nugget = noise**2 + ROUGHNESS**2
+    scale, trust = 1.0, np.ones((length, joints))
+    if np.isfinite(residual).any():
+        scale, nugget, trust = _weigh(model, residual, correlation, nugget, robust)
+    flat, nugget = residual.reshape(length, -1), np.repeat(nugget, 2, axis=1)
+    seen = np.isfinite(flat)
+    t, d = np.nonzero(seen)
+    correlation = scale * correlation
+    factor = _cholesky(correlation[t][:, t] * model.covariance[d][:, d], nugget[t, d])
+    cross = _Cross(model.covariance, correlation, t, d)
+    gain = lapack.dpotrs(factor, flat[t, d], lower=1)[0] if len(t) else flat[t, d]
     mean = cross.product(time[core], gain)
-    left = _left_over(cross, factor, seen, scale * variance, nugget, core)
+    variance = scale * np.diagonal(model.covariance)
+    left = _left_over(cross, factor, seen, variance, nugget[t, d], core)
     deviation = np.sqrt(left.reshape(-1, joints, 2).mean(-1))
-    return mean.reshape(-1, joints, 2), deviation, trust[core, ::2]
+    return mean.reshape(-1, joints, 2), deviation, trust[core]
+
+
+def _weigh(model, residual, correlation, nugget, robust: bool):
+    """How lively a stretch is, and which of its observations all others contradict.
+
+    From leave-one-out errors: the error of an observation when predicted from all others, and that
+    error's variance, follow from the inverse covariance (Rasmussen and Williams, 2006, section
+    5.4.2). Both coordinates of a joint share one covariance here, which is close and much cheaper.
+
+    Returns:
+      The scale of the process against training, and the nugget and trust of observations, (T, J).
+    """
+    joints = residual.shape[1]
+    covariance = np.einsum("jckc->jk", model.covariance.reshape(joints, 2, joints, 2)) / 2
+    t, j = np.nonzero(np.isfinite(residual[..., 0]))
+    prior = correlation[t][:, t] * covariance[j][:, j]
+    scale, extra = 1.0, np.zeros(len(t))
+    for _ in range(2 if robust else 1):
+        factor = _cholesky(scale * prior, nugget[t, j] + extra)
+        variance = 1.0 / np.diagonal(lapack.dpotri(factor, lower=1)[0])
+        error = lapack.dpotrs(factor, residual[t, j], lower=1)[0] * variance[:, None]
+        standard = (error**2).sum(-1) / variance
+        # The median of a chi-square of two degrees is 1.386.
+        ratio = np.clip(np.median(standard) / 1.386, 0.02, 20.0)
+        excess = standard / ratio / (2 * OUTLIER**2)
+        scale *= ratio
+        if robust:
+            extra = variance * ratio * np.where(excess > 0.5, excess**2, 0.0)
+    weighed, trust = nugget.copy(), np.ones(nugget.shape)
+    weighed[t, j] += extra
+    # Half the trust is lost where as much variance was added as the process itself has.
+    trust[t, j] = 1.0 / (1.0 + extra / (scale * np.diagonal(covariance)[j]))
+    return scale, weighed, trust
 
 
 @dataclasses.dataclass(frozen=True)
@@ -213,9 +235,7 @@ class _Cross:
 
     def columns(self, times: np.ndarray, coordinates: np.ndarray) -> np.ndarray:
         """(n, m) covariances of the observations with m places."""
-        return (
-            self.correlation[self.t][:, times] * self.covariance[self.d][:, coordinates]
-        )
+        return self.correlation[self.t][:, times] * self.covariance[self.d][:, coordinates]
 
 
 def _left_over(cross: _Cross, factor, seen, variance, nugget, core: slice) -> np.ndarray:
@@ -227,36 +247,20 @@ def _left_over(cross: _Cross, factor, seen, variance, nugget, core: slice) -> np
     missing = ~seen
     missing[: core.start] = missing[core.stop :] = False
     times, coordinates = np.nonzero(missing)
-    if len(times):
+    left[~seen] = np.broadcast_to(variance, seen.shape)[~seen]
+    if len(times) and len(cross.t):
         explained = solve_triangular(
             factor, cross.columns(times, coordinates), lower=True, check_finite=False
         )
-        left[times, coordinates] = variance[coordinates] - (explained**2).sum(0)
+        left[times, coordinates] -= (explained**2).sum(0)
     return np.maximum(left[core], 0.0)
-
-
-def _reweigh(factor, y, t, d, scale):
-    """The scale of the process and extra variances of observations, from leave-one-out errors.
-
-    The error of an observation when predicted from all others, and that error's variance, follow
-    from the inverse covariance (Rasmussen and Williams, 2006, section 5.4.2).
-    """
-    inverse = lapack.dpotri(factor, lower=1)[0]  # its lower triangle
-    variance = 1.0 / np.diagonal(inverse)
-    error = lapack.dpotrs(factor, y, lower=1)[0] * variance
-    # Both coordinates of a joint stand or fall together; they are neighbours in the list.
-    standard = (error**2 / variance).reshape(-1, 2).sum(-1)
-    # How much livelier than the training residuals this stretch is; the median of a chi-square of
-    # two degrees is 1.386.
-    ratio = np.clip(np.median(standard) / 1.386, 0.02, 20.0)
-    excess = standard / ratio / (2 * OUTLIER**2)
-    extra = np.repeat(np.where(excess > 0.5, excess**2, 0.0), 2)
-    return scale * ratio, variance * ratio * extra
 
 
 def _cholesky(prior, nugget):
     matrix = prior.copy()
     matrix[np.diag_indices_from(matrix)] += nugget
+    if not len(matrix):
+        return matrix
     factor, info = lapack.dpotrf(matrix, lower=1, overwrite_a=1)
     if info:
         raise np.linalg.LinAlgError("the residual's covariance is not positive definite")

@@ -1,5 +1,7 @@
 """Prepared motion capture, read once into arrays that live on the device."""
 
+import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -84,17 +86,12 @@ def build_store(clips: Iterable[Clip], frames: int, stride: int) -> MotionStore:
 
 def _read_npz(path: Path, split: str) -> list[Clip]:
     """The layout is documented in data_pipelines/README.md."""
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            arrays = {name: data[name] for name in data.files}
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable .npz file ({error})") from error
+    arrays = _load_arrays(path)
     missing = [name for name in _ARRAYS if name not in arrays]
     if missing:
         raise InputError(f"{path}: lacks the arrays {', '.join(missing)}")
     _check_joints(path, tuple(str(name) for name in arrays["joints"]))
+    _check_clips(path, arrays)
     clips = []
     for i in np.flatnonzero(arrays["clip_split"] == split):
         start, length = int(arrays["clip_start"][i]), int(arrays["clip_length"][i])
@@ -110,6 +107,35 @@ def _read_npz(path: Path, split: str) -> list[Clip]:
     return clips
 
 
+def _load_arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        # A file that is no archive numpy would read as something else, or with other errors.
+        with path.open("rb") as file:
+            if not zipfile.is_zipfile(file):
+                raise InputError(f"{path}: not an .npz file, or not the whole of one")
+        with np.load(path, allow_pickle=False) as data:
+            return {name: data[name] for name in data.files}
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: not a readable .npz file ({_first_line(error)})") from error
+
+
+def _check_clips(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Raises InputError where arrays do not fit together; data_pipelines checks more than this."""
+    positions, starts, lengths = (
+        arrays[name] for name in ("positions", "clip_start", "clip_length")
+    )
+    if positions.shape[1:] != (len(arrays["joints"]), 3) or arrays["fps"].size != 1:
+        raise InputError(f"{path}: positions must be of shape (frames, 28, 3), fps one number")
+    if len({arrays[name].shape for name in _ARRAYS if name.startswith("clip_")}) > 1:
+        raise InputError(f"{path}: the clip_ arrays must be of one length")
+    if np.any((starts < 0) | (lengths < 0) | (starts + lengths > len(positions))):
+        raise InputError(f"{path}: a clip lies outside the {len(positions)} frames")
+
+
 def _read_prepared(path: Path, split: str) -> Iterable[Clip]:
     if not path.is_dir():
         raise InputError(f"{path}: no prepared motion set there")
@@ -118,6 +144,8 @@ def _read_prepared(path: Path, split: str) -> Iterable[Clip]:
     try:
         builder = tfds.builder_from_directory(_version_folder(path))
         _check_joints(path, tuple(builder.info.metadata["joints"]))
+        if split not in builder.info.splits:
+            return
         source = builder.as_data_source(split=split)
     except InputError:
         raise

@@ -58,6 +58,8 @@ class Skeleton:
         """Derives mirror and rows. Raises InputError on duplicate or one-sided joints."""
         if len(set(self.joints)) != len(self.joints):
             raise InputError(f"skeleton {self.name}: a joint name appears twice")
+        if len(self.parents) != len(self.joints):
+            raise InputError(f"skeleton {self.name}: every joint needs a parent, or -1")
         object.__setattr__(self, "mirror", tuple(self._mirror_of(j) for j in self.joints))
         object.__setattr__(self, "rows", self._find_rows())
 
@@ -170,11 +172,14 @@ def make_skeleton(name: str, joints: tuple[str, ...]) -> Skeleton:
       InputError: on duplicate joints or a side without its mirror image.
     """
 
-    def ancestor(joint: str) -> int:
+    def ancestor(start: str) -> int:
+        joint = start
         while joint in _PARENT:
             joint = _PARENT[joint]
             if joint in joints:
                 return joints.index(joint)
+        if joint == "pelvis" and start not in ("mid_hip", "left_hip", "right_hip"):
+            return joints.index("mid_hip") if "mid_hip" in joints else -1
         return -1
 
     parents = [ancestor(joint) for joint in joints]

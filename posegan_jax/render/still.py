@@ -73,7 +73,8 @@ def contact_sheet(
     for column, frame in enumerate(columns):
         x = _GUTTER + (column + 0.5) * cell[0]
         _text(draw, (x, _TITLE + _CAPTION / 2), f"frame {frame}", 13, FAINT, "mm")
-    _finish(sheet, f"{len(windows)} windows of {windows.shape[1]} frames, {skeleton}", path, False)
+    title = f"windows: {len(windows)}, of {windows.shape[1]} frames, {skeleton}"
+    _finish(sheet, title, path, False)
 
 
 def before_after(

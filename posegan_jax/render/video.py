@@ -142,7 +142,7 @@ def _reporting(pictures: Iterable[Image.Image], total: int, progress) -> Iterato
 
 
 def _command(path: Path, size: tuple[int, int], fps: float) -> list[str]:
-    rate = Fraction(fps).limit_denominator(1001)
+    rate = Fraction(fps).limit_denominator()
     try:
         program = imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError as error:
@@ -159,7 +159,8 @@ def _command(path: Path, size: tuple[int, int], fps: float) -> list[str]:
     else:
         command += ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-preset", "veryfast", "-crf", "20"]
         command += ["-movflags", "+faststart", "-f", "mp4"]
-    return [*command, f"file:{path}"]  # or a colon in the name would be taken for a protocol
+    # Absolute: at the start of a relative path, a name with a colon would be taken for a protocol.
+    return [*command, str(path.absolute())]
 
 
 def _encode(frames: Iterable[bytes], command: list[str], path: Path) -> None:

@@ -32,7 +32,12 @@ def validation_batch(
     store: MotionStore, networks: Networks, options: StepOptions, seed: int
 ) -> Batch:
     """Draws ``options.batch_size`` windows of held-out motion; the same seed, the same windows."""
-    return sample_batch(jax.random.key(seed), store, networks, options)
+
+    @jax.jit  # op by op it would take twice as long
+    def draw(key, store):
+        return sample_batch(key, store, networks, options)
+
+    return draw(jax.random.key(seed), store)
 
 
 def reconstruct(

@@ -62,8 +62,10 @@ def test_persons_are_drawn_in_their_own_frames_and_panels(tmp_path):
     assert [has_ink(f) for f in first[1]] == [False, False, True, True, True]
     assert [has_ink(f) for f in second[0]] == [True, True, False, False, True]
     assert not has_ink(second[1])
-    # The same view: the same person is at the same place in both panels.
-    assert np.abs(first[0][0].astype(float) - second[0][0]).mean() < 0.5
+    # The same view: the same person is at the same place in both panels, compression aside.
+    one, two = first[0][0].astype(float), second[0][0].astype(float)
+    shifted = np.abs(one - np.roll(two, 2, axis=1)).mean()
+    assert np.abs(one - two).mean() < shifted / 3
 
 
 def test_the_frame_number_is_shown(tmp_path):
@@ -102,10 +104,16 @@ def test_a_single_frame_at_the_default_rate(tmp_path):
 def test_gifs_move_at_the_right_speed(tmp_path, fps, frames):
     walk = track(range(10), fps=fps)
     walk = walk.replace(keypoints=walk.keypoints + np.arange(10)[:, None, None] * [20.0, 0.0])
-    write_video([[walk]], tmp_path / "a: b.gif", ["walk"])
-    with Image.open(tmp_path / "a: b.gif") as image:
+    write_video([[walk]], tmp_path / "a.gif", ["walk"])
+    with Image.open(tmp_path / "a.gif") as image:
         assert image.n_frames == frames
         assert image.info["duration"] == 1000 * 10 / fps / frames
+
+
+def test_a_colon_in_a_name_is_no_protocol(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_video([[track(range(2))]], "a:b.mp4", ["input"])
+    assert len(read(tmp_path / "a:b.mp4")[1]) == 2
 
 
 def test_bad_requests_are_refused(tmp_path):
