@@ -121,7 +121,8 @@ def check(config: ConfigDict) -> None:
     for name in _NOT_NEGATIVE:
         require(name, flat[name] >= 0, "0 or more")
     for name in _RANGES:
-        good = len(flat[name]) == 2 and flat[name][0] <= flat[name][1]
+        numbers = [v for v in flat[name] if isinstance(v, int | float)]
+        good = len(flat[name]) == len(numbers) == 2 and numbers[0] <= numbers[1]
         require(name, good, "two numbers, the lower one first")
     require("views.speed", flat["views.speed"][0] > 0, "positive")
     for name in _PROBABILITIES:

@@ -56,9 +56,12 @@ def _parse(argv: list[str]) -> list[str]:
         rest = flags.FLAGS(argv)
         CONFIG.value.name  # noqa: B018  a file that is not there is found out at the first use
         return rest
-    except AttributeError as error:
+    except (AttributeError, KeyError) as error:
         sys.exit(_fail(f"--config has no such field: {_one_line(error)}", 2))
-    except (flags.Error, OSError, TypeError, ValueError) as error:
+    except OSError:
+        path = config_flags.get_config_filename(flags.FLAGS["config"])
+        sys.exit(_fail(f"--config={path}: no such file", 2))
+    except (flags.Error, TypeError, ValueError) as error:
         sys.exit(_fail(_one_line(error), 2))
 
 

@@ -214,6 +214,8 @@ class _Run:
             scores = {}
             if done or step % train.evaluate_every == 0:
                 scores = self._evaluate(state, step)
+            if train.samples_every and step % train.samples_every == 0:
+                self._picture(state, step)
             signal_number = _agreed(stop.requested)  # once: a signal may come at any moment
             if done or signal_number or step % train.checkpoint_every == 0:
                 self._save(state, step, scores)
@@ -251,11 +253,12 @@ class _Run:
         scores = {k: float(v) for k, v in self.validator(variables, self.held_out).items()}
         self.residual = self.residual_moments(variables, self.familiar).to_dict()
         self.writer.write(step, {f"validation/{name}": v for name, v in scores.items()})
-        every = self.config.train.samples_every
-        if every and step % every == 0 and jax.process_index() == 0:
-            path = self.workdir / "samples" / f"{step:09d}.png"
-            save_samples(self.networks, jax.device_get(variables), path)  # on this host alone
         return scores
+
+    def _picture(self, state: TrainState, step: int) -> None:
+        if jax.process_index() == 0:  # and on this host alone: no global arrays
+            variables = jax.device_get(evaluated_variables(state))
+            save_samples(self.networks, variables, self.workdir / "samples" / f"{step:09d}.png")
 
 
 def _clean(options: StepOptions, count: int) -> StepOptions:
