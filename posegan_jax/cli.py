@@ -7,7 +7,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance, densif
 
 DEMO = "posegan-demo"
 UPSAMPLED = "mpi_inf_3dhp"
+OUTPUTS, VIDEOS, PICTURES = (".json", ".npz"), (".mp4", ".gif"), (".png",)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,20 +51,25 @@ def _demo(options: argparse.Namespace, rest: list[str]) -> None:
     folder = Path(options.folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
+    output, video, picture = (folder / f"{DEMO}{suffix}" for suffix in (".json", ".mp4", ".png"))
+    for path in (output, video, picture):
+        _check_output(path)
     asset = resources.files("posegan_jax") / "assets" / "demo-alphapose-results.json"
     with resources.as_file(asset) as path:
         file = formats.read(path, fps=25.0)
     options.joints, options.observed, options.min_score = UPSAMPLED, "auto", None
     options.shift = options.steps = options.checkpoint = None
     filled = _complete(file, options)
-    _write_all(
-        file, filled, folder / f"{DEMO}.json", folder / f"{DEMO}.mp4", folder / f"{DEMO}.png"
-    )
+    _write_all(file, filled, output, video, picture)
 
 
 def _fill(options: argparse.Namespace, rest: list[str]) -> None:
     """Completes every person of a file."""
     file = formats.read(options.input, fps=options.fps, min_score=options.min_score)
+    # Filling takes minutes: what would fail after it is found out before.
+    _check_output(options.output, {*OUTPUTS, Path(options.input).suffix.lower()})
+    _check_output(options.video, VIDEOS)
+    _check_output(options.picture, PICTURES)
     filled = _complete(file, options)
     _write_all(file, filled, Path(options.output), options.video, options.picture)
 
@@ -77,12 +83,13 @@ def _convert(options: argparse.Namespace, rest: list[str]) -> None:
 
 def _render(options: argparse.Namespace, rest: list[str]) -> None:
     """Draws one file, or two side by side."""
+    _check_output(options.output, VIDEOS + PICTURES)
     files = [formats.read(path, fps=options.fps) for path in options.inputs]
     if len(files) > 2:
         raise InputError(f"{len(files)} files: give one, or two to compare")
     labels = [Path(path).name for path in options.inputs]
     output = Path(options.output)
-    if output.suffix.lower() == ".png":
+    if output.suffix.lower() in PICTURES:
         from posegan_jax.render.still import before_after
 
         pair = [densify(_longest(file)) for file in (files[0], files[-1])]
@@ -103,9 +110,13 @@ def _evaluate(options: argparse.Namespace, rest: list[str]) -> None:
     from posegan_jax.config import default_config
     from posegan_jax.evaluation import report
 
+    if options.windows < 1 or options.steps < 0:
+        raise InputError("--windows must be at least 1, --steps 0 or more")
+    _check_output(options.output)
     inpainter = _inpainter(options.checkpoint)
     config = default_config()
     config.data.path = options.data
+    config.model.update(inpainter.networks.options.to_dict())
     config.evaluate.windows, config.evaluate.seed = options.windows, options.seed
     rows = report.evaluate_inpainter(
         inpainter, config, tuple(options.protocols), options.steps
@@ -151,6 +162,21 @@ def _inpainter(checkpoint: str | None):
     from posegan_jax.inpainting.inpainter import Inpainter
 
     return Inpainter.from_checkpoint(checkpoint) if checkpoint else Inpainter.from_pretrained()
+
+
+def _check_output(path: str | os.PathLike | None, suffixes: Collection[str] = ()) -> None:
+    """Raises InputError where a file cannot be written, or its name ends in none of these."""
+    if path is None:
+        return
+    path = Path(path)
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise InputError(f"{path}: its name must end in {' or '.join(sorted(filter(None, suffixes)))}")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give a file name")
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write {path}: no such folder")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"cannot write {path}: no permission")
 
 
 def _complete(file: PoseFile, options: argparse.Namespace) -> PoseFile:
@@ -249,6 +275,8 @@ def _say_read(file: PoseFile) -> None:
 
 
 def _who(sequence: PoseSequence) -> str:
+    if not len(sequence):
+        return f"person {sequence.person}, no frames"
     return f"person {sequence.person}, frames {sequence.frames[0]} to {sequence.frames[-1]}"
 
 
@@ -261,8 +289,15 @@ def _what(sequence: PoseSequence) -> str:
 # --- arguments ------------------------------------------------------------------------------------
 
 
+class _Parser(argparse.ArgumentParser):
+    """Reports a mistake in one line, as every command does."""
+
+    def error(self, message: str):
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="posegan", allow_abbrev=False,
         description="Completes, refines and upsamples 2D human pose tracks.",
     )
@@ -337,8 +372,8 @@ def _command(commands, name: str, function, text: str) -> argparse.ArgumentParse
 
 def _add_quality(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--quality", choices=("fast", "balanced", "best"), default="balanced",
-        help="speed against accuracy (default: balanced)",
+        "--quality", choices=("fast", "balanced", "best", "thesis"), default="balanced",
+        help="speed against accuracy (default: balanced), or the thesis's own search",
     )
 
 

@@ -15,7 +15,7 @@ from posegan_jax import config as config_lib
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation.baselines import Ridge, interpolate
 from posegan_jax.evaluation.occlusion import PROTOCOLS, protocol_mask
-from posegan_jax.inpainting.inpainter import QUALITIES, THESIS, Inpainter, Settings
+from posegan_jax.inpainting.inpainter import QUALITIES, Inpainter, Settings
 from posegan_jax.inpainting.residual import body_size, carry
 from posegan_jax.motion.corrupt import observable
 from posegan_jax.pose.files import atomic_path
@@ -98,7 +98,7 @@ def systems(
     return {
         "interpolation + ridge": baseline,
         "encoder alone": run(with_steps(alone, 0)),
-        f"thesis, {steps} steps": run(with_steps(THESIS, steps)),
+        f"thesis, {steps} steps": run(with_steps(QUALITIES["thesis"], steps)),
         "fast": run(QUALITIES["fast"]),
         "balanced": run(QUALITIES["balanced"]),
         f"best, {steps} steps": run(with_steps(best, steps)),

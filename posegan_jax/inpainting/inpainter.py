@@ -14,18 +14,18 @@ import numpy as np
 from posegan_jax.errors import InputError
 from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.geometry.normalize import denormalize, fit_normalization, normalize
+from posegan_jax.inpainting.assemble import Observed, Track, check_observed, complete, deliver
 from posegan_jax.inpainting.descent import DescentOptions, descend
 from posegan_jax.inpainting.objective import ObjectiveWeights
-from posegan_jax.inpainting.residual import ResidualModel, body_size, carry, jitter
+from posegan_jax.inpainting.residual import ResidualModel
 from posegan_jax.inpainting.select import Composition, compose
 from posegan_jax.networks.build import NetworkOptions, Networks, Variables, build_networks
-from posegan_jax.pose.sequence import PoseSequence, Provenance, densify
-from posegan_jax.pose.skeleton import DERIVED, DETECTED_12, Skeleton, get_skeleton
+from posegan_jax.pose.sequence import PoseSequence, densify
+from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, get_skeleton
 from posegan_jax.pose.windows import gather, starts
 from posegan_jax.training.checkpoints import load_params
 
-Quality = Literal["fast", "balanced", "best"]
-Observed = Literal["auto", "keep", "refine"]
+Quality = Literal["fast", "balanced", "best", "thesis"]
 Progress = Callable[[int, int], None]
 
 
@@ -48,23 +48,14 @@ class Settings:
 
 
 # A low rate and the pull towards the encoder's answer keep what the encoder knows of unseen limbs.
-_DESCENT = DescentOptions(
-    learning_rate=0.1, b1=0.8, weights=ObjectiveWeights(critic=0.0, prior=0.005)
-)
+_WEIGHTS = ObjectiveWeights(critic=0.0, prior=0.01)
 QUALITIES: dict[str, Settings] = {
-    "fast": Settings(12, dataclasses.replace(_DESCENT, steps=0)),
-    "balanced": Settings(8, dataclasses.replace(_DESCENT, steps=30)),
-    "best": Settings(4, dataclasses.replace(_DESCENT, steps=200)),
+    "fast": Settings(12, DescentOptions(0, 0.1, weights=_WEIGHTS)),
+    "balanced": Settings(8, DescentOptions(30, 0.1, weights=_WEIGHTS)),
+    "best": Settings(4, DescentOptions(200, 0.05, weights=_WEIGHTS)),
+    # The thesis's own search and composition, for comparison.
+    "thesis": Settings(8, DescentOptions(), "nearest", carry_residual=False),
 }
-THESIS = Settings(8, DescentOptions(), "nearest", carry_residual=False)
-"""The thesis's own search and composition, for comparison."""
-
-REFINE_NOISE = 0.05
-"""Detector noise that ``observed='refine'`` supposes at least, in body sizes (0.1 head sizes)."""
-CLEAN_NOISE = 0.005
-"""Noise under which ``observed='auto'`` keeps a joint's observations, in body sizes."""
-DISTRUST = 0.5
-"""Trust under which ``observed='auto'`` moves a single observation of a clean joint."""
 
 
 class Inpainter:
@@ -135,8 +126,8 @@ class Inpainter:
           joints: 'same' fills the joints of the sequence's own skeleton, and leaves those that the
             model does not know as they are; the model's skeleton ('mpi_inf_3dhp') gives all joints
             of that one.
-          quality: 'fast' (the encoder's answer), 'balanced', or 'best' (200 steps, windows
-            overlapping six times).
+          quality: 'fast' (the encoder's answer), 'balanced' (30 steps), 'best' (200 steps,
+            windows overlapping six times), or 'thesis' (its search, nothing carried).
           observed: what becomes of joints that were seen. 'keep': unchanged. 'refine': smoothed.
             'auto': smoothed where they jitter, replaced where all others contradict them, and
             otherwise unchanged.
@@ -155,27 +146,27 @@ class Inpainter:
           InputError: unknown options, or a sequence without any joint that the model observes.
         """
         target = self._target(sequence, joints)
+        check_observed(observed)
         settings = _settings(settings, quality, shift, steps, self.networks.options.frames)
-        if observed not in ("auto", "keep", "refine"):
-            raise InputError(f"observed must be 'auto', 'keep' or 'refine', not {observed!r}")
         if not self.can_complete(sequence):
             raise InputError(
                 f"person {sequence.person}: nothing to start from; the model needs two of the "
                 f"joints {', '.join(DETECTED_12)} within a second"
             )
         dense = densify(sequence)
-        track = _Track.from_sequence(dense, self.skeleton)
+        track = Track.from_sequence(dense, self.skeleton)
         generated = self._generate(track, settings, progress)
-        return _assemble(
-            dense, track, generated, self.skeleton, target, observed, settings, self.residual,
-            self.networks.options.frames,
+        completion = complete(
+            track, generated, self.residual if settings.carry_residual else None, observed,
+            reach=self.networks.options.frames,
         )
+        return deliver(dense, completion, self.skeleton, target)
 
     def can_complete(self, sequence: PoseSequence) -> bool:
         """Whether at least two joints that the model observes are there, within one window."""
         if not len(sequence):
             return False
-        track = _Track.from_sequence(densify(sequence), self.skeleton)
+        track = Track.from_sequence(densify(sequence), self.skeleton)
         frames = self.networks.options.frames
         first = starts(len(track.input_mask), frames, frames // 2)
         return bool(_solvable(gather(track.input_mask, first, frames, False)).any())
@@ -221,7 +212,7 @@ class Inpainter:
             return self.skeleton
         raise InputError(f"joints must be 'same' or {self.skeleton.name!r}, not {joints!r}")
 
-    def _generate(self, track: "_Track", settings: Settings, progress) -> np.ndarray:
+    def _generate(self, track: Track, settings: Settings, progress) -> np.ndarray:
         """(T, J, 2) generated motion in pixels; NaN where no window holds an observation."""
         frames = self.networks.options.frames
         first = starts(len(track.keypoints), frames, settings.shift)
@@ -291,129 +282,3 @@ def _residual_model(networks: Networks, metadata: dict[str, Any]) -> ResidualMod
     return ResidualModel.fit(
         ResidualMoments.default(len(get_skeleton(networks.options.skeleton)))
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class _Track:
-    """A dense sequence on the model's skeleton.
-
-    Attributes:
-      keypoints: (T, J, 2) pixels, NaN where missing.
-      scores: (T, J).
-      input_mask: (T, J) bool, observed joints that the networks may look at.
-    """
-
-    keypoints: np.ndarray
-    scores: np.ndarray
-    input_mask: np.ndarray
-
-    @classmethod
-    def from_sequence(cls, sequence: PoseSequence, skeleton: Skeleton) -> "_Track":
-        source, destination, _ = get_skeleton(sequence.skeleton).map_to(skeleton)
-        keypoints = np.full((len(sequence), len(skeleton), 2), np.nan)
-        scores = np.zeros(keypoints.shape[:2])
-        keypoints[:, destination] = sequence.keypoints[:, source]
-        scores[:, destination] = sequence.scores[:, source]
-        usable = np.array([joint in DETECTED_12 for joint in skeleton.joints])
-        return cls(keypoints, scores, np.isfinite(keypoints[..., 0]) & usable)
-
-
-def _assemble(
-    dense, track, generated, model: Skeleton, target: Skeleton, observed, settings, residual_model,
-    reach: int,
-) -> PoseSequence:
-    """From the generated motion to the sequence that is delivered."""
-    known = np.isfinite(generated[..., 0]).all(-1)  # frames that some window generated
-    known &= _near_observation(track.input_mask.any(-1), reach)
-    result = np.full(generated.shape, np.nan)
-    scores = np.zeros(generated.shape[:2])
-    source = np.full(scores.shape, Provenance.UNKNOWN, np.uint8)
-    seen = np.isfinite(track.keypoints[..., 0])
-    head = np.ones(len(generated))
-    for run in _runs(known):
-        poses, keypoints = generated[run], track.keypoints[run]
-        size = body_size(poses)
-        # By a person's proportions a head, from its top to the neck, is about half the body size.
-        head[run] = size / 2
-        if not settings.carry_residual:
-            result[run], scores[run], source[run] = poses, 0.5, Provenance.FILLED
-            source[run][seen[run]] = Provenance.REFINED
-            continue
-        poses = residual_model.calibrate(poses, size)
-        noise = _noise(keypoints, size, observed)
-        carried = carry(residual_model, keypoints - poses, size, noise, observed != "keep")
-        result[run] = poses + carried.mean
-        scores[run] = _confidence(carried.deviation, head[run])
-        source[run] = Provenance.FILLED
-        keep = seen[run] & _kept(noise, size, carried.trust, observed)
-        moved = seen[run] & ~keep
-        result[run][keep] = keypoints[keep]
-        scores[run][keep] = track.scores[run][keep]
-        source[run][keep], source[run][moved] = Provenance.OBSERVED, Provenance.REFINED
-        scores[run][moved] = np.maximum(track.scores[run], scores[run])[moved]
-    outside = seen & ~known[:, None]
-    result[outside], scores[outside] = track.keypoints[outside], track.scores[outside]
-    source[outside] = Provenance.OBSERVED
-    return _deliver(dense, model, target, result, scores, source)
-
-
-def _noise(keypoints, size, observed: Observed) -> np.ndarray:
-    """(T, J) standard deviation of the detector's error in pixels, per coordinate."""
-    if observed == "keep":
-        return np.zeros(keypoints.shape[:2])
-    level = jitter(keypoints / size[:, None, None])
-    if observed == "refine":
-        level = np.maximum(level, REFINE_NOISE)
-    return level * size[:, None]
-
-
-def _kept(noise, size, trust, observed: Observed) -> np.ndarray:
-    """(T, J) whether an observation is delivered as it was read."""
-    if observed == "keep":
-        return np.ones(noise.shape, bool)
-    if observed == "refine":
-        return np.zeros(noise.shape, bool)
-    return (noise < CLEAN_NOISE * size[:, None]) & (trust >= DISTRUST)
-
-
-def _confidence(deviation: np.ndarray, head: np.ndarray) -> np.ndarray:
-    """Probability that a Gaussian error stays within half a head size."""
-    return 1.0 - np.exp(-0.5 * (0.5 * head[:, None] / np.maximum(deviation, 1e-9)) ** 2)
-
-
-def _near_observation(seen: np.ndarray, reach: int) -> np.ndarray:
-    """(T,) frames within ``reach`` of an observed one."""
-    index = np.flatnonzero(seen)
-    time = np.arange(len(seen))
-    after = np.searchsorted(index, time)
-    right = index[np.minimum(after, len(index) - 1)]
-    left = index[np.maximum(after - 1, 0)]
-    return np.minimum(np.abs(right - time), np.abs(time - left)) <= reach
-
-
-def _runs(flags: np.ndarray) -> list[slice]:
-    """Stretches of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
-    return [slice(a, b) for a, b in edges.reshape(-1, 2)]
-
-
-def _deliver(dense, model: Skeleton, target: Skeleton, result, scores, source) -> PoseSequence:
-    """On the target skeleton; joints that the model lacks stay as they were read."""
-    if target == model:
-        return dense.replace(
-            keypoints=result, scores=scores, provenance=source, skeleton=target.name
-        )
-    keypoints, new_scores = dense.keypoints.copy(), dense.scores.copy()
-    provenance = dense.provenance.copy()
-    here, there, _ = model.map_to(target)
-    keypoints[:, there], new_scores[:, there] = result[:, here], scores[:, here]
-    provenance[:, there] = source[:, here]
-    for joint, parts in DERIVED.items():
-        if joint not in target or joint in model:
-            continue
-        at, ends = target.index(joint), [model.index(part) for part in parts]
-        holes = np.isnan(keypoints[:, at, 0]) & np.isfinite(result[:, ends, 0]).all(-1)
-        keypoints[holes, at] = result[holes][:, ends].mean(1)
-        new_scores[holes, at] = scores[holes][:, ends].min(1)
-        provenance[holes, at] = Provenance.FILLED
-    return dense.replace(keypoints=keypoints, scores=new_scores, provenance=provenance)

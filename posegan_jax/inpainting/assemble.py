@@ -1,0 +1,178 @@
+"""From generated motion and observations to the sequence that is delivered."""
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+
+from posegan_jax.errors import InputError
+from posegan_jax.inpainting.residual import ResidualModel, body_size, carry, jitter
+from posegan_jax.pose.sequence import PoseSequence, Provenance
+from posegan_jax.pose.skeleton import DERIVED, DETECTED_12, Skeleton, get_skeleton
+
+Observed = Literal["auto", "keep", "refine"]
+
+REFINE_NOISE = 0.05
+"""Detector noise that 'refine' supposes at least, in body sizes: a tenth of a head."""
+CLEAN_NOISE = 0.005
+"""Noise under which 'auto' keeps the observations of a joint, in body sizes."""
+DISTRUST = 0.5
+"""Trust under which 'auto' moves a single observation of a joint without noise."""
+HEAD = 0.5
+"""A head, from its top to the neck, in body sizes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Track:
+    """A sequence without absent frames, on the model's skeleton.
+
+    Attributes:
+      keypoints: (T, J, 2) pixels, NaN where missing.
+      scores: (T, J).
+      input_mask: (T, J) bool, observed joints that the networks may look at.
+    """
+
+    keypoints: np.ndarray
+    scores: np.ndarray
+    input_mask: np.ndarray
+
+    @classmethod
+    def from_sequence(cls, sequence: PoseSequence, skeleton: Skeleton) -> "Track":
+        """Joints by name; those that the skeleton lacks are left out."""
+        source, destination, _ = get_skeleton(sequence.skeleton).map_to(skeleton)
+        keypoints = np.full((len(sequence), len(skeleton), 2), np.nan)
+        scores = np.zeros(keypoints.shape[:2])
+        keypoints[:, destination] = sequence.keypoints[:, source]
+        scores[:, destination] = sequence.scores[:, source]
+        usable = np.array([joint in DETECTED_12 for joint in skeleton.joints])
+        return cls(keypoints, scores, np.isfinite(keypoints[..., 0]) & usable)
+
+
+@dataclasses.dataclass(frozen=True)
+class Completion:
+    """A completed track: keypoints (T, J, 2) pixels, scores (T, J), provenance (T, J)."""
+
+    keypoints: np.ndarray
+    scores: np.ndarray
+    provenance: np.ndarray
+
+
+def check_observed(observed: str) -> None:
+    """Raises InputError when this is no way to treat observed joints."""
+    if observed not in ("auto", "keep", "refine"):
+        raise InputError(f"observed must be 'auto', 'keep' or 'refine', not {observed!r}")
+
+
+def complete(
+    track: Track, generated: np.ndarray, residual: ResidualModel | None, observed: Observed,
+    reach: int,
+) -> Completion:
+    """Joins generated motion and observations.
+
+    Args:
+      track: what was observed.
+      generated: (T, J, 2) pixels, NaN in frames without generated motion.
+      residual: moments of the residual that is carried; None delivers the generated motion alone.
+      observed: what becomes of observed joints, see ``Inpainter``.
+      reach: frames from an observation beyond which nothing is filled.
+    """
+    known = np.isfinite(generated[..., 0]).all(-1)
+    known &= _near_observation(track.input_mask.any(-1), reach)
+    # Outside of what is generated, observations are all there is.
+    result = Completion(
+        track.keypoints.copy(), track.scores.copy(),
+        np.where(np.isfinite(track.keypoints[..., 0]), Provenance.OBSERVED, Provenance.UNKNOWN),
+    )
+    for run in _runs(known):
+        part = Track(track.keypoints[run], track.scores[run], track.input_mask[run])
+        done = _complete_run(part, generated[run], residual, observed)
+        result.keypoints[run], result.scores[run] = done.keypoints, done.scores
+        result.provenance[run] = done.provenance
+    return result
+
+
+def deliver(
+    dense: PoseSequence, completion: Completion, model: Skeleton, target: Skeleton
+) -> PoseSequence:
+    """On the target skeleton; joints that the model lacks stay as they were read."""
+    if target == model:
+        return dense.replace(
+            keypoints=completion.keypoints, scores=completion.scores,
+            provenance=completion.provenance, skeleton=target.name,
+        )
+    keypoints, scores = dense.keypoints.copy(), dense.scores.copy()
+    provenance = dense.provenance.copy()
+    here, there, _ = model.map_to(target)
+    keypoints[:, there] = completion.keypoints[:, here]
+    scores[:, there] = completion.scores[:, here]
+    provenance[:, there] = completion.provenance[:, here]
+    for joint, parts in DERIVED.items():
+        if joint not in target or joint in model:
+            continue
+        at, ends = target.index(joint), [model.index(part) for part in parts]
+        whole = np.isfinite(completion.keypoints[:, ends, 0]).all(-1)
+        holes = np.isnan(keypoints[:, at, 0]) & whole
+        keypoints[holes, at] = completion.keypoints[holes][:, ends].mean(1)
+        scores[holes, at] = completion.scores[holes][:, ends].min(1)
+        provenance[holes, at] = Provenance.FILLED
+    return dense.replace(keypoints=keypoints, scores=scores, provenance=provenance)
+
+
+def _complete_run(track: Track, poses, residual, observed: Observed) -> Completion:
+    """``complete`` for frames that all have generated poses."""
+    seen = np.isfinite(track.keypoints[..., 0])
+    size = body_size(poses)
+    if residual is None:
+        keep = seen & (observed == "keep")
+        result, scores = poses.copy(), np.full(seen.shape, 0.5)
+    else:
+        poses = residual.calibrate(poses, size)
+        noise = _noise(track.keypoints, size, observed)
+        carried = carry(residual, track.keypoints - poses, size, noise, observed != "keep")
+        keep = seen & _kept(noise, size, carried.trust, observed)
+        result = poses + carried.mean
+        scores = _confidence(carried.deviation, HEAD * size)
+    moved = seen & ~keep
+    result[keep], scores[keep] = track.keypoints[keep], track.scores[keep]
+    scores[moved] = np.maximum(track.scores, scores)[moved]
+    provenance = np.full(seen.shape, Provenance.FILLED)
+    provenance[keep], provenance[moved] = Provenance.OBSERVED, Provenance.REFINED
+    return Completion(result, scores, provenance)
+
+
+def _noise(keypoints, size, observed: Observed) -> np.ndarray:
+    """(T, J) standard deviation of the detector's error in pixels, per coordinate."""
+    if observed == "keep":
+        return np.zeros(keypoints.shape[:2])
+    level = jitter(keypoints / size[:, None, None])
+    if observed == "refine":
+        level = np.maximum(level, REFINE_NOISE)
+    return level * size[:, None]
+
+
+def _kept(noise, size, trust, observed: Observed) -> np.ndarray:
+    """(T, J) whether an observation is delivered as it was read."""
+    if observed == "auto":
+        return (noise < CLEAN_NOISE * size[:, None]) & (trust >= DISTRUST)
+    return np.full(noise.shape, observed == "keep")
+
+
+def _confidence(deviation: np.ndarray, head: np.ndarray) -> np.ndarray:
+    """Probability that a Gaussian error stays within half a head size."""
+    return 1.0 - np.exp(-0.5 * (0.5 * head[:, None] / np.maximum(deviation, 1e-9)) ** 2)
+
+
+def _near_observation(seen: np.ndarray, reach: int) -> np.ndarray:
+    """(T,) frames within ``reach`` of an observed one; there is at least one."""
+    index = np.flatnonzero(seen)
+    time = np.arange(len(seen))
+    after = np.searchsorted(index, time)
+    right = index[np.minimum(after, len(index) - 1)]
+    left = index[np.maximum(after - 1, 0)]
+    return np.minimum(np.abs(right - time), np.abs(time - left)) <= reach
+
+
+def _runs(flags: np.ndarray) -> list[slice]:
+    """Stretches of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
+    return [slice(a, b) for a, b in edges.reshape(-1, 2)]

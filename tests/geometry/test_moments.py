@@ -1,0 +1,100 @@
+"""What generated windows leave unexplained: its mean, its covariance, its correlation in time."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from posegan_jax.geometry.moments import ResidualMoments, residual_moments
+
+JOINTS = 3
+D = 2 * JOINTS
+MEASURE = jax.jit(residual_moments)
+
+
+def generated(windows=400, frames=12, seed=0):
+    """(N, F, J, 2) poses of independent coordinates, of sizes from 1 to 3 and anywhere."""
+    rng = np.random.default_rng(seed)
+    shape = (windows, frames, JOINTS, 2)
+    scale = rng.uniform(1.0, 3.0, (windows, 1, 1, 1))
+    return (scale * rng.normal(size=shape) + rng.normal(size=(windows, 1, 1, 2))).astype("f4")
+
+
+def frame_of(x_tilde):
+    """Centre of every pose, and size of every window, as the class documents them."""
+    centre = x_tilde.mean(axis=2, keepdims=True)
+    distance = np.sqrt(((x_tilde - centre) ** 2).sum(-1).mean(-1))  # (N, F)
+    return centre, distance.mean(-1)[:, None, None, None]
+
+
+def with_residual(x_tilde, residual):
+    """True windows that are off by a residual (N, F, D) in body sizes."""
+    _, size = frame_of(x_tilde)
+    return (x_tilde + size * residual.reshape(x_tilde.shape)).astype("f4")
+
+
+def autoregressive(shape, rho, seed):
+    """Unit noise whose correlation at lag k is rho ** k, along axis 1."""
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(size=shape)
+    for t in range(1, shape[1]):
+        noise[:, t] = rho * noise[:, t - 1] + np.sqrt(1 - rho**2) * noise[:, t]
+    return noise
+
+
+def test_a_mean_that_is_linear_in_the_pose_is_all_calibration():
+    x_tilde = generated()
+    centre, size = frame_of(x_tilde)
+    features = ((x_tilde - centre) / size).reshape(*x_tilde.shape[:2], D)
+    rng = np.random.default_rng(1)
+    linear, constant = rng.normal(size=(D, D)), rng.normal(size=D)
+    wanted = features @ linear + constant
+    found = MEASURE(with_residual(x_tilde, wanted), x_tilde)
+    assert found.calibration.shape == (D + 1, D)
+    explained = features @ np.asarray(found.calibration[:-1]) + np.asarray(found.calibration[-1])
+    # The penalty pulls a little towards nothing.
+    np.testing.assert_allclose(explained, wanted, atol=0.01)
+    assert np.abs(found.covariance).max() < 1e-4
+
+
+def test_what_is_left_has_the_covariance_and_correlation_it_was_drawn_with():
+    x_tilde = generated(windows=3000)
+    root = np.array([[0.2, 0, 0, 0, 0, 0], [0.15, 0.1, 0, 0, 0, 0], [0, 0, 0.1, 0, 0, 0],
+                     [0, 0, 0, 0.3, 0, 0], [0, 0, 0, -0.2, 0.1, 0], [0, 0, 0, 0, 0, 0.05]])
+    noise = autoregressive((*x_tilde.shape[:2], D), 0.8, seed=2) @ root.T
+    found = MEASURE(with_residual(x_tilde, noise), x_tilde)
+    np.testing.assert_allclose(found.covariance, root @ root.T, atol=0.006)
+    np.testing.assert_allclose(found.correlation, 0.8 ** np.arange(12), atol=0.04)
+    assert float(found.correlation[0]) == 1.0
+    assert np.abs(found.calibration).max() < 0.02
+
+
+def test_units_are_body_sizes():
+    x_tilde = generated(windows=50)
+    x = with_residual(x_tilde, autoregressive((50, 12, D), 0.5, seed=3))
+    there = np.float32([1000.0, -500.0])
+    for a, b in zip(
+        MEASURE(x, x_tilde), MEASURE(200 * x + there, 200 * x_tilde + there),
+        strict=True,
+    ):
+        np.testing.assert_allclose(a, b, rtol=2e-2, atol=2e-3)
+
+
+def test_through_json():
+    x_tilde = generated(windows=50)
+    moments = MEASURE(with_residual(x_tilde, np.full((50, 12, D), 0.1)), x_tilde)
+    back = ResidualMoments.from_dict(json.loads(json.dumps(moments.to_dict())))
+    for name in ResidualMoments._fields:
+        assert getattr(back, name).shape == getattr(moments, name).shape
+        np.testing.assert_allclose(getattr(back, name), getattr(moments, name), rtol=1e-5)
+
+
+@pytest.mark.parametrize("joints", [1, 28])
+def test_the_default_is_a_tenth_of_the_body_and_no_mean(joints):
+    moments = ResidualMoments.default(joints)
+    assert moments.calibration.shape == (2 * joints + 1, 2 * joints)
+    assert not np.any(moments.calibration)
+    np.testing.assert_allclose(np.sqrt(np.diagonal(moments.covariance)), 0.1, rtol=1e-5)
+    assert float(moments.correlation[0]) == 1.0
+    assert np.all(np.diff(moments.correlation) < 0)

@@ -1,0 +1,631 @@
+"""The tool's main function: tracks in, whole tracks out."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from posegan_jax.config import default_config
+from posegan_jax.errors import InputError
+from posegan_jax.geometry.camera import look_at, project
+from posegan_jax.geometry.metrics import acceleration_error
+from posegan_jax.geometry.moments import ResidualMoments
+from posegan_jax.inpainting import inpainter as inpainter_module
+from posegan_jax.inpainting.descent import DescentOptions, descend
+from posegan_jax.inpainting.inpainter import QUALITIES, Inpainter, Settings
+from posegan_jax.inpainting.residual import ResidualModel
+from posegan_jax.motion.procedural import procedural_clips
+from posegan_jax.networks.build import NetworkOptions, Networks, build_networks
+from posegan_jax.pose.sequence import PoseSequence, Provenance
+from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
+from posegan_jax.training.checkpoints import Checkpoints, save_params
+from posegan_jax.training.loop import checkpoint_metadata
+
+MPI = get_skeleton("mpi_inf_3dhp")
+ACTIVITIES = (
+    "standing", "walking", "running", "reaching", "waving", "squatting", "jumping jacks", "boxing"
+)
+
+
+# --- tracks whose truth is known ------------------------------------------------------------------
+
+
+@functools.cache
+def scene(activity="walking", frames=40):
+    """(T, 28, 2) pixels of all joints, seen by a camera five metres away."""
+    clip = next(c for c in procedural_clips("validation") if c.text == activity)
+    motion = clip.positions[20 : 20 + frames]
+    camera = look_at(0.5, 0.1, 5000.0, motion.mean(axis=(0, 1)), 0.0, 1500.0)
+    return np.asarray(project(motion, camera)[0], np.float64) + (640, 360)
+
+
+def head(truth):
+    """(T, 1) head sizes."""
+    top, neck = truth[:, MPI.index("head_top")], truth[:, MPI.index("neck")]
+    return np.linalg.norm(top - neck, axis=-1)[:, None]
+
+
+def seen_as(truth, skeleton="alphapose12"):
+    """(T, K, 2) the joints that a detector's skeleton shares with the truth, NaN elsewhere."""
+    source, destination, _ = MPI.map_to(get_skeleton(skeleton))
+    keypoints = np.full((len(truth), len(get_skeleton(skeleton)), 2), np.nan)
+    keypoints[:, destination] = truth[:, source]
+    return keypoints
+
+
+def detected(truth):
+    """(T, 12, 2) the truth on the joints of alphapose12."""
+    return seen_as(truth)
+
+
+def with_holes(keypoints, share=0.3, seed=0):
+    rng = np.random.default_rng(seed)
+    return np.where(rng.random(keypoints.shape[:2])[..., None] < share, np.nan, keypoints)
+
+
+def track(keypoints, skeleton="alphapose12", **fields):
+    return PoseSequence(keypoints, skeleton=skeleton, **fields)
+
+
+@pytest.fixture(scope="module")
+def inpainter():
+    return Inpainter.from_pretrained()
+
+
+@pytest.fixture(scope="module")
+def fill(inpainter):
+    """Completes a track, with the quality that takes the least time."""
+    return functools.partial(inpainter, quality="fast")
+
+
+@pytest.fixture(scope="module")
+def holed():
+    """A walking person, 30 % of the joints missing, with everything that a sequence can have."""
+    rng = np.random.default_rng(1)
+    keypoints = with_holes(detected(scene()))
+    return track(
+        keypoints, scores=rng.uniform(0.3, 1.0, keypoints.shape[:2]), fps=25.0,
+        frames=np.arange(100, 140), person="p7",
+    )
+
+
+@pytest.fixture(scope="module")
+def filled(fill, holed):
+    return fill(holed)
+
+
+@pytest.fixture(scope="module")
+def whole(fill, holed):
+    return fill(holed, joints="mpi_inf_3dhp")
+
+
+# --- what comes back ------------------------------------------------------------------------------
+
+
+def test_the_same_joints_are_filled(holed, filled):
+    assert filled.skeleton == holed.skeleton and filled.person == "p7" and filled.fps == 25.0
+    np.testing.assert_array_equal(filled.frames, holed.frames)
+    assert np.isfinite(filled.keypoints).all()
+    assert (filled.provenance[~holed.observed] == Provenance.FILLED).all()
+    kinds = (Provenance.OBSERVED, Provenance.REFINED)
+    assert np.isin(filled.provenance[holed.observed], kinds).all()
+
+
+def test_all_28_joints(holed, filled, whole):
+    assert whole.skeleton == "mpi_inf_3dhp" and whole.keypoints.shape == (40, 28, 2)
+    assert whole.person == "p7" and whole.fps == 25.0
+    np.testing.assert_array_equal(whole.frames, holed.frames)
+    assert np.isfinite(whole.keypoints).all()
+    upsampled = [joint not in DETECTED_12 for joint in MPI.joints]
+    assert (whole.provenance[:, upsampled] == Provenance.FILLED).all()
+    # The twelve are the same, whatever else is asked for.
+    np.testing.assert_array_equal(detected(whole.keypoints), filled.keypoints)
+
+
+def test_scores_are_probabilities_and_observed_joints_keep_theirs(holed, whole, filled):
+    assert (whole.scores > 0).all() and (whole.scores <= 1).all()
+    kept = filled.provenance == Provenance.OBSERVED
+    assert kept.any()
+    np.testing.assert_array_equal(filled.scores[kept], holed.scores[kept])
+
+
+def test_filled_joints_are_near_the_truth(holed, filled, whole):
+    truth = scene()
+    holes = ~holed.observed
+    off = np.linalg.norm(filled.keypoints - detected(truth), axis=-1)[holes].mean()
+    held = np.nanmean(holed.keypoints, axis=0, keepdims=True)
+    nothing = np.linalg.norm(held - detected(truth), axis=-1)[holes].mean()
+    assert off < 0.2 * nothing
+    upsampled = np.array([joint not in DETECTED_12 for joint in MPI.joints])
+    distance = np.linalg.norm(whole.keypoints - truth, axis=-1) / head(truth)
+    assert distance[:, upsampled].mean() < 0.3
+
+
+@pytest.mark.parametrize("activity", ["running", "boxing"])
+def test_a_limb_that_is_hidden_for_a_while(fill, activity):
+    truth = scene(activity)
+    keypoints = detected(truth)
+    joints = [DETECTED_12.index(f"left_{part}") for part in ("elbow", "wrist")]
+    keypoints[12:22, joints] = np.nan
+    result = fill(track(keypoints))
+    off, nothing = (
+        np.linalg.norm(x - detected(truth), axis=-1)[12:22, joints].mean()
+        for x in (result.keypoints, np.nanmean(keypoints, axis=0, keepdims=True))
+    )
+    assert off < 0.7 * nothing
+    # In the middle of the hole it is known less well, and says so.
+    score = result.scores[12:22, joints].mean(axis=1)
+    assert score[[0, -1]].min() >= score[4:6].max() and (activity == "boxing" or score.min() < 0.99)
+
+
+def test_the_same_input_gives_the_same_output(fill, holed, filled):
+    again = fill(holed)
+    np.testing.assert_array_equal(again.keypoints, filled.keypoints)
+    np.testing.assert_array_equal(again.scores, filled.scores)
+
+
+# --- observed joints ------------------------------------------------------------------------------
+
+
+def test_keep_leaves_every_observed_joint_exactly_as_it_is(fill, holed):
+    rng = np.random.default_rng(2)
+    noisy = holed.keypoints + rng.normal(0, 8, holed.keypoints.shape)
+    noisy[20, 3] += 300  # an outlier is an observation too
+    sequence = holed.replace(keypoints=noisy)
+    for joints in ("same", "mpi_inf_3dhp"):
+        result = fill(sequence, joints=joints, observed="keep")
+        keypoints, scores, provenance = result.keypoints, result.scores, result.provenance
+        if joints == "mpi_inf_3dhp":
+            source, place, _ = get_skeleton("alphapose12").map_to(MPI)
+            order = place[np.argsort(source)]
+            keypoints, scores, provenance = (
+                a[:, order] for a in (keypoints, scores, provenance)
+            )
+        seen = sequence.observed
+        np.testing.assert_array_equal(keypoints[seen], noisy[seen])
+        np.testing.assert_array_equal(scores[seen], sequence.scores[seen])
+        assert (provenance[seen] == Provenance.OBSERVED).all()
+        assert (provenance[~seen] == Provenance.FILLED).all()
+
+
+@pytest.mark.parametrize("activity", ACTIVITIES)
+def test_auto_leaves_clean_joints_alone(fill, activity):
+    truth = scene(activity)
+    result = fill(track(detected(truth)))
+    moved = np.linalg.norm(result.keypoints - detected(truth), axis=-1) / head(truth)
+    assert moved.max() < 0.02
+    untouched = result.provenance == Provenance.OBSERVED
+    assert (moved[untouched] == 0).all()
+
+
+@pytest.mark.parametrize("observed", ["refine", "auto"])
+@pytest.mark.parametrize("activity", ["walking", "squatting"])
+def test_jitter_is_taken_away(fill, activity, observed):
+    truth = scene(activity)
+    rng = np.random.default_rng(3)
+    noise = 0.1 * head(truth)[..., None] * rng.normal(size=(40, 12, 2))
+    noisy = detected(truth) + noise
+    result = fill(track(noisy), observed=observed)
+    assert (result.provenance == Provenance.REFINED).all()
+    before, after = (
+        float(acceleration_error(detected(truth), x)) for x in (noisy, result.keypoints)
+    )
+    assert after < 0.4 * before
+    off = np.linalg.norm(result.keypoints - detected(truth), axis=-1).mean()
+    assert off < 0.8 * np.linalg.norm(noise, axis=-1).mean()
+
+
+def test_auto_replaces_what_all_others_contradict(fill):
+    truth = scene()
+    keypoints = detected(truth)
+    wrist = DETECTED_12.index("right_wrist")
+    keypoints[20, wrist] += (4 * head(truth)[20, 0], 0)
+    result = fill(track(keypoints))
+    assert result.provenance[20, wrist] == Provenance.REFINED
+    off = np.linalg.norm(result.keypoints[20, wrist] - detected(truth)[20, wrist])
+    assert off < 0.5 * head(truth)[20, 0]
+    assert (result.provenance[:, : wrist - 1] == Provenance.OBSERVED).mean() > 0.95
+
+
+# --- frames ---------------------------------------------------------------------------------------
+
+
+def test_absent_frames_get_rows(fill):
+    truth = scene()
+    rows = np.r_[0:10, 16:40]
+    result = fill(track(detected(truth)[rows], frames=1000 + rows))
+    np.testing.assert_array_equal(result.frames, 1000 + np.arange(40))
+    assert np.isfinite(result.keypoints).all()
+    assert (result.provenance[10:16] == Provenance.FILLED).all()
+    off = np.linalg.norm(result.keypoints - detected(truth), axis=-1) / head(truth)
+    assert off[10:16].mean() < 0.5
+
+
+def test_frames_far_from_everything_stay_missing(fill):
+    keypoints = detected(scene())
+    frames = np.r_[0:20, 120:140]
+    result = fill(track(keypoints, frames=frames))
+    assert len(result) == 140
+    distance = np.abs(np.arange(140)[:, None] - frames).min(axis=1)
+    missing = np.isnan(result.keypoints).all(axis=(1, 2))
+    assert missing[distance > 24].all() and not missing[distance <= 11].any()
+    # No frame is filled in part, and what is not filled has neither score nor source.
+    np.testing.assert_array_equal(missing, np.isnan(result.keypoints).any(axis=(1, 2)))
+    assert (result.provenance[missing] == Provenance.UNKNOWN).all()
+    assert (result.scores[missing] == 0).all()
+    near = ~missing & (distance > 0)
+    assert near.any() and (result.provenance[near] == Provenance.FILLED).all()
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5, 23, 24, 25])
+def test_short_tracks(fill, frames):
+    truth = scene()[:frames]
+    keypoints = detected(truth)
+    knee = DETECTED_12.index("left_knee")
+    keypoints[0, knee] = np.nan
+    result = fill(track(keypoints), joints="mpi_inf_3dhp")
+    assert len(result) == frames and np.isfinite(result.keypoints).all()
+    assert result.provenance[0, MPI.index("left_knee")] == Provenance.FILLED
+    off = np.linalg.norm(result.keypoints - truth, axis=-1) / head(truth)
+    assert off.mean() < 0.5
+
+
+# --- skeletons ------------------------------------------------------------------------------------
+
+
+def test_joints_that_the_model_does_not_know_come_back_untouched(fill):
+    coco = get_skeleton("coco17")
+    keypoints = seen_as(scene(), "coco17")
+    face = [coco.index(f) for f in ("nose", "left_eye", "right_eye", "left_ear", "right_ear")]
+    rng = np.random.default_rng(4)
+    keypoints[:, face] = rng.uniform(0, 500, (40, 5, 2))  # anywhere: nobody looks at it
+    keypoints[5:15, face[1]] = np.nan
+    keypoints[8:12, coco.index("left_hip")] = np.nan
+    sequence = track(keypoints, "coco17", scores=rng.uniform(0.2, 1, (40, 17)))
+    result = fill(sequence, observed="refine")
+    for name in ("keypoints", "scores", "provenance"):
+        np.testing.assert_array_equal(
+            getattr(result, name)[:, face], getattr(sequence, name)[:, face]
+        )
+    assert np.isfinite(result.keypoints[:, 5:]).all()
+    # They do not change what is made of the others either.
+    blind = np.where(np.isin(np.arange(17), face)[:, None], np.nan, keypoints)
+    without = fill(sequence.replace(keypoints=blind), observed="refine")
+    np.testing.assert_array_equal(without.keypoints[:, 5:], result.keypoints[:, 5:])
+
+
+def test_midpoints_of_body25_are_filled_with_midpoints(fill):
+    body = get_skeleton("body25")
+    keypoints = seen_as(scene(), "body25")
+    keypoints[10:20, body.index("left_hip")] = np.nan
+    hip, shoulder = body.index("mid_hip"), body.index("mid_shoulder")
+    keypoints[3, shoulder] = (123.0, 45.0)
+    result = fill(track(keypoints, "body25"))
+    for middle, part in ((hip, "hip"), (shoulder, "shoulder")):
+        ends = [body.index(f"{side}_{part}") for side in ("left", "right")]
+        holes = np.isnan(keypoints[:, middle, 0])
+        np.testing.assert_allclose(
+            result.keypoints[holes, middle], result.keypoints[holes][:, ends].mean(axis=1)
+        )
+        assert (result.provenance[holes, middle] == Provenance.FILLED).all()
+        assert (result.scores[holes, middle] > 0).all()
+    assert tuple(result.keypoints[3, shoulder]) == (123.0, 45.0)
+    assert result.provenance[3, shoulder] == Provenance.OBSERVED
+
+
+def test_joints_beyond_the_twelve_are_not_looked_at_but_kept(fill):
+    """A detector's neck and head are not quite those of the model."""
+    halpe = get_skeleton("halpe26")
+    keypoints = seen_as(scene(), "halpe26")
+    shared = [halpe.index(name) for name in ("head_top", "neck", "pelvis")]
+    result = fill(track(keypoints, "halpe26"), observed="keep")
+    np.testing.assert_array_equal(result.keypoints[:, shared], keypoints[:, shared])
+    assert np.isfinite(result.keypoints[:, [halpe.index(n) for n in DETECTED_12]]).all()
+
+
+# --- where and how large --------------------------------------------------------------------------
+
+
+def test_moving_and_scaling_the_input_moves_and_scales_the_output(inpainter, holed):
+    arguments = dict(joints="mpi_inf_3dhp", quality="fast", steps=2)
+    here = inpainter(holed, **arguments)
+    moved = holed.replace(keypoints=0.37 * holed.keypoints + (2000.0, -350.0))
+    there = inpainter(moved, **arguments)
+    size = np.ptp(holed.keypoints[np.isfinite(holed.keypoints)])
+    np.testing.assert_allclose(
+        (there.keypoints - (2000.0, -350.0)) / 0.37, here.keypoints, atol=2e-3 * size
+    )
+    np.testing.assert_array_equal(there.provenance, here.provenance)
+    np.testing.assert_allclose(there.scores, here.scores, atol=0.02)
+
+
+# --- options --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def searches(inpainter, monkeypatch):
+    """Windows, masks and options of every search."""
+    found = []
+    search = inpainter.search
+
+    def spy(x, mask, options, progress=None):
+        found.append((x, mask, options))
+        return search(x, mask, dataclasses.replace(options, steps=0), progress)
+
+    monkeypatch.setattr(inpainter, "search", spy)
+    return found
+
+
+def test_shift_and_steps_override_the_quality(inpainter, searches):
+    sequence = track(detected(scene()))
+    settings = dataclasses.replace(QUALITIES["fast"], carry_residual=False)
+    for shift in (1, 5, 24):
+        inpainter(sequence, settings=settings, shift=shift)
+    assert [len(x) for x, _, _ in searches] == [17, 5, 2]
+    assert all(options == settings.descent for _, _, options in searches)
+    inpainter(sequence, settings=settings, steps=7)
+    assert searches[-1][2] == dataclasses.replace(settings.descent, steps=7)
+
+
+def test_windows_are_those_of_the_thesiss_figure_5(inpainter, searches):
+    keypoints = detected(scene(frames=68))
+    done = []
+    settings = dataclasses.replace(QUALITIES["fast"], carry_residual=False)
+    inpainter(
+        track(keypoints), settings=settings, shift=8,
+        progress=lambda *numbers: done.append(numbers),
+    )
+    x, mask, _ = searches[0]
+    source, place, _ = get_skeleton("alphapose12").map_to(MPI)
+    assert x.shape == (7, 24, 28, 2) and mask.sum() == 7 * 24 * 12
+    for window, first in zip(x, (0, 8, 16, 24, 32, 40, 44), strict=True):
+        np.testing.assert_allclose(window[:, place], keypoints[first : first + 24, source])
+    assert done == [(7, 7)]
+
+
+def test_windows_with_nothing_to_start_from_are_left_out(inpainter, searches):
+    keypoints = detected(scene())
+    settings = dataclasses.replace(QUALITIES["fast"], carry_residual=False)
+    inpainter(track(keypoints, frames=np.r_[0:20, 220:240]), settings=settings, shift=12)
+    _, mask, _ = searches[0]
+    assert (mask.sum(axis=(1, 2)) >= 2).all() and len(mask) < 8
+
+
+def test_without_the_residual_the_generated_motion_comes_back_alone(inpainter, holed):
+    for how in ("nearest", "blend"):
+        settings = Settings(8, QUALITIES["fast"].descent, how, carry_residual=False)
+        result = inpainter(holed, joints="mpi_inf_3dhp", settings=settings)
+        assert np.isfinite(result.keypoints).all()
+        assert not (result.provenance == Provenance.OBSERVED).any()
+        off = np.linalg.norm(result.keypoints - scene(), axis=-1) / head(scene())
+        assert 0.02 < off.mean() < 0.5
+
+
+@pytest.mark.parametrize(
+    "options, named",
+    [
+        (dict(joints="coco17"), "joints.*coco17"),
+        (dict(quality="finest"), "quality.*fast.*finest"),
+        (dict(observed="ignore"), "observed.*keep.*ignore"),
+        (dict(shift=0), "shift.*1 and 24.*0"),
+        (dict(shift=25), "shift.*25"),
+        (dict(steps=-1), "steps.*-1"),
+    ],
+)
+def test_wrong_options_are_named(inpainter, holed, options, named):
+    with pytest.raises(InputError, match=named) as caught:
+        inpainter(holed, **options)
+    assert "\n" not in str(caught.value)
+
+
+def nothing_to_start_from():
+    coco = get_skeleton("coco17")
+    face = np.full((30, 17, 2), np.nan)
+    face[:, : coco.index("left_shoulder")] = 50.0
+    single = np.full((30, 12, 2), np.nan)
+    single[7, 3] = 50.0
+    return {
+        "no frames": track(np.zeros((0, 12, 2))),
+        "all missing": track(np.full((30, 12, 2), np.nan)),
+        "a face": track(face, "coco17"),
+        "one joint once": track(single, person=9),
+    }
+
+
+@pytest.mark.parametrize("name", nothing_to_start_from())
+def test_a_track_without_usable_joints_is_refused(inpainter, name):
+    sequence = nothing_to_start_from()[name]
+    assert not inpainter.can_complete(sequence)
+    with pytest.raises(InputError, match="nothing to start from") as caught:
+        inpainter(sequence)
+    assert "\n" not in str(caught.value) and "left_shoulder" in str(caught.value)
+    assert str(sequence.person) in str(caught.value)
+
+
+def test_two_joints_are_enough(fill, inpainter):
+    keypoints = np.full((24, 12, 2), np.nan)
+    keypoints[3, 0], keypoints[9, 5] = (100.0, 100.0), (150.0, 300.0)
+    assert inpainter.can_complete(track(keypoints))
+    result = fill(track(keypoints), observed="keep")
+    assert np.isfinite(result.keypoints).all()
+    apart = track(keypoints[[3, 9]], frames=[3, 63])  # further than a window is long
+    assert not inpainter.can_complete(apart)
+
+
+# --- windows and batches --------------------------------------------------------------------------
+
+
+class Generator:
+    """Stands in for the networks where only shapes matter: a linear map."""
+
+    def apply(self, kernel, z):
+        return jnp.tanh(z @ kernel).reshape(-1, 8, 12, 2)
+
+
+class Critic:
+    def apply(self, kernel, x):
+        return x.reshape(len(x), -1) @ kernel
+
+
+class Encoder:
+    def apply(self, kernel, x, mask):
+        return (x * mask[..., None]).reshape(len(x), -1) @ kernel
+
+
+SMALL = NetworkOptions(skeleton="alphapose12", frames=8, latent=8)
+THESIS = Settings(4, DescentOptions(steps=3), "nearest", carry_residual=False)
+
+
+@pytest.fixture(scope="module")
+def linear():
+    """An inpainter of linear maps, windows of 8 frames of 12 joints, 4 at a time."""
+    rng = np.random.default_rng(0)
+    shapes = {"generator": (8, 192), "discriminator": (192,), "encoder": (192, 8)}
+    variables = {n: rng.normal(0, s[0] ** -0.5, s).astype("f4") for n, s in shapes.items()}
+    networks = Networks(Generator(), Critic(), Encoder(), SMALL)
+    return Inpainter(networks, variables, ResidualModel.fit(ResidualMoments.default(12)), batch=4)
+
+
+def test_the_search_is_compiled_once_whatever_the_length(linear, monkeypatch):
+    traces = []
+
+    def counting(*arguments):
+        traces.append(arguments)
+        return descend(*arguments)
+
+    monkeypatch.setattr(inpainter_module, "descend", counting)
+    new = DescentOptions(steps=2, learning_rate=0.123)  # that nobody has compiled yet
+    settings = dataclasses.replace(THESIS, descent=new)
+    rng = np.random.default_rng(5)
+    for frames in (1, 10, 24, 68, 300):
+        keypoints = with_holes(rng.normal(300, 50, (frames, 12, 2)), 0.2, frames)
+        result = linear(track(keypoints), settings=settings)
+        assert len(result) == frames and np.isfinite(result.keypoints).all()
+    assert len(traces) == 1
+
+
+def test_other_parameters_do_not_compile_again(linear, monkeypatch):
+    sequence = track(np.random.default_rng(6).normal(300, 50, (10, 12, 2)))
+    first = linear(sequence, settings=THESIS)
+    monkeypatch.setattr(inpainter_module, "descend", None)  # would be called by another trace
+    halved = {name: 0.5 * kernel for name, kernel in linear.variables.items()}
+    other = Inpainter(linear.networks, halved, linear.residual, batch=4)
+    assert not np.allclose(other(sequence, settings=THESIS).keypoints, first.keypoints)
+
+
+def test_batches_are_put_together_in_order(linear):
+    rng = np.random.default_rng(7)
+    x = rng.normal(300, 50, (11, 8, 12, 2))
+    mask = (rng.random(x.shape[:3]) < 0.8).astype(float)
+    done = []
+    windows, loss = linear.search(x, mask, THESIS.descent, lambda *n: done.append(n))
+    assert windows.shape == x.shape and loss.shape == (11,)
+    assert done == [(4, 11), (8, 11), (11, 11)]
+    order = rng.permutation(11)
+    mixed, mixed_loss = linear.search(x[order], mask[order], THESIS.descent)
+    np.testing.assert_array_equal(mixed, windows[order])
+    np.testing.assert_array_equal(mixed_loss, loss[order])
+
+
+def test_what_stands_at_missing_joints_does_not_matter(linear):
+    rng = np.random.default_rng(8)
+    x = rng.normal(300, 50, (4, 8, 12, 2))
+    mask = (rng.random(x.shape[:3]) < 0.6).astype(float)
+    garbage = np.where(mask[..., None] > 0, x, rng.normal(0, 1e4, x.shape))
+    for a, b in zip(
+        linear.search(x, mask, THESIS.descent), linear.search(garbage, mask, THESIS.descent),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="elsewhere sums have no fixed order")
+def test_a_window_does_not_depend_on_its_companions():
+    """Bit for bit, after 200 steps at a learning rate at which any difference would grow."""
+    networks = build_networks(SMALL)
+    inpainter = Inpainter(
+        networks, draw(networks), ResidualModel.fit(ResidualMoments.default(12)), batch=3
+    )
+    rng = np.random.default_rng(9)
+    x = rng.normal(300, 50, (5, 8, 12, 2))
+    mask = (rng.random(x.shape[:3]) < 0.7).astype(float)
+    options = DescentOptions(steps=200, learning_rate=1.0)
+    together, loss = inpainter.search(x, mask, options)
+    for n in (0, 2, 4):
+        alone, own_loss = inpainter.search(x[n : n + 1], mask[n : n + 1], options)
+        np.testing.assert_array_equal(alone[0], together[n])
+        assert own_loss[0] == loss[n]
+    shifted, _ = inpainter.search(x[1:], mask[1:], options)  # other companions, another place
+    np.testing.assert_array_equal(shifted, together[1:])
+
+
+@pytest.mark.parametrize("batch", [1, -3])
+def test_batches_of_one_are_refused(linear, batch):
+    with pytest.raises(InputError, match="batch"):
+        Inpainter(linear.networks, linear.variables, linear.residual, batch=batch)
+
+
+# --- checkpoints ----------------------------------------------------------------------------------
+
+
+def draw(networks, seed=0):
+    """Variables in numpy, without the compile time of an initialisation."""
+    rng = np.random.default_rng(seed)
+
+    def leaf(path, shape):
+        name = path[-1].key
+        drawn = rng.normal(0.0, 0.1, shape.shape) + (name in ("scale", "var"))
+        return np.abs(drawn).astype("f4") if name == "var" else drawn.astype("f4")
+
+    shapes = jax.eval_shape(networks.init, jax.random.key(0))
+    return jax.tree_util.tree_map_with_path(leaf, shapes)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A training run's folder with a checkpoint of small networks: folder, networks, state."""
+    folder = tmp_path_factory.mktemp("run")
+    config = default_config()
+    config.model.skeleton, config.model.frames, config.model.latent = "alphapose12", 8, 8
+    networks = build_networks(SMALL)
+    variables, averages = draw(networks, 1), draw(networks, 2)
+    averages.pop("discriminator")
+    state = {"step": np.int32(5), "variables": variables, "averages": averages}
+    moments = ResidualMoments.default(12)
+    moments = moments._replace(covariance=0.5 * moments.covariance).to_dict()
+    with Checkpoints(folder / "checkpoints") as checkpoints:
+        checkpoints.save(5, state, checkpoint_metadata(config, {"mpjpe": 0.1}, moments))
+    return folder, networks, state
+
+
+@pytest.mark.parametrize("below", ["", "checkpoints", "checkpoints/5"])
+def test_from_a_training_runs_checkpoint(run, below):
+    folder, networks, state = run
+    loaded = Inpainter.from_checkpoint(folder / below, batch=2)
+    assert loaded.networks == networks and loaded.skeleton.name == "alphapose12"
+    assert loaded.metadata["metrics"] == {"mpjpe": 0.1} and loaded.batch == 2
+    wanted = state["averages"] | {"discriminator": state["variables"]["discriminator"]}
+    jax.tree.map(np.testing.assert_array_equal, loaded.variables, wanted)
+    assert np.diagonal(loaded.residual.covariance) == pytest.approx(0.005, rel=1e-3)
+
+
+def test_a_checkpoint_before_the_first_validation_has_a_default_residual(run, tmp_path):
+    _, _, state = run
+    path = tmp_path / "weights"
+    save_params(path, state["variables"], {"networks": SMALL.to_dict(), "residual": None})
+    loaded = Inpainter.from_checkpoint(path)
+    wanted = ResidualModel.fit(ResidualMoments.default(12))
+    np.testing.assert_allclose(loaded.residual.covariance, wanted.covariance)
+    np.testing.assert_allclose(loaded.residual.weights, wanted.weights)
+
+
+def test_what_is_no_checkpoint_is_refused_in_one_line(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    save_params(tmp_path / "other", run[2]["variables"], {"made by": "another program"})
+    for name in ("nowhere", "empty", "other"):
+        with pytest.raises(InputError, match=name) as caught:
+            Inpainter.from_checkpoint(tmp_path / name)
+        assert "\n" not in str(caught.value)

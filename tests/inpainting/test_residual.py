@@ -1,0 +1,337 @@
+"""What observations say about joints and frames that were not observed."""
+
+import numpy as np
+import pytest
+
+from posegan_jax.geometry.moments import ResidualMoments
+from posegan_jax.inpainting import residual
+from posegan_jax.inpainting.residual import (
+    CORE,
+    LENGTHS,
+    MARGIN,
+    ROUGHNESS,
+    ResidualModel,
+    body_size,
+    carry,
+    jitter,
+)
+
+SIZE = 80.0
+"""Body size of the tests' people, pixels: unlike 1, so that a unit that is left out shows."""
+
+
+def model(between, length=6.0, deviation=0.1):
+    """A hand-made model.
+
+    Args:
+      between: (J, J) correlation of the joints' residuals; x and y are independent.
+      length: frames, the one of ``LENGTHS`` that counts.
+      deviation: of every coordinate in body sizes.
+    """
+    covariance = deviation**2 * np.kron(np.asarray(between, float), np.eye(2))
+    d = len(covariance)
+    weights = np.array([value == length for value in LENGTHS], float)
+    assert weights.sum() == 1
+    return ResidualModel(np.zeros((d + 1, d)), covariance + 1e-9 * np.eye(d), weights)
+
+
+def draw(process, frames, seed=0):
+    """(T, J, 2) pixels, drawn from the model itself, its roughness included."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(frames)
+    correlation = process.correlation(time[:, None] - time) + 1e-9 * np.eye(frames)
+    noise = rng.normal(size=(frames, len(process.covariance)))
+    drawn = np.linalg.cholesky(correlation) @ noise @ np.linalg.cholesky(process.covariance).T
+    drawn += ROUGHNESS * rng.normal(size=drawn.shape)
+    return SIZE * drawn.reshape(frames, -1, 2)
+
+
+def estimate(process, observed, noise=0.0, robust=False):
+    """``carry`` for a body of constant size; noise (a number or (T, J)) in body sizes."""
+    frames, joints = observed.shape[:2]
+    noise = SIZE * np.broadcast_to(noise, (frames, joints))
+    return carry(process, observed, np.full(frames, SIZE), noise, robust)
+
+
+INDEPENDENT = model(np.eye(3))
+ALIKE = model([[1.0, 0.95, 0.0], [0.95, 1.0, 0.0], [0.0, 0.0, 1.0]])
+
+
+# --- the estimate ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("robust", [False, True])
+def test_without_noise_observations_are_reproduced(robust):
+    truth = draw(ALIKE, 60)
+    found = estimate(ALIKE, truth, robust=robust)
+    assert found.mean.shape == truth.shape and found.deviation.shape == truth.shape[:2]
+    off = np.abs(found.mean - truth) / SIZE
+    assert np.median(off) < ROUGHNESS and off.max() < (10 if robust else 4) * ROUGHNESS
+    assert found.deviation.max() < 1.5 * ROUGHNESS * SIZE
+
+
+def test_a_hole_in_time_is_interpolated():
+    truth = draw(INDEPENDENT, 48)
+    holed = truth.copy()
+    holed[20:23, 1] = np.nan
+    found = estimate(INDEPENDENT, holed)
+    error = np.linalg.norm(found.mean - truth, axis=-1)[20:23, 1]
+    assert error.max() < 0.2 * np.linalg.norm(truth, axis=-1).mean()
+    # Better than a straight line, which does not know how smooth the process is.
+    line = np.linspace(truth[19, 1], truth[23, 1], 5)[1:4]
+    assert error.mean() < 0.7 * np.linalg.norm(line - truth[20:23, 1], axis=-1).mean()
+
+
+def test_a_joint_that_is_never_seen_follows_the_one_it_goes_with():
+    process = model([[1.0, 1.0, -0.6], [1.0, 1.0, -0.6], [-0.6, -0.6, 1.0]])
+    truth = draw(process, 30)
+    observed = truth.copy()
+    observed[:, 1:] = np.nan
+    found = estimate(process, observed)
+    np.testing.assert_allclose(found.mean[:, 1], truth[:, 0], atol=4 * ROUGHNESS * SIZE)
+    np.testing.assert_allclose(found.mean[:, 2], -0.6 * truth[:, 0], atol=4 * ROUGHNESS * SIZE)
+    # Of the first nothing is left to be known; of the second 1 - .6 ** 2 of the variance.
+    assert found.deviation[:, 1].max() < 0.1 * found.deviation[:, 2].min()
+
+
+def test_a_joint_that_goes_with_no_other_stays():
+    observed = draw(INDEPENDENT, 30)
+    observed[:, 2] = np.nan
+    assert np.abs(estimate(INDEPENDENT, observed).mean[:, 2]).max() < 1e-6 * SIZE
+
+
+@pytest.mark.parametrize("frames", [1, 5, 60])
+def test_nothing_observed_leaves_the_prior(frames):
+    process = model(np.diag([1.0, 4.0]))
+    found = estimate(process, np.full((frames, 2, 2), np.nan))
+    assert not found.mean.any() and (found.trust == 1).all()
+    np.testing.assert_allclose(
+        found.deviation, np.broadcast_to([0.1 * SIZE, 0.2 * SIZE], (frames, 2)), rtol=1e-4
+    )
+
+
+def test_everything_scales_with_the_size_of_the_body():
+    truth = draw(ALIKE, 40)
+    truth[10:14, 0] = np.nan
+    small = carry(ALIKE, truth, np.full(40, SIZE), np.full((40, 3), 2.0), True)
+    large = carry(ALIKE, 3 * truth, np.full(40, 3 * SIZE), np.full((40, 3), 6.0), True)
+    np.testing.assert_allclose(large.mean, 3 * small.mean, atol=1e-8)
+    np.testing.assert_allclose(large.deviation, 3 * small.deviation, atol=1e-8)
+    np.testing.assert_allclose(large.trust, small.trust)
+
+
+def test_noise_is_smoothed_away():
+    truth = draw(INDEPENDENT, 100)
+    rng = np.random.default_rng(5)
+    noisy = truth + 0.05 * SIZE * rng.normal(size=truth.shape)
+    found = estimate(INDEPENDENT, noisy, noise=0.05)
+    error, before = (np.abs(x - truth).mean() for x in (found.mean, noisy))
+    assert error < 0.7 * before
+    # The jitter, which no person has, goes almost entirely.
+    shake, still, real = (np.abs(np.diff(x, 2, axis=0)).mean() for x in (noisy, found.mean, truth))
+    assert still < 0.3 * shake and still < 2 * real
+
+
+# --- how sure it is -------------------------------------------------------------------------------
+
+
+def test_the_deviation_grows_with_the_distance_from_observations():
+    truth = draw(INDEPENDENT, 24)
+    truth[4:] = np.nan
+    deviation = estimate(INDEPENDENT, truth).deviation[3:, 0]
+    assert (np.diff(deviation) > 0).all()
+    far = draw(INDEPENDENT, 3 * CORE)
+    far[:, 1] = np.nan  # goes with nothing: only the prior is known
+    far[CORE:, 0] = np.nan
+    deviation = estimate(INDEPENDENT, far).deviation
+    assert deviation[-1, 0] == pytest.approx(0.1 * SIZE, rel=0.3)
+    assert deviation[: CORE // 2, 0].max() < 0.1 * deviation[-1, 0]
+
+
+def test_the_deviation_is_the_size_of_the_error():
+    rng = np.random.default_rng(1)
+    ratios = []
+    for seed in range(8):
+        truth = draw(ALIKE, 48, seed)
+        observed = np.where(rng.random((48, 3, 1)) < 0.6, np.nan, truth)
+        found = estimate(ALIKE, observed)
+        holes = np.isnan(observed[..., 0])
+        ratios.append(((found.mean - truth) / found.deviation[..., None])[holes])
+    assert np.sqrt(np.mean(np.concatenate(ratios) ** 2)) == pytest.approx(1.0, abs=0.3)
+
+
+def test_a_livelier_stretch_is_known_less_well():
+    truth = draw(INDEPENDENT, 24)
+    truth[8:14, 0] = np.nan
+    calm, lively = (estimate(INDEPENDENT, k * truth).deviation[11, 0] for k in (1, 3))
+    assert lively > 1.5 * calm
+
+
+# --- observations that all others contradict ------------------------------------------------------
+
+
+def test_a_gross_outlier_is_distrusted_and_the_others_are_kept():
+    truth = draw(ALIKE, 48)
+    observed = truth.copy()
+    observed[20, 0] += 1.5 * SIZE
+    robust = estimate(ALIKE, observed, robust=True)
+    assert robust.trust[20, 0] < 0.1
+    others = np.ones((48, 3), bool)
+    others[20, 0] = False
+    assert robust.trust[others].min() > 0.9
+    assert np.linalg.norm(robust.mean[20, 0] - truth[20, 0]) < 0.1 * SIZE
+    np.testing.assert_allclose(robust.mean[others], truth[others], atol=0.05 * SIZE)
+    naive = estimate(ALIKE, observed)
+    assert (naive.trust == 1).all()
+    assert np.linalg.norm(naive.mean[20, 0] - truth[20, 0]) > 0.5 * SIZE
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_observations_that_agree_are_trusted(noise):
+    for seed in range(3):
+        truth = draw(ALIKE, 48, seed)
+        truth += noise * SIZE * np.random.default_rng(seed).normal(size=truth.shape)
+        found = estimate(ALIKE, truth, noise, robust=True)
+        assert (found.trust > 0.5).mean() > 0.98
+        assert found.trust.mean() > 0.97
+
+
+def test_missing_observations_have_full_trust():
+    observed = draw(ALIKE, 30)
+    observed[10:20, 1] = np.nan
+    observed[5, 0] += 2 * SIZE
+    found = estimate(ALIKE, observed, robust=True)
+    assert (found.trust[10:20, 1] == 1).all() and found.trust[5, 0] < 0.5
+    assert (found.trust >= 0).all() and (found.trust <= 1).all()
+
+
+# --- long sequences -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("noise, holes", [(0.0, 0.5), (0.05, 0.2)])
+def test_stretches_leave_no_seam(monkeypatch, noise, holes):
+    frames = 4 * CORE
+    truth = draw(ALIKE, frames)
+    rng = np.random.default_rng(2)
+    observed = truth + noise * SIZE * rng.normal(size=truth.shape)
+    observed[rng.random((frames, 3)) < holes] = np.nan
+    parts = estimate(ALIKE, observed, noise)
+    monkeypatch.setattr(residual, "CORE", frames)
+    whole = estimate(ALIKE, observed, noise)
+    assert not np.array_equal(parts.mean, whole.mean)  # or there was only one stretch
+    np.testing.assert_allclose(parts.mean, whole.mean, atol=0.01 * SIZE)
+    steps = np.abs(np.diff(parts.mean - whole.mean, axis=0)).max(axis=(1, 2))
+    assert steps.max() < 0.3 * np.abs(np.diff(whole.mean, axis=0)).mean()
+
+
+def test_what_is_far_away_does_not_count():
+    """So time and memory grow linearly with the length."""
+    observed = draw(ALIKE, 4 * CORE)
+    other = observed.copy()
+    other[:6] += 0.1 * SIZE
+    a, b = (estimate(ALIKE, x, 0.05, robust=True) for x in (observed, other))
+    np.testing.assert_array_equal(a.mean[CORE + MARGIN :], b.mean[CORE + MARGIN :])
+    assert np.abs(a.mean - b.mean)[0].max() > 0.01 * SIZE
+
+
+# --- the model ------------------------------------------------------------------------------------
+
+
+def moments(correlation, joints=2):
+    default = ResidualMoments.default(joints)
+    return default._replace(correlation=np.asarray(correlation, float))
+
+
+LAGS = np.arange(24)
+MEASURED = {
+    "smooth": np.exp(-0.5 * (LAGS / 8) ** 2),
+    "sharp": 0.5 ** LAGS,
+    "with a constant part": 0.4 + 0.6 * np.exp(-LAGS / 3),
+    "turning negative": np.cos(LAGS / 5) * np.exp(-LAGS / 20),
+    "white": (LAGS == 0).astype(float),
+    "constant": np.ones(24),
+}
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_the_fitted_correlation_is_a_valid_one(name):
+    fitted = ResidualModel.fit(moments(MEASURED[name]))
+    assert fitted.weights.sum() == pytest.approx(1.0) and (fitted.weights >= 0).all()
+    assert fitted.correlation(np.zeros(3)) == pytest.approx(np.ones(3))
+    time = np.arange(CORE + 2 * MARGIN)
+    matrix = fitted.correlation(time[:, None] - time)
+    np.testing.assert_allclose(matrix, matrix.T)
+    assert np.linalg.eigvalsh(matrix).min() > -1e-9
+    assert (np.diff(fitted.correlation(np.arange(200))) <= 0).all()  # at lags never measured too
+
+
+@pytest.mark.parametrize("name", ["smooth", "sharp", "with a constant part"])
+def test_the_fitted_correlation_is_close_to_the_measured(name):
+    fitted = ResidualModel.fit(moments(MEASURED[name])).correlation(LAGS)
+    assert np.abs(fitted - MEASURED[name]).max() < 0.12
+
+
+def test_the_fitted_covariance_can_be_inverted():
+    flat = ResidualMoments.default(2)._replace(covariance=0.01 * np.ones((4, 4)))
+    fitted = ResidualModel.fit(flat)
+    assert np.linalg.eigvalsh(fitted.covariance).min() > 0
+    np.testing.assert_allclose(fitted.covariance, flat.covariance, atol=1e-6)
+
+
+def test_calibration_adds_the_mean_residual_of_a_pose():
+    rng = np.random.default_rng(0)
+    linear = rng.normal(size=(7, 6))
+    process = ResidualModel(linear, np.eye(6), np.eye(len(LENGTHS))[0])
+    poses = rng.normal(size=(4, 3, 2)) * 100 + 300
+    size = rng.uniform(50, 100, 4)
+    found = process.calibrate(poses, size)
+    for t in range(4):
+        features = np.append(((poses[t] - poses[t].mean(axis=0)) / size[t]).ravel(), 1.0)
+        wanted = poses[t] + size[t] * (features @ linear).reshape(3, 2)
+        np.testing.assert_allclose(found[t], wanted)
+
+
+# --- measures -------------------------------------------------------------------------------------
+
+
+def test_body_size_is_the_root_mean_square_distance_from_the_mean():
+    pose = np.array([[0.0, 0.0], [6.0, 0.0], [0.0, 8.0], [6.0, 8.0]]) + 100  # all 5 from the mean
+    np.testing.assert_allclose(body_size(np.stack([pose] * 40)), 5.0)
+    np.testing.assert_allclose(body_size(pose[None]), 5.0)
+    growing = pose * np.linspace(1, 3, 200)[:, None, None]
+    np.testing.assert_allclose(body_size(growing)[30:-30], 5 * np.linspace(1, 3, 200)[30:-30])
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7, 24, 25, 26, 100])
+def test_body_size_has_one_value_a_frame_and_changes_slowly(frames):
+    rng = np.random.default_rng(frames)
+    size = body_size(rng.normal(size=(frames, 5, 2)))
+    assert size.shape == (frames,) and (size > 0).all()
+    assert frames < 24 or np.abs(np.diff(size)).max() < 0.1
+    assert (body_size(np.zeros((frames, 5, 2))) > 0).all()  # something to divide by
+
+
+@pytest.mark.parametrize("deviation", [0.5, 4.0])
+def test_jitter_is_the_deviation_of_white_noise(deviation):
+    rng = np.random.default_rng(3)
+    time = np.arange(500)[:, None, None]
+    motion = 100 * np.sin(time / 12 + np.arange(4)[None, :, None] + np.array([0, 1.5]))
+    noise = deviation * np.array([1.0, 1.0, 2.0, 0.0])[:, None] * rng.normal(size=(500, 4, 2))
+    found = jitter(motion + noise)
+    np.testing.assert_allclose(found[:3], deviation * np.array([1, 1, 2]), rtol=0.15)
+    assert found[3] < 0.1  # the motion itself
+
+
+def test_jitter_leaves_holes_and_jumps_aside():
+    rng = np.random.default_rng(4)
+    keypoints = 2 * rng.normal(size=(600, 8, 2))
+    keypoints[rng.random((600, 8)) < 0.1] = np.nan
+    keypoints[::150] += 300
+    assert jitter(keypoints).mean() == pytest.approx(2.0, rel=0.15)
+
+
+@pytest.mark.parametrize("frames", [1, 4, 6])
+def test_jitter_of_a_few_frames_is_unknown(frames):
+    assert jitter(np.random.default_rng(0).normal(size=(frames, 3, 2))).tolist() == [0, 0, 0]
+    never = np.full((50, 3, 2), np.nan)
+    assert jitter(never).tolist() == [0, 0, 0]

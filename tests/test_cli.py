@@ -1,0 +1,453 @@
+"""The command line: what it writes, what it says, and that mistakes end in one line and code 2."""
+
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from PIL import Image
+
+import posegan_jax
+from posegan_jax import cli, formats
+from posegan_jax.geometry.camera import look_at, project
+from posegan_jax.inpainting.inpainter import QUALITIES
+from posegan_jax.motion.procedural import procedural_clips
+from posegan_jax.pose.sequence import PoseSequence
+from posegan_jax.pose.skeleton import get_skeleton
+
+REPOSITORY = Path(__file__).parents[1]
+DETECTIONS = REPOSITORY.parent / "shared" / "data" / "detections"
+COCO, MPI = get_skeleton("coco17"), get_skeleton("mpi_inf_3dhp")
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command in this process: exit code, standard output, standard error."""
+
+    def command(*arguments):
+        try:
+            code = cli.main([str(argument) for argument in arguments])
+        except SystemExit as end:
+            code = end.code
+        return code, *capsys.readouterr()
+
+    return command
+
+
+@pytest.fixture
+def fails(run):
+    """Runs a command that must end with code 2 and one line; gives the line."""
+
+    def command(*arguments):
+        code, _, said = run(*arguments)
+        assert code == 2 and said.startswith("posegan") and said.count("\n") == 1, said
+        assert said.endswith("\n") and "Traceback" not in said
+        return said
+
+    return command
+
+
+def walking(frames=30):
+    """(T, 17, 2) pixels, joints of coco17, NaN where the motion set has none (the face)."""
+    motion = procedural_clips("validation")[1].positions[:frames]
+    camera = look_at(0.5, 0.1, 5000.0, motion.mean(axis=(0, 1)), 0.0, 1500.0)
+    image = np.asarray(project(motion, camera)[0], np.float64) + (640, 360)
+    source, destination, _ = MPI.map_to(COCO)
+    keypoints = np.full((frames, 17, 2), np.nan)
+    keypoints[:, destination] = image[:, source]
+    return keypoints
+
+
+@pytest.fixture
+def detections(tmp_path):
+    """A detector's file: two people, holes, absent frames, a key that nobody knows."""
+    records = []
+    for person, shift in ((1, 0.0), (2, 300.0)):
+        values = np.dstack([walking() + (shift, 0), np.full((30, 17), 0.9)])
+        values[5:9, COCO.index("left_wrist")] = np.nan
+        values[:, COCO.index("right_ankle"), 2] = 0.4
+        for t in [*range(12), *range(15, 30)]:
+            keypoints = np.nan_to_num(values[t]).ravel().tolist()
+            records.append({
+                "image_id": f"frame_{t:04d}.jpg", "category_id": 1, "keypoints": keypoints,
+                "score": 2.5, "idx": person, "mood": {"happy": [t]},
+            })
+    path = tmp_path / "detections.json"
+    path.write_text(json.dumps(records))
+    return path
+
+
+@pytest.fixture
+def no_model(monkeypatch):
+    """Fails the test when a command goes as far as loading the networks."""
+
+    def load(checkpoint):
+        pytest.fail("a mistake was not found out before computing")
+
+    monkeypatch.setattr(cli, "_inpainter", load)
+
+
+def bare(record):
+    return {key: value for key, value in record.items() if key != "keypoints"}
+
+
+def lines_with(text, word):
+    return [line for line in text.splitlines() if word in line]
+
+
+# --- demo and fill --------------------------------------------------------------------------------
+
+
+def test_the_demo_writes_file_picture_and_video(run, tmp_path):
+    code, said, _ = run("demo", "--folder", tmp_path, "--quality", "fast")
+    assert code == 0
+    names = [f"posegan-demo{suffix}" for suffix in (".json", ".mp4", ".png")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    for name in names:
+        assert f"wrote {tmp_path / name}" in said
+    (whole,) = formats.read(tmp_path / names[0])
+    assert whole.skeleton == "mpi_inf_3dhp" and np.isfinite(whole.keypoints).all()
+    frames, seconds = imageio_ffmpeg.count_frames_and_secs(tmp_path / names[1])
+    assert frames == len(whole) and seconds == pytest.approx(len(whole) / 25, rel=0.05)
+    with Image.open(tmp_path / names[2]) as picture:
+        assert picture.format == "PNG" and picture.width > 500
+
+
+@pytest.mark.parametrize("kind", ["halpe26", "coco17"])
+def test_a_real_file_is_filled_and_keeps_everything(run, tmp_path, kind):
+    path = DETECTIONS / f"alphapose_{kind}" / "alphapose-results.json"
+    if not path.exists():
+        pytest.skip(f"needs {path}")
+    output = tmp_path / "filled.json"
+    code, said, _ = run("fill", path, "-o", output, "--quality", "fast")
+    assert code == 0 and f"wrote {output}" in said and kind in said
+    before, after = (json.loads(p.read_text()) for p in (path, output))
+    # Every object is there, in its order, with all but its joints as it was.
+    rest = iter(after)
+    for record in before:
+        found = next((other for other in rest if bare(other) == bare(record)), None)
+        assert found is not None, record["image_id"]
+        assert len(found["keypoints"]) == len(record["keypoints"])
+    source, filled = formats.read(path), formats.read(output, min_score=0.0)
+    frames = {int(f) for s in source for f in s.frames}
+    assert frames <= {int(f) for s in filled for f in s.frames}
+    if kind == "halpe26":  # the other one has no ids: it would be tracked anew
+        assert [s.person for s in filled] == [s.person for s in source]
+    twelve = [get_skeleton(kind).index(f"left_{j}") for j in ("shoulder", "wrist", "ankle")]
+    assert np.isfinite(filled[0].keypoints[:, twelve]).all()
+
+
+def test_fill_keeps_the_file_and_fills_its_holes(run, detections, tmp_path):
+    output = tmp_path / "filled.json"
+    code, said, _ = run("fill", detections, "-o", output, "--quality", "fast")
+    assert code == 0
+    assert "2 people" in said and "person 1, frames 0 to 29" in said and "filled" in said
+    before, after = (json.loads(p.read_text()) for p in (detections, output))
+    assert len(after) == 60 and [bare(r) for r in after if "mood" in r] == [bare(r) for r in before]
+    added = [r for r in after if "mood" not in r]
+    assert {(r["idx"], r["image_id"]) for r in added} == {
+        (person, f"frame_{t:04d}.jpg") for person in (1, 2) for t in (12, 13, 14)
+    }
+    for sequence in formats.read(output, min_score=0.0):
+        assert np.isfinite(sequence.keypoints[:, COCO.index("left_shoulder") :]).all()
+        # The face was never seen and is not in the model.
+        assert np.isnan(sequence.keypoints[:, : COCO.index("left_shoulder")]).all()
+
+
+def test_fill_with_all_its_options(run, detections, tmp_path):
+    output, video, picture = (tmp_path / f"filled{s}" for s in (".npz", ".gif", ".png"))
+    code, said, _ = run(
+        "fill", detections, "-o", output, "--joints", "mpi_inf_3dhp", "--observed", "keep",
+        "--quality", "fast", "--shift", 24, "--steps", 0, "--fps", 12.5, "--min-score", 0.5,
+        "--video", video, "--picture", picture,
+    )
+    assert code == 0 and all(f"wrote {path}" in said for path in (output, video, picture))
+    source = formats.read(detections, min_score=0.5)
+    for before, after in zip(source, formats.read(output), strict=True):
+        assert after.skeleton == "mpi_inf_3dhp" and after.fps == 12.5
+        assert np.isfinite(after.keypoints).all() and len(after) == 30
+        # At this threshold the ankle of the file does not count, and the wrist does.
+        kept = after.provenance == posegan_jax.Provenance.OBSERVED
+        assert not kept[:, MPI.index("right_ankle")].any()
+        wrist = before.keypoints[:, COCO.index("right_wrist")]
+        rows = np.isin(after.frames, before.frames)
+        np.testing.assert_array_equal(after.keypoints[rows, MPI.index("right_wrist")], wrist)
+    with Image.open(video) as film:
+        assert film.n_frames == 30
+    with Image.open(picture) as still:
+        assert still.format == "PNG"
+
+
+def test_people_who_cannot_be_completed_are_left_as_they_are(run, tmp_path):
+    seen = PoseSequence(walking(10), skeleton="coco17", person="seen")
+    single = np.full((4, 17, 2), np.nan)
+    single[2, COCO.index("left_knee")] = 7.0
+    people = [
+        PoseSequence(single, skeleton="coco17", person="one knee"), seen,
+        PoseSequence(np.zeros((0, 17, 2)), skeleton="coco17", person="nobody"),
+    ]
+    formats.write(people, tmp_path / "in.npz")
+    code, said, _ = run(
+        "fill", tmp_path / "in.npz", "-o", tmp_path / "out.npz", "--quality", "fast"
+    )
+    assert code == 0
+    assert len(lines_with(said, "nothing that the model could start from")) == 2
+    result = formats.read(tmp_path / "out.npz")
+    assert [s.person for s in result] == ["one knee", "seen", "nobody"]
+    np.testing.assert_array_equal(result[0].keypoints, single)
+    assert np.isfinite(result[1].keypoints[:, COCO.index("left_shoulder") :]).all()
+
+
+def test_a_file_without_people_stays_one(run, tmp_path):
+    (tmp_path / "in.json").write_text("[]")
+    code, _, _ = run("fill", tmp_path / "in.json", "-o", tmp_path / "out.json")
+    assert code == 0 and json.loads((tmp_path / "out.json").read_text()) == []
+
+
+# --- mistakes -------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("no_model")
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        ("fill nothere.json -o out.json", "nothere.json: no such file"),
+        ("fill {folder} -o out.json", "folder"),
+        ("fill {garbage} -o out.json", "not a known format"),
+        ("fill {cut} -o out.json", "cut.json"),
+        ("fill {input} -o out.csv", r"out.csv.*\.json or \.npz"),
+        ("fill {input} -o {folder}", "folder"),
+        ("fill {input} -o nowhere/out.json", "nowhere/out.json: no such folder"),
+        ("fill {input} -o out.json --video film.avi", r"film.avi.*\.gif or \.mp4"),
+        ("fill {input} -o out.json --video nowhere/film.mp4", "no such folder"),
+        ("fill {input} -o out.json --picture still.jpg", r"still.jpg.*\.png"),
+        ("fill {input} -o out.json --picture nowhere/still.png", "no such folder"),
+        ("fill {input}", "-o"),
+        ("fill {input} -o out.json --quality finest", "--quality.*finest.*fast"),
+        ("fill {input} -o out.json --joints coco17", "--joints.*mpi_inf_3dhp"),
+        ("fill {input} -o out.json --observed never", "--observed.*never"),
+        ("fill {input} -o out.json --steps many", "--steps.*many"),
+        ("fill {input} -o out.json --stepz 3", "--stepz"),
+        ("fill {input} -o out.json --qual fast", "--qual"),
+        ("fill {input} -o out.json --fps 0", "fps must be positive"),
+        ("demo --folder nowhere", "nowhere: no such folder"),
+        ("demo extra", "extra"),
+        ("convert nothere.json out.npz", "nothere.json: no such file"),
+        ("convert {input} out.csv", r"out.csv.*\.json, \.npz"),
+        ("convert {input} nowhere/out.npz", "nowhere/out.npz"),
+        ("convert {input} out.npz --format csv", "--format.*csv"),
+        ("render {input} -o film.avi", r"film.avi.*\.mp4"),
+        ("render {input} -o nowhere/film.mp4", "no such folder"),
+        ("render nothere.json -o film.mp4", "nothere.json: no such file"),
+        ("render {input} {input} {input} -o film.mp4", "3 files"),
+        ("render {empty} -o still.png", "nobody"),
+        ("render {empty} -o film.mp4", "no sequence"),
+        ("evaluate --protocols arms", "--protocols.*arms"),
+        ("evaluate --windows 0", "--windows"),
+        ("evaluate --steps -1", "--steps"),
+        ("evaluate -o nowhere/scores.json", "no such folder"),
+        ("info extra", "extra"),
+        ("dance", "dance"),
+        ("", "COMMAND"),
+    ],
+)
+def test_mistakes_end_in_one_line(fails, detections, tmp_path, monkeypatch, arguments, named):
+    monkeypatch.chdir(tmp_path)
+    files = {name: tmp_path / f"{name}.json" for name in ("garbage", "cut", "empty")}
+    files["garbage"].write_text("left knee: 3, 4")
+    files["cut"].write_text(detections.read_text()[:-500])
+    files["empty"].write_text("[]")
+    folder = tmp_path / "folder.json"
+    folder.mkdir()
+    outputs = [tmp_path / f"out{suffix}" for suffix in (".json", ".npz", ".csv")]
+    outputs += [tmp_path / "film.mp4", tmp_path / "still.png"]
+    for path in outputs:
+        path.write_text("written before")
+    there = sorted(tmp_path.rglob("*"))
+    arguments = arguments.format(input=detections, folder=folder, **files).split()
+    said = fails(*arguments)
+    assert re.search(named, said), said
+    assert sorted(tmp_path.rglob("*")) == there
+    assert all(path.read_text() == "written before" for path in outputs)
+
+
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        ("fill {input} -o {output} --shift 99", "shift"),
+        ("fill {input} -o {output} --steps -1", "steps"),
+        ("fill {input} -o {output} --checkpoint nowhere", "nowhere"),
+        ("fill {input} -o {output} --checkpoint {here}", "checkpoint"),
+        ("info --checkpoint nowhere", "nowhere"),
+        ("evaluate --data nowhere --windows 2", "nowhere"),
+    ],
+)
+def test_mistakes_that_only_the_model_finds(fails, detections, tmp_path, arguments, named):
+    output = tmp_path / "out.json"
+    output.write_text("written before")
+    said = fails(*arguments.format(input=detections, output=output, here=tmp_path).split())
+    assert named in said and output.read_text() == "written before"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.usefixtures("no_model")
+def test_a_folder_without_permission(fails, detections, tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o555)
+    assert "permission" in fails("fill", detections, "-o", locked / "out.json")
+
+
+def test_interrupting_is_no_traceback(run, monkeypatch):
+    def interrupt(options, rest):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_info", interrupt)
+    code, _, said = run("info")
+    assert code == 130 and said.count("\n") == 1 and "interrupted" in said
+
+
+# --- convert and render ---------------------------------------------------------------------------
+
+
+def test_convert_there_and_back(run, detections, tmp_path):
+    middle, back = tmp_path / "middle.npz", tmp_path / "back.json"
+    code, said, _ = run("convert", detections, middle, "--fps", 30)
+    assert code == 0 and f"wrote {middle}" in said and "2 people" in said
+    code, said, _ = run("convert", middle, back)
+    assert code == 0 and f"wrote {back}" in said
+    for a, b, c in zip(*map(formats.read, (detections, middle, back)), strict=True):
+        assert a.person == b.person == c.person and b.fps == 30 and a.skeleton == c.skeleton
+        np.testing.assert_array_equal(a.keypoints, b.keypoints)
+        np.testing.assert_array_equal(a.frames, c.frames)
+        np.testing.assert_allclose(a.keypoints, c.keypoints, atol=1e-3)
+
+
+def test_convert_to_a_named_format(run, detections, tmp_path):
+    code, _, _ = run("convert", detections, tmp_path / "anything", "--format", "npz")
+    assert code == 0 and formats.read(tmp_path / "anything").format == "npz"
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_render_draws_stills_and_films(run, detections, tmp_path, count):
+    inputs = [detections, *[tmp_path / "other.npz"] * (count - 1)]
+    run("convert", detections, tmp_path / "other.npz")
+    still, film = tmp_path / "still.png", tmp_path / "film.mp4"
+    assert run("render", *inputs, "-o", still)[0] == 0
+    with Image.open(still) as picture:
+        assert picture.format == "PNG" and len(np.unique(np.asarray(picture))) > 20
+    code, said, _ = run("render", *inputs, "-o", film, "--fps", 15)
+    assert code == 0 and f"wrote {film}" in said
+    frames, seconds = imageio_ffmpeg.count_frames_and_secs(film)
+    assert frames == 30 and seconds == pytest.approx(2.0, rel=0.05)
+
+
+# --- info and evaluate ----------------------------------------------------------------------------
+
+
+def test_info_says_what_is_there(run):
+    import jax
+
+    code, said, _ = run("info")
+    assert code == 0
+    for package in ("posegan_jax", "Python", "jax", "flax", "optax", "orbax-checkpoint"):
+        assert re.search(rf"\b{package} \d", said), package
+    assert f"jax {jax.__version__}" in said
+    assert len(lines_with(said, "devices:")) == 1 and f"{jax.devices()[0].platform}:0" in said
+    totals = {"generator": 1_148_480, "discriminator": 1_115_521, "encoder": 1_148_096}
+    for name, total in totals.items():
+        assert f"{name}: {total:,} parameters" in said
+    # The layers' sizes add up to the totals.
+    sizes = [int(n.replace(",", "")) for n in re.findall(r"^  \S+/\S+ .* ([\d,]+)$", said, re.M)]
+    assert sum(sizes) == sum(totals.values())
+    assert "trained_on" in said and len(said) < 20_000  # the residual's moments are left out
+
+
+def test_version_and_help(run):
+    code, said, _ = run("--version")
+    assert code == 0 and said == f"posegan_jax {posegan_jax.__version__}\n"
+    code, said, _ = run("--help")
+    assert code == 0
+    for command in ("demo", "fill", "convert", "render", "train", "evaluate", "info"):
+        assert command in said
+        assert run(command, "--help")[0] == 0
+
+
+def test_evaluate_prints_a_table_and_writes_the_scores(run, tmp_path, monkeypatch):
+    fast = QUALITIES["fast"].descent  # one search for all, so that little is compiled
+    for name, settings in QUALITIES.items():
+        search = fast if name == "fast" else dataclasses.replace(fast, steps=2)
+        monkeypatch.setitem(QUALITIES, name, dataclasses.replace(settings, descent=search))
+    output = tmp_path / "scores.json"
+    code, said, _ = run(
+        "evaluate", "--windows", 4, "--steps", 2, "--protocols", "clean", "gap", "-o", output
+    )
+    assert code == 0 and f"wrote {output}" in said
+    report = json.loads(output.read_text())
+    assert report["data"] == "procedural"
+    assert {row["protocol"] for row in report["rows"]} == {"clean", "gap"}
+    for row in report["rows"]:
+        assert any(line.startswith(f"  {row['system']}") for line in said.splitlines())
+        assert 0.0 < row["scores"]["upsampled"]["error"] < 1.0
+
+
+# --- train and the program itself -----------------------------------------------------------------
+
+
+def program(*arguments, **options):
+    """Runs the command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "posegan_jax.cli", *map(str, arguments)], capture_output=True,
+        text=True, check=False, cwd=REPOSITORY, **options,
+    )
+
+
+def test_the_program_ends_with_the_commands_code(tmp_path):
+    done = program("convert", tmp_path / "nothere.json", tmp_path / "out.npz")
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == f"posegan: {tmp_path / 'nothere.json'}: no such file\n"
+
+
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        ((), "config"),
+        (("--config=nowhere.py",), "nowhere.py"),
+        (("--config=configs/tiny.py", "--config.train.stepz=3"), "stepz"),
+        (("--config=configs/tiny.py", "--config.train.steps=many"), "many|steps"),
+        (("--config=configs/tiny.py", "--config.train.steps=3"), "steps_per_dispatch"),
+    ],
+)
+def test_train_refuses_wrong_flags_in_one_line(arguments, named):
+    done = program("train", *arguments)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert len(lines_with(done.stderr, "posegan")) == 1 and re.search(named, done.stderr)
+
+
+@pytest.mark.slow
+def test_train_two_steps_and_fill_with_them(run, detections, tmp_path):
+    workdir = tmp_path / "run"
+    fields = {
+        "workdir": workdir, "optimizer.reconstruction_steps": 1, "train.steps": 2,
+        "train.steps_per_dispatch": 1, "train.batch_size": 4, "train.checkpoint_every": 1,
+        "train.evaluate_every": 2, "train.samples_every": 0, "evaluate.windows": 4,
+        "model.latent": 16,
+    }
+    done = program(
+        "train", "--config=configs/tiny.py", *(f"--config.{k}={v}" for k, v in fields.items())
+    )
+    assert done.returncode == 0, done.stderr
+    steps = [json.loads(line)["step"] for line in open(workdir / "metrics.jsonl")]
+    assert max(steps) == 2
+    code, said, _ = run("info", "--checkpoint", workdir)
+    assert code == 0 and "'latent': 16" in said
+    output = tmp_path / "out.npz"
+    code, _, _ = run(
+        "fill", detections, "-o", output, "--checkpoint", workdir, "--quality", "fast"
+    )
+    assert code == 0 and len(formats.read(output)) == 2

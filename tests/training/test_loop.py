@@ -1,0 +1,487 @@
+"""The training run: what it writes, and that it goes on as if nothing had happened.
+
+Run as a program, this file is the training command with two small changes: its networks are the
+small ones below, and it kills itself where $KILL_AT says.
+"""
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from posegan_jax import config as config_lib
+from posegan_jax.errors import InputError
+from posegan_jax.motion.corrupt import observable
+from posegan_jax.motion.store import MotionStore, load_clips
+from posegan_jax.networks.build import NetworkOptions, Networks
+from posegan_jax.networks.layers import Normalize
+from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.training import logging as metrics_lib
+from posegan_jax.training import loop, parallel, step
+from posegan_jax.training.checkpoints import Checkpoints, load_params, save_params
+from posegan_jax.training.state import create_state
+from posegan_jax.training.validation import clean_options, validate, validation_batch
+
+ROOT = Path(__file__).parents[2]
+JOINTS = get_skeleton("mpi_inf_3dhp").joints
+# Two steps a dispatch; eight steps of reconstruction, then twelve of everything.
+SMALL = {
+    "model.frames": 8,
+    "model.latent": 4,
+    "optimizer.reconstruction_steps": 8,
+    "optimizer.warmup_steps": 2,
+    "train.steps": 20,
+    "train.batch_size": 4,
+    "train.steps_per_dispatch": 2,
+    "train.checkpoint_every": 4,
+    "train.evaluate_every": 4,
+    "train.samples_every": 8,
+    "evaluate.windows": 4,
+}
+# Compiling is most of what these runs do: little of it, and once for all of them.
+JAX_SETTINGS = {
+    "jax_disable_most_optimizations": True,
+    "jax_persistent_cache_min_compile_time_secs": 0.0,
+}
+
+
+class _Generator(nn.Module):
+    @nn.compact
+    def __call__(self, z, train=False):
+        h = nn.relu(Normalize("batch")(nn.Dense(8)(z), train))
+        return jnp.tanh(nn.Dense(8 * 28 * 2)(h)).reshape(-1, 8, 28, 2)
+
+
+class _Encoder(nn.Module):
+    @nn.compact
+    def __call__(self, x, mask, train=False):
+        x = jnp.concatenate([x * mask[..., None], mask[..., None]], -1).reshape(x.shape[0], -1)
+        return nn.Dense(4)(nn.relu(Normalize("batch")(nn.Dense(8)(x), train)))
+
+
+class _Critic(nn.Module):
+    @nn.compact
+    def __call__(self, x, train=False):
+        h = nn.leaky_relu(Normalize("layer")(nn.Dense(8)(x.reshape(x.shape[0], -1)), train))
+        return nn.Dense(1)(h)[:, 0]
+
+
+def small_networks(options: NetworkOptions, dtype=None) -> Networks:
+    """Networks with the interface of the real ones, that compile in no time."""
+    return Networks(_Generator(), _Critic(), _Encoder(), options)
+
+
+def few_holes(key, x, skeleton, options):
+    """In place of ``sample_mask``, most of what there is to compile."""
+    missing = 0.0 if options.clean == 1 else 0.2
+    base = observable(skeleton, options)
+    return base * jax.random.bernoulli(key, 1 - missing, x.shape[:-1])
+
+
+def configuration(workdir, **changes):
+    """The tiny configuration, made smaller still; ``changes`` with __ for the dot."""
+    spec = importlib.util.spec_from_file_location("tiny", ROOT / "configs" / "tiny.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config = module.get_config()
+    changes = {name.replace("__", "."): value for name, value in changes.items()}
+    config.update_from_flattened_dict({**SMALL, "workdir": str(workdir), **changes})
+    return config
+
+
+# --- the runs -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """The folder of compiled programs."""
+    folder = tmp_path_factory.mktemp("cache")
+    settings = JAX_SETTINGS | {"jax_compilation_cache_dir": str(folder)}
+    before = {name: jax.config.values[name] for name in settings}
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    yield folder
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "build_networks", small_networks)
+        patch.setattr(step, "sample_mask", few_holes)
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """(state, workdir) of a run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        state = loop.train(configuration(""))
+    return state, folder / "runs" / "tiny"
+
+
+def command(workdir, cache, kill_at=""):
+    """Runs the training command in a process of its own."""
+    flags = [f"--config.{name}={value}" for name, value in SMALL.items()]
+    environment = {name.upper(): str(value) for name, value in JAX_SETTINGS.items()}
+    return subprocess.run(
+        [sys.executable, __file__, "--config=configs/tiny.py", f"--config.workdir={workdir}",
+         *flags],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env=os.environ | environment | {
+            "PYTHONPATH": str(ROOT), "JAX_COMPILATION_CACHE_DIR": str(cache), "KILL_AT": kill_at,
+        },
+    )
+
+
+def saved_steps(workdir):
+    return sorted(int(path.name) for path in (workdir / "checkpoints").iterdir())
+
+
+def metadata(workdir, step=None):
+    return load_params(workdir, step)[1]
+
+
+def lines(workdir):
+    """What metrics.jsonl holds, without the times of day."""
+    entries = metrics_lib.read(workdir / "metrics.jsonl")
+    assert all(entry.pop("time") > 0 for entry in entries)
+    return entries
+
+
+def same_state(a, b):
+    for (path, x), y in zip(
+        jax.tree_util.tree_leaves_with_path(a), jax.tree.leaves(b), strict=True
+    ):
+        np.testing.assert_array_equal(x, y, err_msg=jax.tree_util.keystr(path))
+
+
+# --- what a run does ------------------------------------------------------------------------------
+
+
+def test_a_run_logs_every_dispatch_and_every_evaluation(finished):
+    _, workdir = finished
+    train = [entry for entry in lines(workdir) if "train/mpjpe" in entry]
+    validation = [entry for entry in lines(workdir) if "validation/mpjpe" in entry]
+    assert [entry["step"] for entry in train] == list(range(2, 21, 2))
+    assert [entry["step"] for entry in validation] == [4, 8, 12, 16, 20]
+    assert len(train) + len(validation) == len(lines(workdir))
+    assert {"validation/observed/pckh@0.5", "validation/upsampled/auc"} <= set(validation[0])
+    assert all(np.isfinite(value) for entry in train + validation for value in entry.values())
+
+
+def test_the_critic_follows_when_the_reconstruction_phase_is_over(finished):
+    state, workdir = finished
+    steps = [entry["step"] for entry in lines(workdir) if "train/wasserstein" in entry]
+    assert steps == list(range(10, 21, 2))
+    counts = {name: int(optimizer.count) for name, optimizer in state.optimizers.items()}
+    assert counts == {"generator": 20, "encoder": 20, "discriminator": 12}
+    assert int(state.step) == 20
+
+
+def test_a_run_saves_and_draws_when_it_is_asked_to(finished):
+    _, workdir = finished
+    best = min(
+        (entry for entry in lines(workdir) if "validation/mpjpe" in entry),
+        key=lambda entry: entry["validation/mpjpe"],
+    )
+    assert saved_steps(workdir) == sorted({12, 16, 20, best["step"]})
+    pictures = sorted((workdir / "samples").iterdir())
+    assert [path.name for path in pictures] == ["000000008.png", "000000016.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+
+
+def test_a_checkpoint_tells_what_it_takes_to_use_it(finished):
+    _, workdir = finished
+    told = metadata(workdir)
+    assert NetworkOptions.from_dict(told["networks"]).frames == 8
+    assert told["config"]["train"]["steps"] == 20
+    last = lines(workdir)[-1]
+    assert {f"validation/{k}": v for k, v in told["metrics"].items()} | {"step": 20} == last
+    assert np.shape(told["residual"]["covariance"]) == (56, 56)
+
+
+def test_the_validation_metrics_are_those_of_the_averaged_networks(finished):
+    state, workdir = finished
+    config = configuration(workdir)
+    options = config_lib.step_options(config)
+    clean = clean_options(4, options.views, options.corruption)
+    store = loop.load_store(config, "validation", clean)
+    networks = small_networks(config_lib.network_options(config))
+    batch = validation_batch(store, networks, clean, config.evaluate.seed)
+    assert np.all(np.isin(batch.mask.sum(-1), 12))  # all that is detected
+    expected = validate(networks, state.averages, batch, options.corruption)
+    np.testing.assert_allclose(metadata(workdir)["metrics"]["mpjpe"], expected["mpjpe"], rtol=1e-5)
+
+
+# --- interruptions --------------------------------------------------------------------------------
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(finished, cache, tmp_path):
+    """One run, killed at one moment after another; the next start gets past it."""
+    state, undisturbed = finished
+    workdir = tmp_path / "run"
+    for moment, saved in (
+        ("line 2", []),  # in the middle of a line of metrics, before any checkpoint
+        ("save 4", None),  # while the first one is written
+        ("rename 8", [4]),  # before the one where the phases meet gets its name
+        ("line 10", [4, 8]),
+        ("line 14", [4, 8, 12]),
+    ):
+        done = command(workdir, cache, moment)
+        assert done.returncode == -signal.SIGKILL, (moment, done.stderr)
+        folder = workdir / "checkpoints"
+        whole = sorted(int(p.name) for p in folder.iterdir() if p.name.isdecimal())
+        assert saved is None or whole == saved, moment
+    done = command(workdir, cache, "term 14")
+    assert done.returncode == 143, done.stderr
+    assert done.stderr.splitlines()[-1] == f"posegan_jax: stopped at step 14; saved in {workdir}"
+    # Step 14 was not evaluated; what is known of the residuals is what was measured at 12.
+    assert metadata(workdir, 14)["metrics"] == {}
+    assert metadata(workdir, 14)["residual"] == metadata(undisturbed, 12)["residual"]
+    done = command(workdir, cache, "remove")  # while an old one is removed
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    done = command(workdir, cache)
+    assert done.returncode == 0, done.stderr
+    assert lines(workdir) == lines(undisturbed)
+    assert metadata(workdir)["metrics"] == metadata(undisturbed)["metrics"]
+    assert metadata(workdir)["residual"] == metadata(undisturbed)["residual"]
+    same_state(loop.train(configuration(workdir)), state)
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """A copy of the finished run's folder, to go on from."""
+    shutil.copytree(finished[1], tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_is_answered_with_a_checkpoint(copied, monkeypatch, number, code):
+    write = loop.MetricWriter.write
+
+    def write_and_stop(self, at, metrics):
+        write(self, at, metrics)
+        if at == 22:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(loop.MetricWriter, "write", write_and_stop)
+    handlers = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)]
+    with pytest.raises(loop.Interrupted, match="stopped at step 22") as caught:
+        loop.train(configuration(copied, train__steps=40))
+    assert caught.value.code == code
+    assert saved_steps(copied)[-1] == 22
+    assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)] == handlers
+
+
+def test_a_signal_between_two_looks_does_not_lose_the_state(copied, monkeypatch):
+    """It may arrive at any moment: what is said to be saved has been."""
+
+    class Late(loop._StopSignals):
+        looks = 0
+
+        @property
+        def requested(self):
+            self.looks += 1
+            return signal.SIGTERM if self.looks > 1 else 0
+
+        @requested.setter
+        def requested(self, value):
+            pass
+
+    monkeypatch.setattr(loop, "_StopSignals", Late)
+    with pytest.raises(loop.Interrupted) as caught:
+        loop.train(configuration(copied, train__steps=40))
+    assert f"stopped at step {saved_steps(copied)[-1]};" in str(caught.value)
+
+
+# --- going on -------------------------------------------------------------------------------------
+
+
+def test_a_finished_run_is_left_as_it_is(finished, copied, monkeypatch):
+    monkeypatch.setattr(loop, "_Run", None)
+    same_state(loop.train(configuration(copied)), finished[0])
+    assert lines(copied) == lines(finished[1])
+
+
+def test_a_run_cannot_go_on_between_two_dispatches(copied):
+    # From step 20 by threes it would pass every multiple of three, and save nothing.
+    changes = {
+        name: 24 for name in ("train.steps", "train.checkpoint_every", "train.evaluate_every")
+    } | {"optimizer.reconstruction_steps": 9, "train.samples_every": 0}
+    with pytest.raises(InputError, match="step 20, which is no multiple of .*per_dispatch=3"):
+        loop.train(configuration(copied, train__steps_per_dispatch=3, **changes))
+
+
+def test_init_from_starts_with_the_given_parameters(finished, tmp_path):
+    config = configuration(tmp_path, train__init_from=str(finished[1]))
+    state = start(config, tmp_path)
+    given, _ = load_params(finished[1])
+    same_state(state.variables, given)
+    same_state(state.averages, {name: given[name] for name in state.averages})
+    same_state(given["encoder"], finished[0].averages["encoder"])
+    assert int(state.step) == 0
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(state.optimizers))
+    # A resumed run does not look at them again: they may be gone.
+    shutil.copytree(finished[1], tmp_path / "copy")
+    loop.train(configuration(tmp_path / "copy", train__init_from="gone"))
+
+
+def test_init_from_takes_the_critic_only_if_there_is_one(finished, tmp_path):
+    given, told = load_params(finished[1])
+    del given["discriminator"]
+    save_params(tmp_path / "params", given, told)
+    state = start(configuration(tmp_path, train__init_from=str(tmp_path / "params")), tmp_path)
+    same_state(state.variables["generator"], given["generator"])
+    fresh = start(configuration(tmp_path), tmp_path)
+    same_state(state.variables["discriminator"], fresh.variables["discriminator"])
+    del given["encoder"]
+    save_params(tmp_path / "part", given, told)
+    with pytest.raises(InputError, match="holds no encoder"):
+        start(configuration(tmp_path, train__init_from=str(tmp_path / "part")), tmp_path)
+
+
+def test_init_from_refuses_parameters_of_other_networks(finished, tmp_path):
+    given, told = load_params(finished[1])
+    given["encoder"]["params"]["Dense_0"]["kernel"] = np.zeros((3, 8))
+    save_params(tmp_path / "params", given, told)
+    with pytest.raises(InputError, match="its encoder has other arrays"):
+        start(configuration(tmp_path, train__init_from=str(tmp_path / "params")), tmp_path)
+
+
+def start(config, folder):
+    """The state that a run of a configuration begins with."""
+    options = config_lib.step_options(config)
+    networks = small_networks(config_lib.network_options(config))
+    with Checkpoints(folder / "none") as checkpoints:
+        state, _ = loop._start(networks, options, config, parallel.make_mesh(), checkpoints)
+    return state
+
+
+def test_a_dispatch_donates_its_state(tmp_path):
+    """Half the memory: the new state is written where the old one was."""
+    config = configuration(tmp_path)
+    options = config_lib.step_options(config)
+    networks = small_networks(config_lib.network_options(config))
+    mesh = parallel.make_mesh()
+    store = parallel.replicate(mesh, loop.load_store(config, "train", options))
+    run = loop._Run(config, options, networks, mesh, tmp_path, None, None, None)
+    state = parallel.replicate(mesh, create_state(networks, options.optimizer, 0))
+    run.dispatch["reconstruction"](state, store)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
+    assert not any(leaf.is_deleted() for leaf in store)
+
+
+# --- what goes wrong ------------------------------------------------------------------------------
+
+
+def test_nan_in_the_data_ends_the_run_before_it_is_saved(finished, copied, monkeypatch):
+    load = loop.load_store
+
+    def damaged(config, split, options):
+        store = load(config, split, options)
+        return MotionStore(np.full_like(store.positions, np.nan), store.starts)
+
+    monkeypatch.setattr(loop, "load_store", damaged)
+    with pytest.raises(loop.TrainingDiverged) as caught:
+        loop.train(configuration(copied, train__steps=24))
+    check_diverged(caught.value, copied, finished)
+    assert "mpjpe" in str(caught.value) and "before step 22" in str(caught.value)
+
+
+def test_parameters_that_broke_in_the_last_update_are_not_saved(finished, copied, monkeypatch):
+    """The losses of that dispatch are still those of good parameters."""
+    reconstruction = step.losses.reconstruction
+
+    def with_bad_gradient(x, x_tilde, weights):
+        total, metrics = reconstruction(x, x_tilde, weights)
+        return total + jnp.sqrt(0.0 * x_tilde.sum()), metrics
+
+    monkeypatch.setattr(step.losses, "reconstruction", with_bad_gradient)
+    changes = dict(
+        train__steps=24, train__steps_per_dispatch=1, train__checkpoint_every=1,
+        optimizer__reconstruction_steps=24,
+    )
+    with pytest.raises(loop.TrainingDiverged, match="parameters not finite") as caught:
+        loop.train(configuration(copied, **changes))
+    check_diverged(caught.value, copied, finished)
+
+
+def check_diverged(error, workdir, finished):
+    """One line that names the last good checkpoint, which is whole."""
+    assert f"last good checkpoint: {workdir}/checkpoints/20;" in str(error)
+    assert "\n" not in str(error) and isinstance(error, InputError)
+    assert saved_steps(workdir)[-1] == 20
+    same_state(loop.train(configuration(workdir)), finished[0])
+
+
+def test_a_set_without_a_validation_split_is_refused_before_the_first_step(tmp_path, monkeypatch):
+    clip = load_clips("procedural", "train")[0]
+    source = tmp_path / "train-only.npz"
+    np.savez(
+        source, positions=clip.positions, joints=np.array(JOINTS), fps=clip.fps, clip_start=[0],
+        clip_length=[len(clip.positions)], clip_subject=["a"], clip_name=["b"], clip_text=["c"],
+        clip_split=["train"],
+    )
+    monkeypatch.setattr(loop, "create_state", None)  # nothing is begun
+    with pytest.raises(InputError) as caught:
+        loop.train(configuration(tmp_path / "run", data__path=str(source)))
+    assert str(caught.value) == f"{source}: no clips of the split 'validation'"
+    with pytest.raises(InputError, match="'validation'; prepare it with: make data$"):
+        loop.train(configuration(tmp_path, data__path=str(source), data__prepare="make data"))
+    assert not (tmp_path / "run").exists()
+
+
+def _kill_at(moment: str) -> None:
+    """Makes this process kill itself at a moment, as the test above names them."""
+    what, _, number = moment.partition(" ")
+    write, save, removing = loop.MetricWriter.write, Checkpoints.save, []
+
+    def die(kind=signal.SIGKILL):
+        os.kill(os.getpid(), kind)
+
+    def write_and_die(self, at, metrics):
+        if what == "line" and at == int(number):
+            self._file.write(b'{"step": %d, "ti' % at)
+            self._file.flush()
+            die()
+        write(self, at, metrics)
+        if what == "term" and at == int(number):
+            die(signal.SIGTERM)
+
+    def save_and_die(self, at, *arguments):
+        save(self, at, *arguments)
+        if what == "save" and at == int(number):
+            die()
+
+    def on_files(event, arguments):
+        if what == "rename" and event == "os.rename" and Path(arguments[1]).name == number:
+            die()
+        if what == "remove" and event == "shutil.rmtree" and Path(arguments[0]).name.isdecimal():
+            removing.append(arguments[0])
+        if removing and event == "os.remove":
+            die()
+
+    loop.MetricWriter.write = write_and_die
+    loop.Checkpoints.save = save_and_die
+    sys.addaudithook(on_files)
+
+
+if __name__ == "__main__":
+    from posegan_jax import main
+
+    loop.build_networks, step.sample_mask = small_networks, few_holes
+    _kill_at(os.environ["KILL_AT"])
+    main.run()
