@@ -101,9 +101,8 @@ def detect(keypoints: np.ndarray, rng: np.random.Generator) -> list[dict]:
     noisy = np.clip(noisy, 0, [WIDTH - 1, HEIGHT - 1])
     scores[outside] = rng.uniform(0.0, 0.05, outside.sum())
     absent = {frame for stretch in ABSENT for frame in stretch}
-    return [
-        _record(frame, noisy[frame], scores[frame]) for frame in range(frames) if frame not in absent
-    ]
+    seen = (frame for frame in range(frames) if frame not in absent)
+    return [_record(frame, noisy[frame], scores[frame]) for frame in seen]
 
 
 def _record(frame: int, keypoints: np.ndarray, scores: np.ndarray) -> dict:

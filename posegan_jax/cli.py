@@ -170,7 +170,8 @@ def _check_output(path: str | os.PathLike | None, suffixes: Collection[str] = ()
         return
     path = Path(path)
     if suffixes and path.suffix.lower() not in suffixes:
-        raise InputError(f"{path}: its name must end in {' or '.join(sorted(filter(None, suffixes)))}")
+        endings = " or ".join(sorted(filter(None, suffixes)))
+        raise InputError(f"{path}: its name must end in {endings}")
     if path.is_dir():
         raise InputError(f"{path} is a folder; give a file name")
     if not path.parent.is_dir():

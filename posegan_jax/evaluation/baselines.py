@@ -43,6 +43,25 @@ class Ridge:
         return result.reshape(poses.shape)
 
 
+def complete_by_ridge(windows: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Fills the joints that a window lacks by ridge regression on those that it has.
+
+    Args:
+      windows: (N, F, J, 2), a joint NaN in all frames of a window or in none.
+      train: (M, J, 2) complete poses to fit on.
+
+    Returns:
+      (N, F, J, 2).
+    """
+    result = np.empty_like(windows)
+    present = np.isfinite(windows[:, 0, :, 0])
+    patterns, which = np.unique(present, axis=0, return_inverse=True)
+    for i, observed in enumerate(patterns):
+        ridge = Ridge.fit(train, observed)
+        result[which == i] = ridge(windows[which == i])
+    return result
+
+
 def interpolate(keypoints: np.ndarray) -> np.ndarray:
     """Every joint on its own, linearly over time; constant beyond its first and last observation.
 

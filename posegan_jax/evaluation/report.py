@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from posegan_jax import config as config_lib
 from posegan_jax.errors import InputError
-from posegan_jax.evaluation.baselines import Ridge, interpolate
+from posegan_jax.evaluation.baselines import complete_by_ridge, interpolate
 from posegan_jax.evaluation.occlusion import PROTOCOLS, protocol_mask
 from posegan_jax.inpainting.inpainter import QUALITIES, Inpainter, Settings
 from posegan_jax.inpainting.residual import body_size, carry
@@ -64,12 +64,11 @@ def evaluate_inpainter(
     """Scores of baselines, encoder, thesis's descent and ours on windows of held-out subjects."""
     truth, train = _windows(inpainter, config)
     skeleton = inpainter.skeleton
-    detected = np.array([joint in DETECTED_12 for joint in skeleton.joints])
-    ridge = Ridge.fit(train.reshape(-1, *train.shape[2:]), detected)
+    poses = train.reshape(-1, *train.shape[2:])
     rows = []
     for protocol in protocols:
         mask = protocol_mask(protocol, truth.shape[:2], skeleton, config.evaluate.seed)
-        for name, solve in systems(inpainter, ridge, steps).items():
+        for name, solve in systems(inpainter, poses, steps).items():
             log.info("%s: %s", protocol, name)
             result = solve(truth, mask)
             rows.append(Row(protocol, name, _score(truth, result, mask, skeleton)))
@@ -77,9 +76,15 @@ def evaluate_inpainter(
 
 
 def systems(
-    inpainter: Inpainter, ridge: Ridge, steps: int
+    inpainter: Inpainter, train: np.ndarray, steps: int
 ) -> dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
-    """Name -> function of windows (N, F, J, 2) and mask (N, F, J) that gives whole windows."""
+    """Name -> function of windows (N, F, J, 2) and mask (N, F, J) that gives whole windows.
+
+    Args:
+      inpainter: the networks.
+      train: (N, J, 2) poses that the baseline learns from.
+      steps: of the longest searches.
+    """
 
     def with_steps(settings: Settings, steps: int) -> Settings:
         return dataclasses.replace(
@@ -91,7 +96,9 @@ def systems(
 
     def baseline(x, mask):
         holes = np.where(mask[..., None], x, np.nan)
-        return ridge(np.stack([interpolate(window) for window in holes]))
+        filled = np.stack([interpolate(window) for window in holes])
+        # What was never seen in a window is regressed on what was, as what no detector delivers.
+        return complete_by_ridge(filled, train)
 
     best = QUALITIES["best"]
     alone = dataclasses.replace(best, carry_residual=False)

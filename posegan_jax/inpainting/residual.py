@@ -55,8 +55,8 @@ class ResidualModel:
     def fit(cls, moments: ResidualMoments) -> "ResidualModel":
         """From measured moments.
 
-        A mixture of Matern correlations with positive weights is fitted to the measured correlation, so that
-        it holds at any lag and is a valid correlation.
+        A mixture of Matern correlations with positive weights is fitted to the measured one, so
+        that it holds at any lag and is a valid correlation.
         """
         correlation = np.asarray(moments.correlation, np.float64)
         covariance = np.asarray(moments.covariance, np.float64)

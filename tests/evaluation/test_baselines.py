@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from posegan_jax.evaluation.baselines import Ridge, interpolate
+from posegan_jax.evaluation.baselines import Ridge, complete_by_ridge, interpolate
 
 OBSERVED = np.array([True, False, True, True, False])
 
@@ -53,6 +53,18 @@ def test_a_larger_penalty_trusts_the_data_less():
     # The penalty is relative to the number of poses: twice the same data changes nothing.
     once, twice = (Ridge.fit(np.tile(poses, (n, 1, 1)), OBSERVED, 0.1) for n in (1, 2))
     np.testing.assert_allclose(once.weights, twice.weights, atol=1e-10)
+
+
+def test_each_window_is_regressed_on_the_joints_that_it_has():
+    train, truth = linear_poses(500), linear_poses(12, seed=4).reshape(3, 4, 5, 2)
+    windows = truth.copy()
+    windows[0, :, [1, 4]] = np.nan
+    windows[2, :, 1] = np.nan
+    result = complete_by_ridge(windows, train)
+    np.testing.assert_allclose(result, truth, atol=0.05)
+    np.testing.assert_array_equal(result[1], truth[1])
+    lone = complete_by_ridge(windows[2:], train)
+    np.testing.assert_allclose(result[2:], lone, atol=1e-12)
 
 
 # --- interpolation --------------------------------------------------------------------------------

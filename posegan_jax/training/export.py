@@ -1,0 +1,59 @@
+"""Takes the parameters out of a training run, to be shared or packaged.
+
+    python -m posegan_jax.training.export runs/cmu posegan_jax/weights/pretrained --overwrite
+
+The moving averages of generator and encoder, the critic, what is needed to use them and how they
+were trained; no optimizer state, and no path of the machine they were trained on.
+"""
+
+import argparse
+import os
+import sys
+
+from posegan_jax.errors import InputError
+from posegan_jax.training.checkpoints import load_params, save_params
+
+
+def export(
+    run: str | os.PathLike, out: str | os.PathLike, step: int | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Writes a folder that ``Inpainter.from_checkpoint`` and ``train.init_from`` read.
+
+    Args:
+      run: a run's folder.
+      out: the folder to write; appears only when complete.
+      step: which checkpoint, the newest if None.
+      overwrite: replace a folder of parameters at ``out``.
+
+    Raises:
+      InputError: no such checkpoint, or ``out`` exists.
+    """
+    params, metadata = load_params(run, step)
+    config = metadata.get("config", {})
+    if "data" in config:
+        names = [os.path.basename(path) for path in config["data"]["path"].split(",")]
+        config["data"]["path"] = ",".join(names)
+    config.pop("workdir", None)
+    save_params(out, params, metadata, overwrite)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", help="folder of a training run")
+    parser.add_argument("out", help="folder to write")
+    parser.add_argument("--step", type=int, help="which checkpoint (default: the newest)")
+    parser.add_argument("--overwrite", action="store_true")
+    options = parser.parse_args(argv)
+    try:
+        export(options.run, options.out, options.step, options.overwrite)
+    except InputError as error:
+        print(f"posegan_jax: {error}", file=sys.stderr)
+        return 2
+    print(f"wrote {options.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
