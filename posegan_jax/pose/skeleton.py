@@ -117,9 +117,18 @@ def _rank(joint: str) -> int:
     return _BODY_ORDER.index(stem) if stem in _BODY_ORDER else len(_BODY_ORDER)
 
 
+LISTED = "joints:"
+"""Begins the names of skeletons that no one registered; their joints follow, with commas."""
+
+
 @functools.cache
 def get_skeleton(name: str) -> Skeleton:
-    """A registered skeleton. Raises InputError for an unknown name."""
+    """A registered skeleton, or the one whose joints the name lists, e.g. 'joints:nose,neck'.
+
+    Raises InputError for an unknown name.
+    """
+    if name.startswith(LISTED):
+        return make_skeleton(name, tuple(name.removeprefix(LISTED).split(",")))
     if name not in SKELETONS:
         raise InputError(f"unknown skeleton {name!r}; known: {', '.join(SKELETONS)}")
     return SKELETONS[name]
@@ -189,6 +198,18 @@ def make_skeleton(name: str, joints: tuple[str, ...]) -> Skeleton:
         if hip in joints and shoulder in joints and parents[joints.index(hip)] < 0:
             parents[joints.index(hip)] = joints.index(shoulder)
     return Skeleton(name, tuple(joints), tuple(parents))
+
+
+def skeleton_of(joints: tuple[str, ...]) -> Skeleton:
+    """The registered skeleton with these joints, in its own order, else one that lists them.
+
+    Raises:
+      InputError: on duplicate joints or a side without its mirror image.
+    """
+    for skeleton in SKELETONS.values():
+        if len(skeleton) == len(joints) and set(skeleton.joints) == set(joints):
+            return skeleton
+    return get_skeleton(LISTED + ",".join(joints))
 
 
 _COCO17 = (

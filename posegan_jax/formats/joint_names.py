@@ -1,0 +1,177 @@
+"""Joints by free names: what ``LShoulder``, ``shoulder_left`` and ``left shoulder`` have in common.
+
+A name is cut into words where it has spaces, points, lines or a change to capitals. ``left`` or
+``l`` and ``right`` or ``r`` among them, or at its beginning, are the side; the others together,
+without regard to case, are looked up among the joints of the registered skeletons and a few more
+words for the same points. In a file with both ``knee1`` and ``knee2`` the first is the right one,
+as in DeepLabCut's human model. What is not found keeps its own name.
+"""
+
+import dataclasses
+import functools
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from posegan_jax.errors import InputError
+from posegan_jax.pose.skeleton import SKELETONS, Skeleton, skeleton_of
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
+_SIDES = {"left": "left", "l": "left", "right": "right", "r": "right"}
+_MORE = {
+    "hip": "pelvis",
+    "hips": "pelvis",
+    "root": "pelvis",
+    "hipcenter": "mid_hip",
+    "centerhip": "mid_hip",
+    "chip": "mid_hip",
+    "shouldercenter": "mid_shoulder",
+    "centershoulder": "mid_shoulder",
+    "chest": "thorax",
+    "tophead": "head_top",
+    "topofhead": "head_top",
+} | {
+    f"{side}_{word}": f"{side}_{joint}"
+    for side in ("left", "right")
+    for word, joint in {
+        "collar": "clavicle",
+        "collarbone": "clavicle",
+        "littletoe": "small_toe",
+        "toebig": "big_toe",
+        "toesmall": "small_toe",
+    }.items()
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Joints:
+    """What a file's names mean.
+
+    Attributes:
+      skeleton: of the joints that were found.
+      source: for every joint of the skeleton the index of its name in the file; -1 for a joint
+        that the file lacks and the skeleton has because its mirror image is there.
+      notes: what the user should know, one line each.
+    """
+
+    skeleton: Skeleton
+    source: tuple[int, ...]
+    notes: tuple[str, ...]
+
+
+def joint_name(name: str) -> str | None:
+    """The registered joint that a name stands for, None if there is none."""
+    words = [word.lower() for word in _WORD.findall(name)]
+    sides = [_SIDES[word] for word in words if word in _SIDES]
+    stem = "".join(word for word in words if word not in _SIDES)
+    if len(sides) > 1:
+        return None
+    if sides:
+        return _known().get(f"{sides[0]}_{stem}")
+    if stem in _known():
+        return _known()[stem]
+    for prefix, side in _SIDES.items():
+        found = _known().get(f"{side}_{stem.removeprefix(prefix)}")
+        if found and stem.startswith(prefix):
+            return found
+    return None
+
+
+def resolve(names: Sequence[str], joint_map: Mapping | None = None) -> Joints:
+    """Finds the joints and the skeleton of a file.
+
+    Args:
+      names: the file's names, each once.
+      joint_map: {"names": {file's name: our name}}, which goes before the rule. Names that the
+        file does not have are passed over.
+
+    Raises:
+      InputError: no names, or a map that is not of this kind or names no joint of ours.
+    """
+    if not names:
+        raise InputError("there are no joints")
+    chosen = _chosen(joint_map)
+    numbered = _numbered(names)
+    found = [
+        chosen.get(name) or (name if name in _joints() else numbered.get(name, joint_name(name)))
+        for name in names
+    ]
+    count = Counter(found)
+    # Of two names for one joint only one that is spelt as ours, or was chosen, can be trusted.
+    found = [
+        ours if count[ours] == 1 or name == ours or name in chosen else None
+        for name, ours in zip(names, found, strict=True)
+    ]
+    if any(n > 1 for ours, n in Counter(found).items() if ours):
+        raise InputError("the joint map gives one joint to two names")
+    joints = _named(names, found)
+    unknown = [name for name, ours in zip(names, found, strict=True) if ours is None]
+    notes = []
+    if unknown:
+        notes.append(f"joints that are not known are passed through: {', '.join(unknown)}")
+    if numbered:
+        notes.append(f"read as right and left: {', '.join(sorted(numbered))}")
+    skeleton = skeleton_of((*joints, *_mirrors(joints)))
+    places = {joint: i for i, joint in enumerate(joints)}
+    return Joints(skeleton, tuple(places.get(joint, -1) for joint in skeleton.joints), tuple(notes))
+
+
+@functools.cache
+def _joints() -> frozenset[str]:
+    return frozenset(joint for skeleton in SKELETONS.values() for joint in skeleton.joints)
+
+
+@functools.cache
+def _known() -> dict[str, str]:
+    """'left_bigtoe' or 'headtop' -> the joint."""
+    keys = {}
+    for joint in _joints():
+        side, stem = re.fullmatch(r"(left_|right_|)(.*)", joint).groups()
+        keys[side + stem.replace("_", "")] = joint
+    return _MORE | keys
+
+
+def _chosen(joint_map: Mapping | None) -> dict[str, str]:
+    names = (joint_map or {}).get("names", {})
+    if not isinstance(names, Mapping):
+        raise InputError('the joint map\'s "names" must be an object of names')
+    for ours in names.values():
+        if ours not in _joints():
+            raise InputError(f"the joint map names {ours!r}, which is no joint of any skeleton")
+    return dict(names)
+
+
+def _numbered(names: Sequence[str]) -> dict[str, str]:
+    """knee1 and knee2 -> the right and the left one."""
+    sides = {}
+    for name in names:
+        found = re.fullmatch(r"(.*?)[ _.-]?([12])", name)
+        stem = found and "".join(_WORD.findall(found[1])).lower()
+        if found and f"left_{stem}" in _known():
+            side = "right" if found[2] == "1" else "left"
+            sides[name] = _known()[f"{side}_{stem}"]
+    mirrors = set(_mirrors(list(sides.values())))
+    return {name: joint for name, joint in sides.items() if not _mirrors([joint])[0] in mirrors}
+
+
+def _mirrors(joints: Sequence[str]) -> list[str]:
+    """The mirror images that are not among the joints."""
+    pairs = (("left_", "right_"), ("right_", "left_"))
+    other = [b + joint.removeprefix(a) for joint in joints for a, b in pairs if joint.startswith(a)]
+    return [joint for joint in other if joint not in joints]
+
+
+def _named(names: Sequence[str], found: Sequence[str | None]) -> list[str]:
+    """A name for every joint, ours or the file's own, no two alike and without commas."""
+    taken = {ours for ours in found if ours} | _joints()
+    result = []
+    for name, ours in zip(names, found, strict=True):
+        if ours is None:
+            own = re.sub(r"[,\s]+", "_", name.strip()) or "joint"
+            number = 2
+            ours = own
+            while ours in taken:
+                ours, number = f"{own}_{number}", number + 1
+            taken.add(ours)
+        result.append(ours)
+    return result
