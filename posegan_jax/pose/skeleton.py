@@ -170,7 +170,20 @@ _PARENT = {
         "toe": "*_foot",
         "big_toe": "*_foot",
         "small_toe": "*_foot",
+        "eye_inner": "nose",
+        "eye_outer": "*_eye",
+        "mouth": "nose",
+        "pinky": "*_wrist",
+        "index": "*_wrist",
+        "thumb": "*_wrist",
+        "foot_index": "*_foot",
+        "hand_root": "*_wrist",
     }.items()
+}
+_FINGERS = ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky_finger")
+_PARENT |= {
+    f"{side}_{finger}{i}": f"{side}_{finger}{i - 1}" if i > 1 else f"{side}_hand_root"
+    for side in ("left", "right") for finger in _FINGERS for i in (1, 2, 3, 4)
 }
 
 
@@ -218,6 +231,42 @@ _COCO17 = (
     "right_ankle"
 )
 
+# Fang et al., AlphaPose (Halpe full-body): COCO's 17, then head, neck, hip and feet.
+_HALPE26 = (
+    f"{_COCO17} head_top neck pelvis left_big_toe right_big_toe left_small_toe right_small_toe "
+    "left_heel right_heel"
+)
+
+
+def _across(part: str, count: int, middle: str = "") -> str:
+    """A contour from the person's right to the left, through a point in the middle or not."""
+    right = [f"right_{part}{i}" for i in range(count)]
+    return " ".join([*right, middle, *(f"left_{part}{i}" for i in reversed(range(count)))])
+
+
+# The 68 points of iBUG 300-W (Sagonas et al., 2013), in its order.
+_FACE68 = (
+    f"{_across('jaw', 8, 'chin')} {_across('brow', 5)} "
+    "nose_bridge0 nose_bridge1 nose_bridge2 nose_bridge3 "
+    f"{_across('nostril', 2, 'nose_base')} "
+    "right_eye_lid0 right_eye_lid1 right_eye_lid2 right_eye_lid3 right_eye_lid4 right_eye_lid5 "
+    "left_eye_lid3 left_eye_lid2 left_eye_lid1 left_eye_lid0 left_eye_lid5 left_eye_lid4 "
+    "right_mouth_corner right_upper_lip0 right_upper_lip1 upper_lip "
+    "left_upper_lip1 left_upper_lip0 left_mouth_corner left_lower_lip0 left_lower_lip1 lower_lip "
+    "right_lower_lip1 right_lower_lip0 right_inner_corner right_inner_upper_lip inner_upper_lip "
+    "left_inner_upper_lip left_inner_corner left_inner_lower_lip inner_lower_lip "
+    "right_inner_lower_lip"
+)
+
+# Jin et al., COCO-WholeBody: face, then 21 joints of each hand. Halpe ends in the same way.
+_FACE_AND_HANDS = " ".join([
+    _FACE68,
+    *(
+        f"{side}_{joint}" for side in ("left", "right")
+        for joint in ("hand_root", *(f"{finger}{i}" for finger in _FINGERS for i in (1, 2, 3, 4)))
+    ),
+])
+
 SKELETONS: dict[str, Skeleton] = {
     name: make_skeleton(name, tuple(joints.split()))
     for name, joints in {
@@ -230,10 +279,11 @@ SKELETONS: dict[str, Skeleton] = {
             "right_hip right_knee right_ankle right_foot right_toe"
         ),
         "coco17": _COCO17,
-        # Fang et al., AlphaPose (Halpe full-body): COCO's 17, then head, neck, hip and feet.
-        "halpe26": (
-            f"{_COCO17} head_top neck pelvis left_big_toe right_big_toe left_small_toe "
-            "right_small_toe left_heel right_heel"
+        "halpe26": _HALPE26,
+        "halpe136": f"{_HALPE26} {_FACE_AND_HANDS}",
+        "coco133": (
+            f"{_COCO17} left_big_toe left_small_toe left_heel right_big_toe right_small_toe "
+            f"right_heel {_FACE_AND_HANDS}"
         ),
         # Cao et al., OpenPose BODY_25; its Neck and MidHip are midpoints by definition.
         "body25": (
@@ -241,6 +291,11 @@ SKELETONS: dict[str, Skeleton] = {
             "left_wrist mid_hip right_hip right_knee right_ankle left_hip left_knee left_ankle "
             "right_eye left_eye right_ear left_ear left_big_toe left_small_toe left_heel "
             "right_big_toe right_small_toe right_heel"
+        ),
+        # OpenPose BODY_25B: COCO's 17, then MPII's upper neck and top of the head, then feet.
+        "body25b": (
+            f"{_COCO17} upper_neck head_top left_big_toe left_small_toe left_heel right_big_toe "
+            "right_small_toe right_heel"
         ),
         # OpenPose COCO model with 18 keypoints.
         "coco18": (
@@ -259,6 +314,15 @@ SKELETONS: dict[str, Skeleton] = {
             "right_ankle right_knee right_hip left_hip left_knee left_ankle pelvis thorax "
             "upper_neck head_top right_wrist right_elbow right_shoulder left_shoulder left_elbow "
             "left_wrist"
+        ),
+        # Bazarevsky et al., BlazePose (MediaPipe). Its pinky, index and thumb are knuckles, its
+        # foot index is the tip of the foot.
+        "mediapipe33": (
+            "nose left_eye_inner left_eye left_eye_outer right_eye_inner right_eye right_eye_outer "
+            "left_ear right_ear left_mouth right_mouth left_shoulder right_shoulder left_elbow "
+            "right_elbow left_wrist right_wrist left_pinky right_pinky left_index right_index "
+            "left_thumb right_thumb left_hip right_hip left_knee right_knee left_ankle right_ankle "
+            "left_heel right_heel left_foot_index right_foot_index"
         ),
         # The 12 joints that the thesis takes from AlphaPose (section 7.1), in COCO's order.
         "alphapose12": " ".join(DETECTED_12),

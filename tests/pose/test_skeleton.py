@@ -225,12 +225,34 @@ def test_the_neck_of_openpose_is_not_taken_for_a_neck():
         ("body25", "mid_shoulder", 1), ("body25", "right_shoulder", 2), ("body25", "mid_hip", 8),
         ("body25", "left_big_toe", 19), ("body25", "right_heel", 24),
         ("coco18", "right_hip", 8), ("coco18", "left_ear", 17),
+        ("body25b", "left_eye", 1), ("body25b", "right_ankle", 16), ("body25b", "upper_neck", 17),
+        ("body25b", "head_top", 18), ("body25b", "left_heel", 21), ("body25b", "right_heel", 24),
+        ("coco133", "left_big_toe", 17), ("coco133", "right_heel", 22), ("coco133", "chin", 31),
+        ("coco133", "left_hand_root", 91), ("coco133", "left_thumb1", 92),
+        ("coco133", "right_hand_root", 112), ("coco133", "right_pinky_finger4", 132),
+        ("halpe136", "right_heel", 25), ("halpe136", "right_jaw0", 26), ("halpe136", "chin", 34),
+        ("halpe136", "left_hand_root", 94), ("halpe136", "right_hand_root", 115),
+        ("mediapipe33", "left_eye_inner", 1), ("mediapipe33", "left_shoulder", 11),
+        ("mediapipe33", "right_thumb", 22), ("mediapipe33", "right_foot_index", 32),
         ("h36m17", "right_hip", 1), ("h36m17", "left_shoulder", 11), ("h36m17", "head_top", 10),
         ("mpii16", "right_ankle", 0), ("mpii16", "pelvis", 6), ("mpii16", "left_wrist", 15),
     ],
 )
 def test_published_indices_of_other_formats(name, joint, index):
     assert get_skeleton(name).index(joint) == index
+
+
+def test_the_face_mirrors_as_published():
+    """COCO-WholeBody's pairs of face points."""
+    pairs = [(i, 16 - i) for i in range(8)] + [(i, 43 - i) for i in range(17, 22)]
+    pairs += [(31, 35), (32, 34), (36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)]
+    pairs += [(48, 54), (49, 53), (50, 52), (55, 59), (56, 58), (60, 64), (61, 63), (65, 67)]
+    for name, first in (("coco133", 23), ("halpe136", 26)):
+        skeleton = get_skeleton(name)
+        found = [(i, skeleton.mirror[first + i] - first) for i in range(68)]
+        assert {pair for pair in found if pair[0] < pair[1]} == set(pairs)
+        hands = first + 68
+        assert skeleton.mirror[hands : hands + 21] == tuple(range(hands + 21, hands + 42))
 
 
 # --- bad input ------------------------------------------------------------------------------------

@@ -1,0 +1,370 @@
+"""Files of one record per person and frame: what all such formats have in common.
+
+A format parses its file into a list of ``Record`` and calls ``read``, which decides who is who and
+which joints are missing. On writing it calls ``edits``, which says which numbers of which records
+differ from what was read and what is new, and puts these into a copy of the file's content.
+Whatever has not changed is then written back as it was: records, keys, numbers.
+"""
+
+import bisect
+import dataclasses
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from posegan_jax.errors import InputError
+from posegan_jax.formats import jsonfile
+from posegan_jax.pose.sequence import PoseFile, PoseSequence
+from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.pose.tracking import track
+
+SKELETONS = {
+    17: "coco17", 18: "coco18", 25: "body25", 26: "halpe26", 28: "mpi_inf_3dhp",
+    33: "mediapipe33", 133: "coco133", 136: "halpe136",
+}
+"""Number of joints -> skeleton, where a file does not say. The 28 are what upsampling gives."""
+
+ABSURD = 1e6
+"""No picture is a million pixels wide: joints beyond it are missing."""
+
+DIGITS = 4
+"""Decimals of the pixels and scores that are written."""
+
+
+class Record(NamedTuple):
+    """One person in one frame, as the file has it.
+
+    Attributes:
+      frame: number of the frame.
+      person: id in the file, None if there is none.
+      joints: K times x, y, score in one list; pixels.
+      score: of the whole record, NaN if there is none; of two for one person the better counts.
+    """
+
+    frame: int
+    person: int | float | str | None
+    joints: list[float]
+    score: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Source:
+    """A file as it was read.
+
+    Attributes:
+      content: what the format needs to write it again.
+      values: (N, K, 3) x, y, score of every record, exactly as read.
+      frames: frame number of every record.
+      rows: (person, frame) -> index of the record that a sequence's row came from.
+      skeleton: name, None for a file without records.
+      min_score: threshold under which joints were read as missing.
+    """
+
+    content: Any
+    values: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0, 3)))
+    frames: Sequence[int] = ()
+    rows: Mapping[tuple[Any, int], int] = dataclasses.field(default_factory=dict)
+    skeleton: str | None = None
+    min_score: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Joints:
+    """Joints to write.
+
+    Attributes:
+      values: (K, 3) x, y, score; zeros where a joint is missing.
+      changed: (K, 3) bool, which of these differ from what was read; None where the whole list is
+        new or has another skeleton.
+    """
+
+    values: np.ndarray
+    changed: np.ndarray | None = None
+
+
+class New(NamedTuple):
+    """A record that the file lacks: someone in a frame.
+
+    Attributes:
+      frame: number of the frame.
+      person: id of the sequence, None if it has none.
+      joints: all of them.
+      score: mean score of the joints that are there.
+      example: index of the same person's first record, None if there is none.
+    """
+
+    frame: int
+    person: Any
+    joints: Joints
+    score: float
+    example: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Edits:
+    """What to write.
+
+    Attributes:
+      skeleton: name, None where there is neither record nor sequence.
+      updated: index of a record -> its joints; records that stay as they are have none.
+      added: new records by frame.
+    """
+
+    skeleton: str | None
+    updated: dict[int, Joints]
+    added: dict[int, list[New]]
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def read(
+    name: str, path: Path, content: Any, records: Sequence[Record], min_score: float,
+    skeletons: Mapping[int, str] = SKELETONS, notes: Sequence[str] = (),
+) -> PoseFile:
+    """Makes the people of a file from its records, each a PoseSequence of the frames with them.
+
+    Args:
+      name: of the format.
+      path: of the file.
+      content: what the format needs to write the file again.
+      records: every person in every frame, in the order of the file.
+      min_score: joints with a lower score, and joints at (0, 0), are missing.
+      skeletons: number of joints -> skeleton.
+      notes: what else the user should know.
+
+    Raises:
+      InputError: records of different or unknown numbers of joints, or not one usable joint.
+    """
+    if not records:
+        return PoseFile((), name, str(path), Source(content), (*notes, "no detections"))
+    skeleton = by_count({len(record.joints) // 3 for record in records}, skeletons, path)
+    values = np.array([record.joints for record in records], np.float64)
+    values = values.reshape(len(records), -1, 3)
+    if not np.isfinite(_present(values, min_score)[0]).any():
+        raise InputError(
+            f"{path}: not one joint has coordinates and a score of at least {min_score:g}; "
+            "give a lower --min-score, or another file"
+        )
+    people, note_tracked = _people(records, values)
+    rows, note_kept = _rows(records, people, values)
+    frames = [record.frame for record in records]
+    sequences = [
+        _sequence(person, skeleton, items, values, min_score)
+        for person, items in _by_person(rows).items()
+    ]
+    return PoseFile(
+        tuple(sequences), name, str(path),
+        Source(content, values, frames, rows, skeleton, min_score),
+        (*notes, *note_tracked, *note_kept),
+    )
+
+
+def by_count(counts: set[int], skeletons: Mapping[int, str], path: Path) -> str:
+    """The skeleton with as many joints as the records have. Raises InputError if there is none."""
+    if len(counts) > 1:
+        raise InputError(f"{path}: objects with {sorted(counts)} joints in one file")
+    count = next(iter(counts))
+    if count not in skeletons:
+        raise InputError(
+            f"{path}: no known skeleton has {count} joints; known: {list(skeletons)}; "
+            "name the joints with --joint-map"
+        )
+    return skeletons[count]
+
+
+def person_of(value: Any) -> int | float | str | None:
+    """An id as files have it: 3, 3.0, [3.0], [[3.0], [3.0]] or a name; the first counts.
+
+    Raises:
+      InputError: it is none of these.
+    """
+    person = value
+    while isinstance(person, list):
+        person = person[0] if person else None
+    if person is None or isinstance(person, str):
+        return person
+    if not (jsonfile.is_number(person) and abs(person) < 1e300):
+        raise InputError(f"must be a number or a name, not {value!r}")
+    return int(person) if isinstance(person, float) and person.is_integer() else person
+
+
+def _people(records: Sequence[Record], values: np.ndarray) -> tuple[list, list[str]]:
+    """Person of every record: its id, or by tracking where a record has none."""
+    people = [record.person for record in records]
+    if None not in people:
+        return people, []
+    keypoints, scores = _present(values, 0.0)
+    seen = np.flatnonzero(np.isfinite(keypoints[..., 0]).any(-1))
+    frames = np.array([record.frame for record in records], np.int64)
+    ids = track(frames[seen], keypoints[seen], scores[seen]).tolist()
+    people = [None] * len(records)  # a record without any joint is nobody's
+    for i, person in zip(seen.tolist(), ids, strict=True):
+        people[i] = person
+    return people, [f"no ids in the file: tracked {len(set(ids))} people by pose similarity"]
+
+
+def _rows(records, people, values) -> tuple[dict[tuple[Any, int], int], list[str]]:
+    """(person, frame) -> record, and a note of what none of the sequences holds."""
+    rows: dict[tuple[Any, int], int] = {}
+    doubles = 0
+    for i, (person, record) in enumerate(zip(people, records, strict=True)):
+        if person is None:
+            continue
+        key = (person, record.frame)
+        doubles += key in rows
+        if key not in rows or _quality(record) > _quality(records[rows[key]]):
+            rows[key] = i
+    impossible = ~np.isfinite(values) | (np.abs(values) > ABSURD)
+    strange = int(impossible.any(-1).sum())
+    parts = [
+        f"{count} {what}"
+        for count, what in (
+            (doubles, "second detections of a person in one frame"),
+            (strange, "joints with impossible numbers"),
+        )
+        if count
+    ]
+    return rows, [f"{' and '.join(parts)} are kept as they are"] if parts else []
+
+
+def _quality(record: Record) -> float:
+    return record.score if np.isfinite(record.score) else float(np.nansum(record.joints[2::3]))
+
+
+def _by_person(rows: Mapping) -> dict[Any, list[tuple[int, int]]]:
+    """person -> (frame, record) in order of time; people in order of first appearance."""
+    found = defaultdict(list)
+    for (person, frame), index in rows.items():
+        found[person].append((frame, index))
+    return {person: sorted(items) for person, items in found.items()}
+
+
+def _sequence(person, skeleton, items, values, min_score) -> PoseSequence:
+    frames, index = np.array(items).T
+    keypoints, scores = _present(values[index], min_score)
+    return PoseSequence(keypoints, scores, None, skeleton, frames, person)
+
+
+def _present(values: np.ndarray, min_score: float) -> tuple[np.ndarray, np.ndarray]:
+    """(..., K, 3) as in the file -> keypoints with NaN where missing, scores with 0 there."""
+    keypoints, scores = values[..., :2].copy(), values[..., 2].copy()
+    missing = (scores < min_score) | (keypoints == 0).all(-1)
+    missing |= ~(np.abs(values) <= ABSURD).all(-1)  # NaN is not
+    keypoints[missing], scores[missing] = np.nan, 0.0
+    return keypoints, scores
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def edits(
+    file: PoseFile, source: Source, path: Path, skeletons: Mapping[int, str] = SKELETONS
+) -> Edits:
+    """What differs between a file's sequences and what was read.
+
+    A file has one skeleton. Sequences with another one than the source's replace whole lists of
+    joints; all other records then follow and keep the joints that both skeletons have.
+
+    Raises:
+      InputError: skeletons that would be read as another, or more than one.
+    """
+    skeleton = _skeleton(file, source, path, skeletons)
+    first: dict[Any, int] = {}
+    for (person, _), index in source.rows.items():
+        first.setdefault(person, index)
+    updated: dict[int, Joints] = {}
+    added: dict[int, list[New]] = defaultdict(list)
+    for sequence in file:
+        for t, frame in enumerate(sequence.frames.tolist()):
+            index = source.rows.get((sequence.person, frame))
+            if index is not None:
+                joints = _updated(source, index, sequence, t)
+                if joints is not None:
+                    updated[index] = _carried(joints, sequence.skeleton, skeleton)
+            elif sequence.observed[t].any():
+                joints = _carried(Joints(_flat(sequence, t)), sequence.skeleton, skeleton)
+                score = float(sequence.scores[t, sequence.observed[t]].mean())
+                added[frame].append(
+                    New(frame, sequence.person, joints, round(score, DIGITS),
+                        first.get(sequence.person))
+                )
+    if skeleton != source.skeleton:
+        for index in range(len(source.frames)):
+            kept = Joints(source.values[index])
+            updated.setdefault(index, _carried(kept, source.skeleton, skeleton))
+    return Edits(skeleton, updated, added)
+
+
+def merge(old: Sequence, frames: Sequence[int], added: Mapping[int, list]) -> list:
+    """Puts every new item after the last old one of its frame, or of the nearest frame before."""
+    last = {frame: i for i, frame in enumerate(frames)}
+    known = sorted(last)
+    after: dict[int, list] = defaultdict(list)
+    for frame in sorted(added):
+        at = bisect.bisect_right(known, frame)
+        after[last[known[at - 1]] if at else -1] += added[frame]
+    result = after[-1]
+    for i, item in enumerate(old):
+        result += [item, *after[i]]
+    return result
+
+
+def flat(joints: Joints, old: Sequence[Any] = ()) -> list:
+    """x, y, score of every joint in one list, with the old list's own numbers where they stay."""
+    if joints.changed is None:
+        return joints.values.ravel().tolist()
+    values = list(old)
+    for i in np.flatnonzero(joints.changed).tolist():
+        values[i] = joints.values.flat[i].item()
+    return values
+
+
+def _skeleton(
+    file: PoseFile, source: Source, path: Path, skeletons: Mapping[int, str]
+) -> str | None:
+    """The skeleton to write: the source's, or the one that sequences have instead."""
+    names = sorted({sequence.skeleton for sequence in file} - {source.skeleton})
+    for name in names:
+        if name not in skeletons.values():
+            raise InputError(
+                f"{path}: {file.format} files hold {', '.join(skeletons.values())}, not {name}; "
+                "use .npz"
+            )
+    if len(names) > 1:
+        raise InputError(f"{path}: a file holds one skeleton, not {' and '.join(names)}; use .npz")
+    return names[0] if names else source.skeleton
+
+
+def _updated(source: Source, index: int, sequence: PoseSequence, t: int) -> Joints | None:
+    """A record with a row's numbers where they differ from what was read; None if none do."""
+    new = _flat(sequence, t)
+    old = source.values[index]
+    if sequence.skeleton != source.skeleton:
+        return Joints(new)
+    keypoints, scores = _present(old, source.min_score)
+    moved = sequence.keypoints[t] != keypoints
+    moved &= ~(np.isnan(sequence.keypoints[t]) & np.isnan(keypoints))
+    changed = np.column_stack([moved, sequence.scores[t] != scores])
+    # The numbers of a missing joint are no joint's: none of them may stay once it is filled.
+    changed |= (sequence.observed[t] != np.isfinite(keypoints[:, 0]))[:, None]
+    return Joints(np.where(changed, new, old), changed) if changed.any() else None
+
+
+def _flat(sequence: PoseSequence, t: int) -> np.ndarray:
+    """(K, 3) x, y, score of a row, rounded, zeros where a joint is missing."""
+    values = np.column_stack([sequence.keypoints[t], sequence.scores[t]])
+    return np.nan_to_num(values).round(DIGITS)
+
+
+def _carried(joints: Joints, old: str, new: str) -> Joints:
+    """Joints on another skeleton: those of the same name keep their numbers."""
+    if old == new:
+        return joints
+    source, destination, _ = get_skeleton(old).map_to(get_skeleton(new))
+    values = np.zeros((len(get_skeleton(new)), 3))
+    values[destination] = joints.values[source]
+    return Joints(values)

@@ -1,0 +1,147 @@
+"""Valid files gone wrong anywhere: a result or one line that names the file, never a traceback."""
+
+import copy
+import json
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from posegan_jax import formats
+from posegan_jax.errors import InputError
+from posegan_jax.pose.sequence import PoseSequence, densify
+
+
+def joints(frame, person, count=17):
+    """A body of its own place, K times x, y, score."""
+    place = np.arange(count * 3.0).reshape(-1, 3) + [100 * person + frame, 50, 0]
+    place[:, 2] = 0.75
+    return place.ravel().tolist()
+
+
+def alphapose():
+    return [
+        {"image_id": f"{t}.jpg", "category_id": 1, "keypoints": joints(t, p), "score": 2.5,
+         "box": [1.0, 2.0, 3.0, 4.0], "idx": p}
+        for t in range(3) for p in (1, 2)
+    ]
+
+
+def alphapose_cmu():
+    return {
+        f"{t}.jpg": {"version": "0.3", "bodies": [{"joints": joints(t, p, 18)} for p in (1, 2)]}
+        for t in range(3)
+    }
+
+
+VALID = {"alphapose": alphapose, "alphapose cmu": alphapose_cmu}
+
+numbers = st.sampled_from(
+    [0, -1, 1.5, float("nan"), float("inf"), -float("inf"), 1e308, -1e7, 2**63, 10**400, 1e-320]
+)
+anything = st.one_of(
+    numbers, st.none(), st.booleans(), st.text(max_size=3),
+    st.sampled_from([[], {}, [[]], [1], [1.0, 2.0, 0.5], {"x": 1}, [None] * 51, "0.jpg", "12"]),
+)
+
+
+@st.composite
+def spoilt(draw, content):
+    """The content with a few places replaced, removed, doubled or swapped."""
+    content = copy.deepcopy(content)
+    for _ in range(draw(st.integers(1, 3))):
+        node = content
+        for _ in range(draw(st.integers(0, 6))):
+            keys = list(node) if isinstance(node, dict) else range(len(node))
+            inner = [key for key in keys if isinstance(node[key], list | dict) and node[key]]
+            if not inner:
+                break
+            node = node[draw(st.sampled_from(inner))]
+        keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+        if not keys:
+            continue
+        key = draw(st.sampled_from(keys))
+        what = draw(st.sampled_from(["replace", "replace", "remove", "double"]))
+        if what == "replace":
+            node[key] = draw(anything)
+        elif what == "remove":
+            del node[key]
+        elif isinstance(node, list):
+            node.insert(key, copy.deepcopy(node[key]))
+        else:
+            node[draw(st.text(max_size=3))] = copy.deepcopy(node[key])
+    return content
+
+
+def attempt(path):
+    """The file as read, None where it is refused in one line that names it."""
+    try:
+        return formats.read(path)
+    except InputError as error:
+        assert "\n" not in str(error) and str(path) in str(error)
+        return None
+
+
+def check(path, out, load):
+    """What is read is written back the same, and can be completed and upsampled."""
+    file = attempt(path)
+    if file is None:
+        return
+    formats.write(file, out)
+    assert load(out) == load(path)
+    whole = []
+    for sequence in map(densify, file):
+        keypoints = np.where(sequence.observed[..., None], sequence.keypoints, 7.5)
+        whole.append(sequence.replace(keypoints=keypoints, scores=sequence.scores + 0.25))
+    formats.write(file.replace(whole), out)
+    formats.read(out)
+    whole = [
+        PoseSequence(np.full((len(s), 28, 2), 9.5), skeleton="mpi_inf_3dhp", frames=s.frames,
+                     person=s.person)
+        for s in whole
+    ]
+    formats.write(file.replace(whole), out)
+    if whole:
+        assert {s.skeleton for s in formats.read(out)} == {"mpi_inf_3dhp"}
+
+
+def normal(path):
+    """Equal for equal content; NaN, too."""
+    return json.dumps(json.loads(path.read_text(encoding="utf-8")))
+
+
+few = settings(
+    max_examples=60, deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+every_file = pytest.mark.parametrize("name", VALID)
+
+
+@every_file
+def test_the_valid_files_are_valid(name, tmp_path):
+    path = tmp_path / "in.json"
+    path.write_text(json.dumps(VALID[name]()))
+    assert len(formats.read(path)) == 2
+    check(path, tmp_path / "out.json", normal)
+
+
+@every_file
+@few
+@given(data=st.data())
+def test_places_gone_wrong(name, data, tmp_path):
+    path = tmp_path / "in.json"
+    path.write_text(json.dumps(data.draw(spoilt(VALID[name]()))))
+    check(path, tmp_path / "out.json", normal)
+
+
+@every_file
+@few
+@given(data=st.data())
+def test_bytes_gone_wrong(name, data, tmp_path):
+    path = tmp_path / "in.json"
+    content = bytearray(json.dumps(VALID[name]()).encode())
+    for _ in range(data.draw(st.integers(0, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    check(path, tmp_path / "out.json", normal)
