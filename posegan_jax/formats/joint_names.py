@@ -12,6 +12,7 @@ import functools
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from posegan_jax.errors import InputError
 from posegan_jax.pose.skeleton import SKELETONS, Skeleton, skeleton_of
@@ -77,20 +78,26 @@ def joint_name(name: str) -> str | None:
     return None
 
 
-def resolve(names: Sequence[str], joint_map: Mapping | None = None) -> Joints:
+def resolve(
+    names: Sequence[str], path: Path, chosen: Mapping[str, str] | None = None
+) -> Joints:
     """Finds the joints and the skeleton of a file.
 
     Args:
       names: the file's names, each once.
-      joint_map: {"names": {file's name: our name}}, which goes before the rule. Names that the
-        file does not have are passed over.
+      path: the file.
+      chosen: {file's name: our name}, which goes before the rule. Names that the file does not
+        have are passed over.
 
     Raises:
-      InputError: no names, or a map that is not of this kind or names no joint of ours.
+      InputError: no names, or chosen ones that are no joints or one joint for two names.
     """
     if not names:
-        raise InputError("there are no joints")
-    chosen = _chosen(joint_map)
+        raise InputError(f"{path}: there are no joints")
+    chosen = chosen or {}
+    for ours in chosen.values():
+        if ours not in _joints():
+            raise InputError(f"{path}: the joint map says {ours!r}, which is no joint of ours")
     numbered = _numbered(names)
     found = [
         chosen.get(name) or (name if name in _joints() else numbered.get(name, joint_name(name)))
@@ -103,7 +110,7 @@ def resolve(names: Sequence[str], joint_map: Mapping | None = None) -> Joints:
         for name, ours in zip(names, found, strict=True)
     ]
     if any(n > 1 for ours, n in Counter(found).items() if ours):
-        raise InputError("the joint map gives one joint to two names")
+        raise InputError(f"{path}: the joint map gives one joint to two names of this file")
     joints = _named(names, found)
     unknown = [name for name, ours in zip(names, found, strict=True) if ours is None]
     notes = []
@@ -131,16 +138,6 @@ def _known() -> dict[str, str]:
     return _MORE | keys
 
 
-def _chosen(joint_map: Mapping | None) -> dict[str, str]:
-    names = (joint_map or {}).get("names", {})
-    if not isinstance(names, Mapping):
-        raise InputError('the joint map\'s "names" must be an object of names')
-    for ours in names.values():
-        if ours not in _joints():
-            raise InputError(f"the joint map names {ours!r}, which is no joint of any skeleton")
-    return dict(names)
-
-
 def _numbered(names: Sequence[str]) -> dict[str, str]:
     """knee1 and knee2 -> the right and the left one."""
     sides = {}
@@ -151,7 +148,7 @@ def _numbered(names: Sequence[str]) -> dict[str, str]:
             side = "right" if found[2] == "1" else "left"
             sides[name] = _known()[f"{side}_{stem}"]
     mirrors = set(_mirrors(list(sides.values())))
-    return {name: joint for name, joint in sides.items() if not _mirrors([joint])[0] in mirrors}
+    return {name: joint for name, joint in sides.items() if _mirrors([joint])[0] not in mirrors}
 
 
 def _mirrors(joints: Sequence[str]) -> list[str]:

@@ -1,0 +1,175 @@
+"""DeepLabCut tables: a row per frame, x, y and likelihood of every body part in columns.
+
+Three rows of header say ``scorer``, ``bodyparts`` and ``coords`` of each column, or four where
+``individuals`` come between. The first column, or the first three of hand-labelled files, is the
+frame: a number or the path of an image. LightningPose writes the same.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from posegan_jax.errors import InputError
+from posegan_jax.formats import table
+from posegan_jax.formats.joint_names import resolve
+from posegan_jax.formats.jsonfile import FrameNames, frame_numbers
+from posegan_jax.formats.table import Table, Tally, Track
+from posegan_jax.pose.sequence import PoseFile, PoseSequence
+from posegan_jax.pose.skeleton import get_skeleton
+
+NAME = "deeplabcut"
+OPTIONS = ("names",)
+MIN_SCORE = 0.6
+"""DeepLabCut's own ``pcutoff``: below it, its plots and videos leave a body part out."""
+
+_COORDS = ("x", "y", "likelihood")
+
+
+def sniff(path: Path) -> bool:
+    """Whether the first cell is 'scorer'."""
+    return table.first_cells(path)[:1] == ["scorer"]
+
+
+def read(
+    path: Path, min_score: float | None = None, names: Mapping[str, str] | None = None
+) -> PoseFile:
+    """Reads the individuals of a file; one without individuals holds one person without id.
+
+    Args:
+      path: the file.
+      min_score: body parts with a lower likelihood, and those at (0, 0), are missing.
+      names: {file's name: our name} of joints, before the rule of ``joint_names``.
+
+    Raises:
+      InputError: the header or a row is not what DeepLabCut writes, or nobody was seen.
+    """
+    rows, newline = table.load_csv(path)
+    levels = [row[0] for row in rows[:4]]
+    if "coords" not in levels or "bodyparts" not in levels:
+        raise InputError(f"{path}: the header has no bodyparts or no coords; is the file cut off?")
+    header = rows[: levels.index("coords") + 1]
+    rows = rows[len(header) :]
+    width = _index_width(header)
+    if not width:
+        raise InputError(f"{path}: no columns of x and y in the row of coords")
+    if not rows:
+        raise InputError(f"{path}: a header and no frames; is the file cut off?")
+    tally = Tally()
+    frames, notes = _frames(rows, width, tally)
+    by_frame = defaultdict(list)
+    for i, frame in enumerate(frames):
+        if frame is not None:
+            by_frame[frame].append(i)
+    values = table.numbers(rows)
+    min_score = MIN_SCORE if min_score is None else min_score
+    tracks = {}
+    for person, columns in _columns(header, path).items():
+        joints = resolve(list(columns), path, names)
+        notes += joints.notes
+        tracks[person] = table.track(
+            person, joints, list(columns), columns, by_frame, values, min_score, tally
+        )
+    return table.pose_file(
+        Table(header, rows, frames, tracks, newline), NAME, path, notes, tally
+    )
+
+
+def write(file: PoseFile, path: Path) -> None:
+    """Writes the table that was read, with the numbers that changed.
+
+    For other people or other joints, and for sequences from elsewhere, it is a new table: one row
+    for every frame from 0, or from the first one below, to the last; without individuals for a
+    single person without id.
+
+    Raises:
+      InputError: two sequences with the same id.
+    """
+    source = file.source or Table([], [], [], {})
+    rows = None
+    if file.source:
+        rows = table.updated(source, file, _row_maker(source), shared=True)
+    rows = _new_table(file, source, path) if rows is None else [*source.header, *rows]
+    table.save_csv(rows, path, source.newline)
+
+
+def _index_width(header: list[list[str]]) -> int:
+    """Number of columns before the first body part, 0 if there is none."""
+    return next((i for i, coord in enumerate(header[-1]) if coord in (*_COORDS, "z")), 0)
+
+
+def _frames(
+    rows: list[list[str]], width: int, tally: Tally
+) -> tuple[list[int | None], list[str]]:
+    """Frame of every row: its number, or the last one in the name of its image."""
+    cells = [row[width - 1] for row in rows]
+    known = [table.whole(cell) for cell in cells]
+    if known.count(None) <= len(known) / 2:
+        return table.near_frames(known, tally), []
+    return frame_numbers(cells)
+
+
+def _columns(
+    header: list[list[str]], path: Path
+) -> dict[int | str | None, dict[str, tuple[int, int, int]]]:
+    """person -> body part -> columns of x, y and likelihood (-1: there is none)."""
+    levels = {row[0]: row for row in header}
+    found: dict = defaultdict(lambda: defaultdict(dict))
+    for i in range(_index_width(header), len(header[0])):
+        person = table.person_id(levels["individuals"][i]) if "individuals" in levels else None
+        part, coord = levels["bodyparts"][i], levels["coords"][i]
+        if coord in found[person][part]:
+            raise InputError(f"{path}: column {i + 1} is a second {coord} of {part!r}")
+        if coord == "z":
+            raise InputError(f"{path}: 3D coordinates; give the 2D file of one camera")
+        found[person][part][coord] = i
+    for parts in found.values():
+        for part, coords in parts.items():
+            if "x" not in coords or "y" not in coords:
+                raise InputError(f"{path}: body part {part!r} has no x or no y column")
+            parts[part] = tuple(coords.get(coord, -1) for coord in _COORDS)
+    return {person: dict(parts) for person, parts in found.items()}
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def _row_maker(source: Table) -> Callable[[PoseSequence, int, Track], list[str]]:
+    """What makes the row of a frame that the source lacks: all blank but for the frame."""
+    width = _index_width(source.header)
+    example = source.rows[0]
+    known = zip(source.frames, source.rows, strict=True)
+    image = FrameNames({frame: row[width - 1] for frame, row in known if frame is not None})
+    counts = table.whole(example[width - 1]) is not None
+
+    def new_row(sequence: PoseSequence, t: int, track: Track) -> list[str]:
+        frame = int(sequence.frames[t])
+        name = str(frame) if counts else image(frame)
+        return [*example[: width - 1], name, *[""] * (len(example) - width)]
+
+    return new_row
+
+
+def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
+    people = table.distinct_people(file, path)
+    scorer = source.header[0][-1] if source.header else "posegan"
+    alone = len(file) == 1 and file[0].person is None
+    header = [["scorer"], ["individuals"], ["bodyparts"], ["coords"]]
+    frames = table.every_frame(file, 0)
+    rows = {frame: [str(frame)] for frame in frames}
+    for sequence, person in zip(file, people, strict=True):
+        joints = get_skeleton(sequence.skeleton).joints
+        old = source.tracks.get(sequence.person)
+        for part in table.file_names(joints, old):
+            for line, cell in zip(header, (scorer, str(person), part), strict=False):
+                line += [cell] * 3
+            header[3] += _COORDS
+        start, width = len(rows[frames[0]]) if frames else 1, 3 * len(joints)
+        for row in rows.values():
+            row += [""] * width
+        columns = start + np.arange(width).reshape(-1, 3)
+        track = Track(sequence, {}, columns, 1, joints)
+        for t, frame in enumerate(sequence.frames.tolist()):
+            table.fill(rows[frame], track, sequence, t, np.ones((len(joints), 3), bool))
+    return [header[0], *([] if alone else [header[1]]), *header[2:], *rows.values()]

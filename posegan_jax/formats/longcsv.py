@@ -1,0 +1,136 @@
+"""Our own table: a row per frame, person and joint, every number exact.
+
+The header is ``frame,person,joint,x,y,score,provenance,fps``. ``person`` is blank for a track
+without id; a joint that is missing has blank numbers. ``provenance`` is observed, refined, filled
+or unknown; ``fps`` is blank where it is not known. On reading, ``frame``, ``joint``, ``x`` and
+``y`` must be there, in any order; others may be left out.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from posegan_jax.errors import InputError
+from posegan_jax.formats import table
+from posegan_jax.formats.joint_names import resolve
+from posegan_jax.formats.table import Tally
+from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
+from posegan_jax.pose.skeleton import get_skeleton
+
+NAME = "csv"
+OPTIONS = ("names",)
+
+_HEADER = ("frame", "person", "joint", "x", "y", "score", "provenance", "fps")
+_NEEDED = ("frame", "joint", "x", "y")
+_PROVENANCE = {kind.name.lower(): int(kind) for kind in Provenance}
+
+
+def sniff(path: Path) -> bool:
+    """Whether the first line has the columns frame, joint, x and y."""
+    return set(_NEEDED) <= set(table.first_cells(path))
+
+
+def read(
+    path: Path, min_score: float | None = None, names: Mapping[str, str] | None = None
+) -> PoseFile:
+    """Reads the people of a file. A frame belongs to a person when any row of theirs has it.
+
+    Args:
+      path: the file.
+      min_score: joints with a lower score (default: none), and those at (0, 0), are missing.
+      names: {file's name: our name} of joints, before the rule of ``joint_names``.
+
+    Raises:
+      InputError: a column is missing, a row is cut off, or no row is of use.
+    """
+    (header, *rows), _ = table.load_csv(path)
+    header = [cell.strip() for cell in header]
+    lacking = [name for name in _NEEDED if name not in header]
+    if lacking:
+        raise InputError(f"{path}: no column {', '.join(lacking)}")
+    column = {name: [row[header.index(name)] for row in rows] for name in _HEADER if name in header}
+    tally = Tally()
+    frames = [table.whole(cell) for cell in column["frame"]]
+    tally.add("rows without a usable frame number are left out", frames.count(None))
+    given = list(dict.fromkeys(column["joint"]))
+    if not any(frame is not None for frame in frames):
+        raise InputError(f"{path}: nothing to use: no row has a frame number; is the file cut off?")
+    extra = [name for name in header if name not in _HEADER]
+    people: dict = {}
+    for i, cell in enumerate(column.get("person", [""] * len(rows))):
+        if frames[i] is not None:
+            people.setdefault(_person(cell), []).append(i)
+    joints = resolve(given, path, names)
+    notes = [*joints.notes, *([f"columns that are not kept: {', '.join(extra)}"] if extra else [])]
+    place = {given[i]: k for k, i in enumerate(joints.source) if i >= 0}
+    sequences = tuple(
+        _sequence(person, index, frames, column, place, joints.skeleton, min_score, tally)
+        for person, index in people.items()
+    )
+    return PoseFile(sequences, NAME, str(path), None, (*notes, *tally.notes()))
+
+
+def write(file: PoseFile, path: Path) -> None:
+    """Writes every joint of every frame.
+
+    Raises:
+      InputError: two sequences with the same id.
+    """
+    people = table.distinct_people(file, path) if len(file) > 1 else [s.person for s in file]
+    names = [kind.name.lower() for kind in Provenance]
+    rows = [list(_HEADER)]
+    for sequence, person in zip(file, people, strict=True):
+        joints = get_skeleton(sequence.skeleton).joints
+        fps = "" if sequence.fps is None else repr(float(sequence.fps))
+        cell = _person_cell(person)
+        for t, frame in enumerate(sequence.frames.tolist()):
+            for k, joint in enumerate(joints):
+                kind = int(sequence.provenance[t, k])
+                kind = names[kind] if kind < len(names) else str(kind)
+                x, y = (table.text(value) for value in sequence.keypoints[t, k])
+                score = table.text(sequence.scores[t, k]) if x else ""
+                rows.append([str(frame), cell, joint, x, y, score, kind if x else "", fps])
+    table.save_csv(rows, path)
+
+
+def _person(cell: str) -> int | str | None:
+    if not cell.startswith('"'):
+        return table.person_id(cell)
+    try:
+        value = json.loads(cell)
+    except (ValueError, RecursionError):
+        return cell
+    return value if isinstance(value, str) else cell
+
+
+def _person_cell(person: int | str | None) -> str:
+    """A person's id, in quotes where it would be read as another one."""
+    cell = "" if person is None else str(person)
+    same = _person(cell) == person and type(_person(cell)) is type(person)
+    return cell if same else json.dumps(str(person))
+
+
+def _sequence(person, index, frames, column, place, skeleton, min_score, tally) -> PoseSequence:
+    """One person's rows as arrays; of two rows for a joint the first with a place counts."""
+    known = sorted({frames[i] for i in index})
+    row = {frame: t for t, frame in enumerate(known)}
+    shape = (len(known), len(skeleton))
+    values = np.full((*shape, 3), np.nan)
+    provenance = np.full(shape, Provenance.OBSERVED, np.uint8)
+    fps = None
+    for i in index:
+        at = row[frames[i]], place[column["joint"][i]]
+        new = [table.number(column[n][i]) if n in column else np.nan for n in ("x", "y", "score")]
+        if np.isfinite(values[at][:2]).all():
+            tally.add("second rows of a joint in one frame are left out")
+            continue
+        values[at] = new
+        kind = column["provenance"][i].strip().lower() if "provenance" in column else ""
+        number = _PROVENANCE.get(kind, table.whole(kind))
+        provenance[at] = number if number is not None and 0 <= number < 256 else 1
+        rate = table.number(column["fps"][i]) if "fps" in column else np.nan
+        fps = float(rate) if fps is None and np.isfinite(rate) and rate > 0 else fps
+    keypoints, scores = table.present(values, -np.inf if min_score is None else min_score, tally)
+    return PoseSequence(keypoints, scores, fps, skeleton.name, known, person, provenance)

@@ -1,0 +1,284 @@
+"""Datasets of ``movement`` (xarray, netCDF): position and confidence by time, joint, individual.
+
+``position`` has the dimensions time, space, keypoint, individual, and ``confidence`` the same
+without space; before version 0.17 the last two had the names keypoints and individuals. Among the
+attributes are fps, time_unit ('frames' or 'seconds') and source_software. Most files are netCDF4,
+which is HDF5; netCDF3 is read as well. Needs optional packages: xarray, h5netcdf, h5py.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posegan_jax.errors import InputError
+from posegan_jax.formats import table
+from posegan_jax.formats.joint_names import Joints, resolve
+from posegan_jax.formats.table import Tally
+from posegan_jax.pose.files import atomic_path
+from posegan_jax.pose.sequence import PoseFile, PoseSequence
+from posegan_jax.pose.skeleton import get_skeleton
+
+NAME = "movement"
+OPTIONS = ("names",)
+MIN_SCORE = 0.2
+PCUTOFF = 0.6
+"""Instead of MIN_SCORE for datasets from DeepLabCut and LightningPose, as for their tables."""
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_NAMES = {
+    "keypoint": ("keypoint", "keypoints"), "individual": ("individual", "individuals"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A file as it was read.
+
+    Attributes:
+      data: the xarray.Dataset, in memory.
+      engine: what xarray reads and writes the file with.
+      frames: frame of every step of time.
+      joints: what the keypoints stand for.
+      sequences: person -> its index and its sequence as read.
+    """
+
+    data: Any
+    engine: str
+    frames: list[int]
+    joints: Joints
+    sequences: dict[Any, tuple[int, PoseSequence]]
+
+
+def sniff(path: Path) -> bool:
+    """Whether the file begins like netCDF, of version 3 or 4."""
+    return not path.is_dir() and _engine(path) is not None
+
+
+def read(
+    path: Path, min_score: float | None = None, names: Mapping[str, str] | None = None
+) -> PoseFile:
+    """Reads the individuals of a file.
+
+    Args:
+      path: the file.
+      min_score: keypoints with a lower confidence, and those at (0, 0), are missing.
+      names: {file's name: our name} of joints, before the rule of ``joint_names``.
+
+    Raises:
+      InputError: the packages are not installed, the file is damaged or holds something else,
+        or nobody was seen.
+    """
+    data, engine = _load(path), _engine(path)
+    values, keypoints, individuals = _values(data, path)
+    tally = Tally()
+    frames, fps, notes = _time(data)
+    joints = resolve(keypoints, path, names)
+    if min_score is None:
+        software = str(data.attrs.get("source_software", ""))
+        min_score = PCUTOFF if software in ("DeepLabCut", "LightningPose") else MIN_SCORE
+    padded = np.concatenate([values, np.full_like(values[:, :, :1], np.nan)], 2)
+    found = {}
+    for i, name in enumerate(individuals):
+        xy, scores = table.present(padded[:, i][:, list(joints.source)], min_score, tally)
+        kept = np.isfinite(xy[..., 0]).any(-1)
+        person = table.person_id(name)
+        found[person] = i, PoseSequence(
+            xy[kept], scores[kept], fps, joints.skeleton.name, np.array(frames)[kept], person
+        )
+    people = tuple(sequence for _, sequence in found.values() if len(sequence))
+    notes = (*joints.notes, *notes, *tally.notes())
+    if not people:
+        raise InputError(f"{path}: nothing to use: no keypoint has a place and enough confidence")
+    return PoseFile(people, NAME, str(path), Source(data, engine, frames, joints, found), notes)
+
+
+def write(file: PoseFile, path: Path) -> None:
+    """Writes the dataset that was read, with the numbers that changed.
+
+    For other people, joints or frames, and for sequences from elsewhere, it is a new dataset with
+    the attributes of the old one and a step of time for every frame from 0 to the last.
+
+    Raises:
+      InputError: the packages are not installed, two sequences with the same id, or sequences
+        of different joints.
+    """
+    source = file.source
+    data = _updated(source, file) if source else None
+    data = _new_data(file, source, path) if data is None else data
+    engine = source.engine if source else "h5netcdf"
+    with atomic_path(path) as temporary:
+        data.to_netcdf(temporary, engine=engine)
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def _engine(path: Path) -> str | None:
+    with open(path, "rb") as handle:
+        start = handle.read(8)
+    if start == _HDF5:
+        return "h5netcdf"
+    return "scipy" if start[:3] == b"CDF" and start[3:4] in (b"\x01", b"\x02") else None
+
+
+def _xarray(path: Path) -> Any:
+    try:
+        import h5netcdf  # noqa: F401
+        import h5py  # noqa: F401
+        import xarray
+    except ImportError as error:
+        raise InputError(
+            f"{path}: netCDF needs {error.name}; pip install 'posegan_jax[netcdf]'"
+        ) from None
+    return xarray
+
+
+def _load(path: Path) -> Any:
+    xarray = _xarray(path)
+    try:
+        return xarray.load_dataset(path, engine=_engine(path), decode_times=False)
+    except Exception as error:  # h5py, SciPy and xarray raise a dozen kinds
+        line = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: cannot be read as netCDF ({line}); is it cut off?") from error
+
+
+def _names(data: Any, kind: str, path: Path) -> tuple[str, list[str]]:
+    """The dimension of keypoints or individuals, and what its steps are called."""
+    dim = next((name for name in _NAMES[kind] if name in data["position"].dims), None)
+    if dim is None:
+        raise InputError(f"{path}: position has no dimension {kind}; is it a dataset of poses?")
+    names = data[dim].values if dim in data.coords else np.arange(data.sizes[dim])
+    names = [str(name) for name in names.tolist()]
+    if len(set(names)) < len(names):
+        raise InputError(f"{path}: two of the {dim} have one name")
+    return dim, names
+
+
+def _values(data: Any, path: Path) -> tuple[np.ndarray, list[str], list[str]]:
+    """(time, individuals, keypoints, 3) x, y, confidence; names of keypoints and individuals."""
+    if "position" not in data.data_vars:
+        held = ", ".join(map(str, data.variables)) or "nothing"
+        raise InputError(f"{path}: no dataset of movement: it has no position, but {held[:100]}")
+    keypoint, keypoints = _names(data, "keypoint", path)
+    individual, individuals = _names(data, "individual", path)
+    if set(data["position"].dims) != {"time", "space", keypoint, individual}:
+        raise InputError(f"{path}: position has the dimensions {data['position'].dims}")
+    space = data["space"].values.tolist() if "space" in data.coords else ["x", "y"]
+    if data.sizes["space"] != 2 or [str(axis) for axis in space] != ["x", "y"]:
+        raise InputError(f"{path}: positions along {space}; only x and y can be read")
+    order = ("time", individual, keypoint)
+    position = data["position"].transpose(*order, "space").values
+    confidence = np.full((*position.shape[:3], 1), np.nan)
+    if "confidence" in data.data_vars:
+        if set(data["confidence"].dims) != set(order):
+            raise InputError(f"{path}: confidence has the dimensions {data['confidence'].dims}")
+        confidence = data["confidence"].transpose(*order).values[..., None]
+    try:
+        values = np.concatenate([position, confidence], -1, dtype=np.float64, casting="unsafe")
+    except (TypeError, ValueError):
+        raise InputError(f"{path}: position or confidence are no numbers") from None
+    return values, keypoints, individuals
+
+
+def _time(data: Any) -> tuple[list[int], float | None, list[str]]:
+    """Frame of every step of time, and frames per second."""
+    steps = data.sizes["time"]
+    fps = _rate(data)
+    try:
+        time = np.asarray(data["time"].values, np.float64) if "time" in data.coords else None
+    except (TypeError, ValueError):
+        time = None
+    if time is not None and np.isfinite(time).all():
+        if data.attrs.get("time_unit", "seconds" if fps else "frames") == "seconds":
+            gaps = np.diff(time)
+            rate = fps or (1 / np.median(gaps) if len(gaps) and np.median(gaps) > 0 else 1.0)
+            time, fps = time * rate, float(rate)
+        frames = np.rint(time)
+        if (np.abs(frames) < 2**53).all() and (np.diff(frames) > 0).all():
+            return frames.astype(np.int64).tolist(), fps, []
+    return list(range(steps)), fps, ["times that do not count up: frames are counted from 0"]
+
+
+def _rate(data: Any) -> float | None:
+    try:
+        fps = float(data.attrs["fps"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return fps if np.isfinite(fps) and fps > 0 else None
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def _updated(source: Source, file: PoseFile) -> Any | None:
+    """The source with the numbers that are not as they were read; None where they do not fit."""
+    data = source.data.copy(deep=True)
+    step = {frame: t for t, frame in enumerate(source.frames)}
+    columns = np.array(source.joints.source)
+    keypoint, individual = (
+        next(name for name in _NAMES[kind] if name in data["position"].dims) for kind in _NAMES
+    )
+    order = ("time", individual, keypoint)
+    position = data["position"].transpose(*order, "space").values.copy()
+    confidence = None
+    if "confidence" in data:
+        confidence = data["confidence"].transpose(*order).values.copy()
+    for sequence in file:
+        i, old = source.sequences.get(sequence.person, (None, None))
+        if old is None or old.skeleton != sequence.skeleton:
+            return None
+        fits = all(frame in step for frame in sequence.frames.tolist())
+        if not fits or sequence.observed[:, columns < 0].any():
+            return None
+        changed = table.changes(old, sequence)
+        values = table.triples(sequence)
+        for t, k, c in np.argwhere(changed & (columns >= 0)[:, None]).tolist():
+            at = step[int(sequence.frames[t])], i, columns[k]
+            if c < 2:
+                position[(*at, c)] = values[t, k, c]
+            elif confidence is not None:
+                confidence[at] = values[t, k, c]
+    # Into the arrays' own order of dimensions.
+    for name, array, dims in (("position", position, (*order, "space")),
+                              ("confidence", confidence, order)):
+        if array is not None:
+            data[name].values[...] = array.transpose([dims.index(d) for d in data[name].dims])
+    return data
+
+
+def _new_data(file: PoseFile, source: Source | None, path: Path) -> Any:
+    skeletons = {sequence.skeleton for sequence in file}
+    if len(skeletons) != 1:
+        raise InputError(f"{path}: a dataset holds one set of joints, not {len(skeletons)}")
+    xarray = _xarray(path)
+    joints = get_skeleton(skeletons.pop()).joints
+    people = [str(person) for person in table.distinct_people(file, path)]
+    frames = table.every_frame(file, 0)
+    step = {frame: t for t, frame in enumerate(frames)}
+    position = np.full((len(frames), 2, len(joints), len(file)), np.nan)
+    confidence = np.full((len(frames), len(joints), len(file)), np.nan)
+    for i, sequence in enumerate(file):
+        rows = [step[frame] for frame in sequence.frames.tolist()]
+        position[rows, ..., i] = sequence.keypoints.transpose(0, 2, 1)
+        confidence[rows, :, i] = np.where(sequence.observed, sequence.scores, np.nan)
+    fps = next((sequence.fps for sequence in file if sequence.fps), None)
+    keypoint, individual, names, attrs = "keypoint", "individual", list(joints), {}
+    if source:
+        keypoint = next(n for n in _NAMES["keypoint"] if n in source.data["position"].dims)
+        individual = next(n for n in _NAMES["individual"] if n in source.data["position"].dims)
+        known = dict(zip(source.joints.skeleton.joints, source.joints.source, strict=True))
+        old = source.data[keypoint].values
+        names = [str(old[known[j]]) if known.get(j, -1) >= 0 else j for j in joints]
+        attrs = dict(source.data.attrs)
+    attrs = {"source_software": "posegan", "ds_type": "poses"} | attrs
+    attrs |= {"fps": fps, "time_unit": "seconds"} if fps else {"time_unit": "frames"}
+    time = np.array(frames, np.float64) / fps if fps else np.array(frames, np.int64)
+    return xarray.Dataset(
+        {"position": (("time", "space", keypoint, individual), position),
+         "confidence": (("time", keypoint, individual), confidence)},
+        {"time": time, "space": ["x", "y"], keypoint: names, individual: people},
+        attrs,
+    )

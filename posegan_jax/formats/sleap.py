@@ -1,0 +1,168 @@
+"""SLEAP's analysis CSV: a row per instance, columns ``<node>.x``, ``<node>.y``, ``<node>.score``.
+
+Before them stand ``track`` (blank without tracking), ``frame_idx`` and ``instance.score``. The
+order of columns is free, and others may come along.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from posegan_jax.errors import InputError
+from posegan_jax.formats import table
+from posegan_jax.formats.joint_names import resolve
+from posegan_jax.formats.table import Table, Tally, Track
+from posegan_jax.pose import tracking
+from posegan_jax.pose.sequence import PoseFile, PoseSequence
+from posegan_jax.pose.skeleton import get_skeleton
+
+NAME = "sleap"
+OPTIONS = ("names",)
+MIN_SCORE = 0.2
+"""SLEAP's own ``peak_threshold``: below it, it gives a node no place."""
+
+_FRAME, _TRACK, _SCORE = "frame_idx", "track", "instance.score"
+_NODE = (".x", ".y", ".score")
+
+
+def sniff(path: Path) -> bool:
+    """Whether the first line has a column frame_idx and one that ends in .x."""
+    cells = table.first_cells(path)
+    return _FRAME in cells and any(cell.endswith(".x") for cell in cells)
+
+
+def read(
+    path: Path, min_score: float | None = None, names: Mapping[str, str] | None = None
+) -> PoseFile:
+    """Reads the tracks of a file; instances without a track are followed by their poses.
+
+    Args:
+      path: the file.
+      min_score: nodes with a lower score, and those at (0, 0), are missing.
+      names: {file's name: our name} of joints, before the rule of ``joint_names``.
+
+    Raises:
+      InputError: a column or a row is not what SLEAP writes, or nobody was seen.
+    """
+    (header, *rows), newline = table.load_csv(path)
+    header = [cell.strip() for cell in header]
+    columns = _nodes(header, path)
+    if not rows:
+        raise InputError(f"{path}: a header and no instances; is the file cut off?")
+    tally = Tally()
+    min_score = MIN_SCORE if min_score is None else min_score
+    values = table.numbers(rows)
+    at = header.index(_FRAME)
+    frames = table.near_frames([table.whole(row[at]) for row in rows], tally)
+    nodes = list(columns)
+    joints = resolve(nodes, path, names)
+    places = np.array(list(columns.values()))
+    people, notes = _people(header, rows, frames, values, places, min_score)
+    found: dict = defaultdict(lambda: defaultdict(list))
+    for i, (person, frame) in enumerate(zip(people, frames, strict=True)):
+        if frame is not None:
+            found[person][frame].append(i)
+    tracks = {
+        person: table.track(person, joints, nodes, columns, by_frame, values, min_score, tally)
+        for person, by_frame in found.items()
+    }
+    return table.pose_file(
+        Table([header], rows, frames, tracks, newline), NAME, path, [*joints.notes, *notes], tally
+    )
+
+
+def write(file: PoseFile, path: Path) -> None:
+    """Writes the table that was read, with the numbers that changed, new frames in their places.
+
+    For other people or other joints, and for sequences from elsewhere, it is a new table.
+
+    Raises:
+      InputError: two sequences with the same id, or sequences of different joints.
+    """
+    source = file.source or Table([], [], [], {})
+    rows = None
+    if file.source:
+        rows = table.updated(source, file, lambda *new: _new_row(source, *new))
+    rows = _new_table(file, source, path) if rows is None else [*source.header, *rows]
+    table.save_csv(rows, path, source.newline)
+
+
+def _nodes(header: list[str], path: Path) -> dict[str, tuple[int, int, int]]:
+    """node -> columns of x, y and score (-1: there is none)."""
+    if len(set(header)) < len(header):
+        double = next(cell for cell in header if header.count(cell) > 1)
+        raise InputError(f"{path}: two columns are called {double!r}")
+    index = {cell: i for i, cell in enumerate(header)}
+    nodes = [cell[:-2] for cell in header if cell.endswith(".x") and cell[:-2] + ".y" in index]
+    if not nodes or _FRAME not in index:
+        raise InputError(f"{path}: no node has an x and a y column; is the header cut off?")
+    return {node: tuple(index.get(node + end, -1) for end in _NODE) for node in nodes}
+
+
+def _people(
+    header, rows, frames, values, places, min_score
+) -> tuple[list[int | str | None], list[str]]:
+    """Track of every row. Those without are one person where frames have one of them each."""
+    at = header.index(_TRACK) if _TRACK in header else None
+    people = [None if at is None else table.person_id(row[at]) for row in rows]
+    loose = [i for i, p in enumerate(people) if p is None and frames[i] is not None]
+    seen = [frames[i] for i in loose]
+    if len(set(seen)) == len(seen):
+        return people, []
+    padded = np.column_stack([values, np.full(len(values), np.nan)])
+    poses, scores = table.present(padded[loose][:, places], min_score, Tally())
+    ids = tracking.track(np.array(seen), poses, scores).tolist()
+    taken = {str(person) for person in people}
+    free = [i for i in range(len(ids) + len(taken)) if str(i) not in taken]
+    for i, person in zip(loose, ids, strict=True):
+        people[i] = free[person]
+    return people, [
+        f"instances without a track: followed {len(set(ids))} people by pose similarity"
+    ]
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def _mean_score(sequence: PoseSequence, t: int) -> float:
+    return float(sequence.scores[t][sequence.observed[t]].mean())
+
+
+def _new_row(source: Table, sequence: PoseSequence, t: int, track: Track) -> list[str]:
+    """After another row of the track, its nodes and the cells of that instance alone blank."""
+    header = source.header[0]
+    like = source.rows[next(iter(track.rows.values()))]
+    row = [""] * len(header)
+    for name, cell in ((_FRAME, str(sequence.frames[t])), (_SCORE, None), (_TRACK, None)):
+        if name in header:
+            i = header.index(name)
+            row[i] = cell or (like[i] if name == _TRACK else table.text(_mean_score(sequence, t)))
+    return row
+
+
+def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
+    skeletons = {sequence.skeleton for sequence in file}
+    if len(skeletons) > 1:
+        raise InputError(f"{path}: a SLEAP table holds one set of joints; use .npz")
+    people = table.distinct_people(file, path) if len(file) > 1 else [s.person for s in file]
+    joints = get_skeleton(skeletons.pop()).joints if skeletons else ()
+    old = next(iter(source.tracks.values()), None)
+    names = table.file_names(joints, old)
+    header = [_TRACK, _FRAME, _SCORE, *(name + end for name in names for end in _NODE)]
+    columns = 3 + np.arange(3 * len(joints)).reshape(-1, 3)
+    score = source.header[0].index(_SCORE) if source.header and _SCORE in source.header[0] else None
+    rows = []
+    for sequence, person in zip(file, people, strict=True):
+        track = Track(sequence, {}, columns, 1, joints)
+        known = source.tracks[sequence.person].rows if sequence.person in source.tracks else {}
+        for t in np.flatnonzero(sequence.observed.any(-1)).tolist():
+            frame = int(sequence.frames[t])
+            own = source.rows[known[frame]][score] if score is not None and frame in known else ""
+            own = own or table.text(_mean_score(sequence, t))
+            row = ["" if person is None else str(person), str(frame), own]
+            row += [""] * columns.size
+            table.fill(row, track, sequence, t, np.ones((len(joints), 3), bool))
+            rows.append((frame, row))
+    return [header, *(row for _, row in sorted(rows, key=lambda pair: pair[0]))]

@@ -1,0 +1,406 @@
+"""What table formats have in common: cells of text, and where a person's numbers stand in them.
+
+A table is read once into cells and is written from the same cells: only those change whose number
+is another one than was read. So whatever else a row holds stays as it was.
+"""
+
+import csv
+import dataclasses
+import io
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posegan_jax.errors import InputError
+from posegan_jax.formats.joint_names import Joints
+from posegan_jax.pose.files import atomic_path
+from posegan_jax.pose.sequence import PoseFile, PoseSequence
+from posegan_jax.pose.skeleton import get_skeleton
+
+ABSURD = 1e6
+"""No picture is this large, in pixels, and no room in millimetres."""
+
+LONGEST = 1_000_000
+"""Most frames on either side of the median one: further away, a frame number is a mistake."""
+
+_HEAD = 65536
+_BLANK = {"", "nan", "na", "n/a", "null", "none"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Track:
+    """Where a person's numbers stand.
+
+    Attributes:
+      sequence: the person as read.
+      rows: frame -> row of the table, also of frames in which nothing was seen.
+      columns: (K, 3) columns of x, y and score; -1 where there is none.
+      y_sign: -1 where the file's y points up.
+      names: the joints' names in the file, None where it lacks one.
+    """
+
+    sequence: PoseSequence
+    rows: dict[int, int]
+    columns: np.ndarray
+    y_sign: int
+    names: tuple[str | None, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A file's cells.
+
+    Attributes:
+      header: the rows before the data.
+      rows: the data.
+      frames: frame of every row, None where it has none.
+      tracks: person -> where its numbers stand.
+      newline: what ends a line.
+    """
+
+    header: list[list[str]]
+    rows: list[list[str]]
+    frames: list[int | None]
+    tracks: dict[Any, Track]
+    newline: str = "\n"
+
+
+class Tally:
+    """Counts what a reader had to decide, for one line of notes."""
+
+    def __init__(self):
+        self._count: Counter[str] = Counter()
+
+    def add(self, what: str, count: int = 1) -> None:
+        if count:
+            self._count[what] += count
+
+    def notes(self) -> tuple[str, ...]:
+        line = "; ".join(f"{count} {what}" for what, count in self._count.items())
+        return (line,) if line else ()
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def head(path: Path) -> list[str]:
+    """The first lines of a file, none for a folder; for a look at what it is."""
+    if path.is_dir():
+        return []
+    with open(path, "rb") as handle:
+        return handle.read(_HEAD).decode("utf-8", "replace").lstrip("\ufeff").splitlines()[:6]
+
+
+def first_cells(path: Path) -> list[str]:
+    """The cells of a file's first line, as far as it begins like a table with commas."""
+    lines = head(path)[:1]
+    try:
+        return [cell.strip() for cell in next(csv.reader(lines), [])]
+    except csv.Error:
+        return []
+
+
+def load(path: Path) -> tuple[str, str]:
+    """The text of a file and what ends its lines. Raises InputError when it is no text."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    return text, "\r\n" if "\r\n" in text[:_HEAD] else "\n"
+
+
+def load_csv(path: Path) -> tuple[list[list[str]], str]:
+    """The rows of a file with commas, empty lines left out, and what ends its lines.
+
+    Raises:
+      InputError: no text, or a row with more or fewer cells than the first one.
+    """
+    text, newline = load(path)
+    rows: list[list[str]] = []
+    reader = csv.reader(io.StringIO(text, newline=""))
+    try:
+        for row in reader:
+            if row and len(row) != len(rows[0] if rows else row):
+                raise InputError(
+                    f"{path}: line {reader.line_num} has {len(row)} cells where the first has "
+                    f"{len(rows[0])}; is the file cut off?"
+                )
+            rows += [row] if row else []
+    except csv.Error as error:
+        raise InputError(f"{path}: line {reader.line_num}: {error}") from None
+    if not rows:
+        raise InputError(f"{path}: the file is empty")
+    return rows, newline
+
+
+def save_csv(rows: Iterable[Sequence[str]], path: Path, newline: str = "\n") -> None:
+    """Writes rows with commas; the file appears under its name when it is whole."""
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "w", encoding="utf-8", newline="") as handle,
+    ):
+        csv.writer(handle, lineterminator=newline).writerows(rows)
+
+
+# --- cells ----------------------------------------------------------------------------------------
+
+
+def number(text: str) -> float:
+    """The number in a cell: NaN where it is blank, infinity where it holds something else."""
+    text = text.strip()
+    if text.lower() in _BLANK:
+        return np.nan
+    try:
+        return float(text)
+    except ValueError:
+        return np.inf
+
+
+def whole(text: str) -> int | None:
+    """The whole number in a cell, None if there is none that a frame number can be."""
+    value = number(text)
+    return int(value) if abs(value) < 2**53 and value == int(value) else None
+
+
+def text(value: float) -> str:
+    """A number as the shortest text that is read as the same one; blank for NaN."""
+    return "" if np.isnan(value) else repr(float(value))
+
+
+def person_id(cell: str) -> int | str | None:
+    """A person's id: a number where the cell is one, None where it is blank."""
+    if not cell:
+        return None
+    value = whole(cell)
+    return value if value is not None and str(value) == cell else cell
+
+
+def numbers(rows: list[list[str]]) -> np.ndarray:
+    """(rows, columns) numbers of all cells, NaN where blank, infinite where they are none."""
+    return np.array([[number(cell) for cell in row] for row in rows], np.float64)
+
+
+def near_frames(frames: list[int | None], tally: Tally) -> list[int | None]:
+    """The frames without those that are far from all others, which ask for endless tracks."""
+    known = [frame for frame in frames if frame is not None]
+    middle = int(np.median(known)) if known else 0
+    frames = [f if f is not None and abs(f - middle) <= LONGEST else None for f in frames]
+    tally.add("rows without a usable frame number are left as they are", frames.count(None))
+    return frames
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def present(
+    values: np.ndarray, min_score: float, tally: Tally
+) -> tuple[np.ndarray, np.ndarray]:
+    """(..., K, 3) numbers -> keypoints with NaN where missing, scores with 0 there.
+
+    A joint is missing at (0, 0), without a place, under ``min_score`` and at absurd places. A
+    joint that has a place and no score was put there by hand, and its score is 1.
+    """
+    keypoints, scores = values[..., :2].copy(), values[..., 2].copy()
+    scores[np.isnan(scores)] = 1.0
+    missing = np.isnan(keypoints).any(-1) | (keypoints == 0).all(-1) | (scores < min_score)
+    absurd = ~missing & ((np.abs(keypoints) > ABSURD).any(-1) | np.isinf(scores))
+    tally.add("joints at absurd or unreadable places are holes", int(absurd.sum()))
+    missing |= absurd
+    keypoints[missing], scores[missing] = np.nan, 0.0
+    return keypoints, scores
+
+
+def track(
+    person: Any, joints: Joints, names: Sequence[str], columns: dict[str, Sequence[int]],
+    rows: dict[int, list[int]], values: np.ndarray, min_score: float, tally: Tally,
+    fps: float | None = None, y_sign: int = 1,
+) -> Track:
+    """A person's track out of a table.
+
+    Args:
+      person: its id.
+      joints: what the names stand for.
+      names: the joints' names in the file.
+      columns: name -> its columns of x, y and score; -1 where there is no score.
+      rows: frame -> the rows that hold the person in it. Of several the one with most joints
+        counts.
+      values: (rows, columns) numbers of the whole table.
+      min_score: joints with a lower score are missing.
+      tally: where decisions are counted.
+      fps: frames per second.
+      y_sign: -1 where the file's y points up.
+    """
+    named = tuple(names[i] if i >= 0 else None for i in joints.source)
+    places = np.array([columns[n] if n is not None else (-1, -1, -1) for n in named])
+    frames = [frame for frame in sorted(rows) for _ in rows[frame]]
+    index = np.array([row for frame in sorted(rows) for row in rows[frame]], int)
+    padded = np.column_stack([values, np.full(len(values), np.nan)])  # the column -1
+    keypoints, scores = present(padded[index[:, None, None], places[None]], min_score, tally)
+    keypoints[..., 1] *= y_sign
+    seen = np.isfinite(keypoints[..., 0]).sum(-1)
+    best: dict[int, int] = {}
+    for i, frame in enumerate(frames):
+        if frame not in best or seen[i] > seen[best[frame]]:
+            best[frame] = i
+    tally.add(
+        "second rows of a person in one frame are left as they are", len(frames) - len(best)
+    )
+    kept = [i for i in best.values() if seen[i]]
+    sequence = PoseSequence(
+        keypoints[kept], scores[kept], fps, joints.skeleton.name,
+        np.array([frames[i] for i in kept], np.int64), person,
+    )
+    return Track(
+        sequence, {frame: int(index[i]) for frame, i in best.items()}, places, y_sign, named
+    )
+
+
+def pose_file(table: Table, name: str, path: Path, notes: Iterable[str], tally: Tally) -> PoseFile:
+    """The people of a table. Raises InputError when none was seen."""
+    people = tuple(t.sequence for t in table.tracks.values() if len(t.sequence))
+    absent = [str(person) for person, t in table.tracks.items() if not len(t.sequence)]
+    lines = [*dict.fromkeys(notes), *tally.notes()]
+    if not people:
+        reason = "; ".join(tally.notes()) or "no joint has a place and enough score"
+        raise InputError(f"{path}: nothing to use: {reason}")
+    if absent:
+        lines.append(f"people without any joint are left out: {', '.join(absent)}")
+    return PoseFile(people, name, str(path), table, tuple(lines))
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def updated(
+    table: Table, file: PoseFile, new_row: Callable[[PoseSequence, int, Track], list[str]],
+    shared: bool = False,
+) -> list[list[str]] | None:
+    """The table's rows with the numbers that are not as they were read, new frames in between.
+
+    Args:
+      table: the file as it was.
+      file: what is to be written.
+      new_row: (sequence, index of a frame, track) -> the row for a frame that the table lacks,
+        its joints' cells blank.
+      shared: whether one row holds all people of a frame.
+
+    Returns:
+      The rows; None when people or joints are others than the table has columns for.
+    """
+    if not all(_fits(table, sequence) for sequence in file):
+        return None
+    rows = list(table.rows)
+    added: dict[int, list[list[str]]] = defaultdict(list)
+    for sequence in file:
+        track = table.tracks[sequence.person]
+        changed = changes(track.sequence, sequence)
+        for t in np.flatnonzero(changed.any((1, 2)) | _is_new(track, sequence)).tolist():
+            frame = int(sequence.frames[t])
+            index = track.rows.get(frame)
+            if index is not None:
+                rows[index] = row = list(rows[index])
+            elif shared and added[frame]:
+                row = added[frame][0]
+            else:
+                row = new_row(sequence, t, track)
+                added[frame].append(row)
+            fill(row, track, sequence, t, changed[t])
+    return _merged(rows, table.frames, added)
+
+
+def fill(
+    row: list[str], track: Track, sequence: PoseSequence, t: int, which: np.ndarray
+) -> None:
+    """Writes the numbers of a frame into their cells, those that ``which`` (K, 3) says."""
+    values = triples(sequence)[t] * [1, track.y_sign, 1]
+    for k, c in np.argwhere(which & (track.columns >= 0)).tolist():
+        row[track.columns[k, c]] = text(values[k, c])
+
+
+def every_frame(sequences: Iterable[PoseSequence], first: int | None = None) -> list[int]:
+    """The frames from ``first`` (default: the first that there is) to the last.
+
+    Programs count the rows of a table. Where that makes over a million rows, only frames that
+    some sequence has.
+    """
+    frames = sorted({frame for sequence in sequences for frame in sequence.frames.tolist()})
+    if not frames:
+        return []
+    start = frames[0] if first is None else min(first, frames[0])
+    return list(range(start, frames[-1] + 1)) if frames[-1] - start < LONGEST else frames
+
+
+def file_names(joints: Sequence[str], old: Track | None) -> list[str]:
+    """Names for joints in a new table: those of the old one, else our own."""
+    if old is None:
+        return list(joints)
+    known = dict(zip(get_skeleton(old.sequence.skeleton).joints, old.names, strict=True))
+    return [known.get(joint) or joint for joint in joints]
+
+
+def distinct_people(file: PoseFile, path: Path) -> list[int | str]:
+    """A different id for every sequence; those without one are counted.
+
+    Raises:
+      InputError: two sequences with the same id.
+    """
+    given = [sequence.person for sequence in file if sequence.person is not None]
+    if len(set(map(str, given))) < len(given):
+        raise InputError(f"{path}: two sequences have one person's id; give each its own")
+    free = (i for i in range(len(file) + len(given)) if str(i) not in set(map(str, given)))
+    return [next(free) if s.person is None else s.person for s in file]
+
+
+def _fits(table: Table, sequence: PoseSequence) -> bool:
+    track = table.tracks.get(sequence.person)
+    if track is None or track.sequence.skeleton != sequence.skeleton:
+        return False
+    return not sequence.observed[:, track.columns[:, 0] < 0].any()
+
+
+def triples(sequence: PoseSequence) -> np.ndarray:
+    """(T, K, 3) x, y, score; all NaN where a joint is missing."""
+    values = np.concatenate([sequence.keypoints, sequence.scores[..., None]], -1)
+    values[~sequence.observed] = np.nan
+    return values
+
+
+def changes(before: PoseSequence, after: PoseSequence) -> np.ndarray:
+    """(T, K, 3) bool, numbers of ``after`` that are others than before.
+
+    All three of a joint that came or went count as changed.
+    """
+    new, old = triples(after), np.full((*after.scores.shape, 3), np.nan)
+    place = {frame: i for i, frame in enumerate(before.frames.tolist())}
+    both = [(t, place[f]) for t, f in enumerate(after.frames.tolist()) if f in place]
+    to, source = np.array(both, int).reshape(-1, 2).T
+    old[to] = triples(before)[source]
+    changed = (new != old) & ~(np.isnan(new) & np.isnan(old))
+    return changed | (np.isnan(new) != np.isnan(old)).any(-1, keepdims=True)
+
+
+def _is_new(track: Track, sequence: PoseSequence) -> np.ndarray:
+    """(T,) bool, frames with something in them that the table has no row for."""
+    lacking = np.array([frame not in track.rows for frame in sequence.frames.tolist()], bool)
+    return lacking & sequence.observed.any(-1)
+
+
+def _merged(
+    rows: list[list[str]], frames: list[int | None], added: dict[int, list[list[str]]]
+) -> list[list[str]]:
+    """Every new row after the last old one of its frame, or of the nearest frame before."""
+    if not added:
+        return rows
+    last = {frame: i for i, frame in enumerate(frames) if frame is not None}
+    known = np.array(sorted(last))
+    after: dict[int, list[list[str]]] = defaultdict(list)
+    for frame in sorted(added):
+        at = int(np.searchsorted(known, frame, "right"))
+        after[last[int(known[at - 1])] if at else -1] += added[frame]
+    result = after[-1]
+    for i, row in enumerate(rows):
+        result += [row, *after[i]]
+    return result

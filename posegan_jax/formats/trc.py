@@ -1,0 +1,274 @@
+"""TRC, the marker files of OpenSim, Pose2Sim and Sports2D: tabs, a row per frame, X, Y, Z a marker.
+
+Five lines of header name the rates, the number of frames and markers, the units and the markers; a
+blank line may follow. Scores there are none. The picture is the plane of X and Y, in the file's
+own units. Markers in space are seen from along Z; their Z stays as it is, and a joint that is
+filled has none.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from posegan_jax.errors import InputError
+from posegan_jax.formats import table
+from posegan_jax.formats.joint_names import resolve
+from posegan_jax.formats.table import Table, Tally, Track
+from posegan_jax.pose.files import atomic_path
+from posegan_jax.pose.sequence import PoseFile, PoseSequence
+from posegan_jax.pose.skeleton import get_skeleton
+
+NAME = "trc"
+OPTIONS = ("names",)
+PIXELS = "px"
+"""Units of a picture's markers. Their Y points down, as Sports2D writes it."""
+
+_UPPER = ("head_top", "head", "nose", "neck", "left_shoulder", "right_shoulder")
+_LOWER = ("left_knee", "right_knee", "left_ankle", "right_ankle", "left_heel", "right_heel")
+
+
+def sniff(path: Path) -> bool:
+    """Whether the first word is PathFileType."""
+    return "".join(table.head(path)[:1]).split("\t")[0].strip() == "PathFileType"
+
+
+def read(
+    path: Path, min_score: float | None = None, names: Mapping[str, str] | None = None
+) -> PoseFile:
+    """Reads the one person of a file.
+
+    Args:
+      path: the file.
+      min_score: means nothing here.
+      names: {file's name: our name} of joints, before the rule of ``joint_names``.
+
+    Raises:
+      InputError: the header or a row is not that of a TRC file, or no marker has a place.
+    """
+    text, newline = table.load(path)
+    header, rows = _split(text, path)
+    markers = _markers(header, path)
+    width = 2 + 3 * len(markers)
+    for i, row in enumerate(rows):
+        if len(row) < width or any(cell.strip() for cell in row[width:]):
+            raise InputError(
+                f"{path}: frame {row[0]} (row {i + 1}) has {len(row)} cells where {len(markers)} "
+                f"markers need {width}; is the file cut off?"
+            )
+    tally = Tally()
+    frames = table.near_frames([table.whole(row[0]) for row in rows], tally)
+    by_frame: dict[int, list[int]] = {}
+    for i, frame in enumerate(frames):
+        if frame is not None:
+            by_frame.setdefault(frame, []).append(i)
+    values = table.numbers([row[:width] for row in rows])
+    joints = resolve(markers, path, names)
+    columns = {name: (2 + 3 * i, 3 + 3 * i, -1) for i, name in enumerate(markers)}
+    found = table.track(
+        None, joints, markers, columns, by_frame, values, 0.0, tally, _rate(header)
+    )
+    notes = [*joints.notes, *_about(header, values)]
+    if _points_up(header, found.sequence):
+        notes.append("Y points up and is turned over")
+        flipped = found.sequence.keypoints * [1, -1]
+        found = dataclasses.replace(
+            found, sequence=found.sequence.replace(keypoints=flipped), y_sign=-1
+        )
+    return table.pose_file(
+        Table(header, rows, frames, {None: found}, newline), NAME, path, notes, tally
+    )
+
+
+def write(file: PoseFile, path: Path) -> None:
+    """Writes the file that was read, with the numbers that changed and new frames in between.
+
+    With other joints, and for a sequence from elsewhere, it is a new file: pixels, Y pointing
+    down and Z = 0, unless it was read from a TRC file, whose units and axes it then keeps.
+
+    Raises:
+      InputError: not exactly one sequence, or one without fps for a new file.
+    """
+    if len(file) != 1:
+        raise InputError(f"{path}: a TRC file holds one person, not {len(file)}; write each alone")
+    source = file.source
+    rows = None
+    if source is not None:
+        rows = table.updated(source, file, lambda *new: _new_row(source, *new))
+    if rows is None:
+        rows = _new_file(file[0], source, path)
+    else:
+        _add_depths(source, rows)
+        rows = [*_counted(source.header, len(source.rows), len(rows)), *rows]
+    _save(rows, path, source.newline if source else "\n")
+
+
+# --- header ---------------------------------------------------------------------------------------
+
+
+def _split(text: str, path: Path) -> tuple[list[list[str]], list[list[str]]]:
+    """Header, with the blank line after it if there is one, and rows that are not blank."""
+    lines = [line.split("\t") for line in text.split("\n")]
+    lines = [[*line[:-1], line[-1].removesuffix("\r")] for line in lines]
+    length = 6 if len(lines) > 5 and not any(cell.strip() for cell in lines[5]) else 5
+    rows = [line for line in lines[length:] if any(cell.strip() for cell in line)]
+    if len(lines) < 5 or not rows:
+        raise InputError(f"{path}: a TRC header and no frames; is the file cut off?")
+    return lines[:length], rows
+
+
+def _markers(header: list[list[str]], path: Path) -> list[str]:
+    """The markers' names, as often as the line below counts them."""
+    names = [cell.strip() for cell in header[3][2:] if cell.strip()]
+    axes = [cell.strip()[:1].upper() for cell in header[4] if cell.strip()]
+    if not names or len(axes) != 3 * len(names) or axes != ["X", "Y", "Z"] * len(names):
+        raise InputError(
+            f"{path}: line 4 names {len(names)} markers and line 5 has {len(axes)} columns of X, "
+            "Y, Z; is the header cut off?"
+        )
+    if len(set(names)) < len(names):
+        double = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{path}: two markers are called {double!r}")
+    return names
+
+
+def _field(header: list[list[str]], name: str) -> str:
+    keys = [cell.strip() for cell in header[1]]
+    values = header[2] + [""] * len(keys)
+    return values[keys.index(name)].strip() if name in keys else ""
+
+
+def _rate(header: list[list[str]]) -> float | None:
+    rate = table.number(_field(header, "DataRate") or _field(header, "CameraRate"))
+    return float(rate) if np.isfinite(rate) and rate > 0 else None
+
+
+def _about(header: list[list[str]], values: np.ndarray) -> list[str]:
+    units = _field(header, "Units") or "unknown units"
+    notes = [f"X and Y are read as the picture, in the file's own units ({units})"]
+    if _in_space(values):
+        notes.append("the markers are in space: their Z stays, and a filled joint has none")
+    return notes
+
+
+def _in_space(values: np.ndarray) -> bool:
+    """Whether any marker has a Z other than 0."""
+    z = values[:, 4::3]
+    return bool((np.isfinite(z) & (z != 0)).any())
+
+
+def _points_up(header: list[list[str]], sequence: PoseSequence) -> bool:
+    """Whether Y grows from the feet to the head; where there are none, TRC's Y points up."""
+    if _field(header, "Units").lower() == PIXELS:
+        return False
+    joints = get_skeleton(sequence.skeleton).joints
+    y = sequence.keypoints[..., 1]
+    upper, lower = (
+        [float(np.nanmedian(y[:, joints.index(j)])) for j in names
+         if j in joints and np.isfinite(y[:, joints.index(j)]).any()]
+        for names in (_UPPER, _LOWER)
+    )
+    return not (upper and lower) or np.mean(upper) > np.mean(lower)
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def _counted(header: list[list[str]], before: int, after: int) -> list[list[str]]:
+    """The header with its number of frames brought up to date, where it was right before."""
+    keys = [cell.strip() for cell in header[1]]
+    values = list(header[2])
+    for key in ("NumFrames", "OrigNumFrames"):
+        if key in keys and _field(header, key) == str(before):
+            values[keys.index(key)] = str(after)
+    return [*header[:2], values, *header[3:]]
+
+
+def _time(source: Table | None, frame: int, fps: float) -> str:
+    """Seconds of a frame, counted from the source's first one."""
+    if source is not None:
+        first = next((i for i, f in enumerate(source.frames) if f is not None), None)
+        start = table.number(source.rows[first][1]) if first is not None else np.nan
+        if np.isfinite(start):
+            return table.text(start + (frame - source.frames[first]) / fps)
+    return table.text(frame / fps)
+
+
+def _new_row(source: Table, sequence: PoseSequence, t: int, track: Track) -> list[str]:
+    row = [""] * len(source.rows[0])
+    frame = int(sequence.frames[t])
+    row[0] = str(frame)
+    if sequence.fps:
+        row[1] = _time(source, frame, sequence.fps)
+    return row
+
+
+def _add_depths(source: Table, rows: list[list[str]]) -> None:
+    """Z of the markers that came or went: none without a place, and 0 unless they are in space."""
+    new = "" if _in_space(table.numbers(source.rows)) else "0.0"
+    old = {id(row) for row in source.rows}
+    for row in rows:
+        for i in range(2, len(row) - 2, 3) if id(row) not in old else ():
+            if not row[i] and not row[i + 1]:
+                row[i + 2] = ""
+            elif np.isnan(table.number(row[i + 2])):
+                row[i + 2] = new
+
+
+def _new_file(sequence: PoseSequence, source: Table | None, path: Path) -> list[list[str]]:
+    fps = sequence.fps
+    if fps is None:
+        raise InputError(f"{path}: a TRC file needs frames per second; give them, e.g. --fps 25")
+    joints = get_skeleton(sequence.skeleton).joints
+    old = source.tracks[None] if source else None
+    names = table.file_names(joints, old)
+    frames = table.every_frame([sequence])
+    rate, units = table.text(fps), (_field(source.header, "Units") or PIXELS) if source else PIXELS
+    count = str(len(frames))
+    header = [
+        ["PathFileType", "4", "(X/Y/Z)", path.name],
+        ["DataRate", "CameraRate", "NumFrames", "NumMarkers", "Units", "OrigDataRate",
+         "OrigDataStartFrame", "OrigNumFrames"],
+        [rate, rate, count, str(len(joints)), units, rate,
+         str(frames[0] if frames else 0), count],
+        ["Frame#", "Time", *(cell for name in names for cell in (name, "", ""))],
+        ["", "", *(f"{axis}{i + 1}" for i in range(len(joints)) for axis in "XYZ")],
+    ]
+    columns = np.array([(2 + 3 * i, 3 + 3 * i, -1) for i in range(len(joints))]).reshape(-1, 3)
+    track = Track(sequence, {}, columns, old.y_sign if old else 1, joints)
+    place = {frame: t for t, frame in enumerate(sequence.frames.tolist())}
+    depth = _depths(source, names)
+    rows = []
+    for frame in frames:
+        row = [str(frame), _time(source, frame, fps), *[""] * (3 * len(joints))]
+        if frame in place:
+            t = place[frame]
+            table.fill(row, track, sequence, t, np.ones((len(joints), 3), bool))
+            for k in np.flatnonzero(sequence.observed[t]).tolist():
+                row[4 + 3 * k] = depth(frame, k)
+        rows.append(row)
+    return [*header, *rows]
+
+
+def _depths(source: Table | None, names: list[str]):
+    """(frame, joint) -> the cell of Z: the source's own where it is in space, else 0."""
+    if source is None or not _in_space(table.numbers(source.rows)):
+        return lambda frame, k: "0.0"
+    old = [cell.strip() for cell in source.header[3][2:] if cell.strip()]
+    columns = {name: 4 + 3 * i for i, name in enumerate(old)}
+    rows = source.tracks[None].rows
+
+    def depth(frame: int, k: int) -> str:
+        known = frame in rows and names[k] in columns
+        return source.rows[rows[frame]][columns[names[k]]] if known else ""
+
+    return depth
+
+
+def _save(rows: list[list[str]], path: Path, newline: str) -> None:
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "w", encoding="utf-8", newline="") as handle,
+    ):
+        handle.writelines("\t".join(row) + newline for row in rows)
