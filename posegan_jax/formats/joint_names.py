@@ -9,12 +9,14 @@ as in DeepLabCut's human model. What is not found keeps its own name.
 
 import dataclasses
 import functools
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from posegan_jax.errors import InputError
+from posegan_jax.formats import jsonfile
 from posegan_jax.pose.skeleton import SKELETONS, Skeleton, skeleton_of
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
@@ -121,6 +123,23 @@ def resolve(
     skeleton = skeleton_of((*joints, *_mirrors(joints)))
     places = {joint: i for i, joint in enumerate(joints)}
     return Joints(skeleton, tuple(places.get(joint, -1) for joint in skeleton.joints), tuple(notes))
+
+
+def load_names(joint_map: str | os.PathLike) -> dict[str, str] | None:
+    """The names of a JSON file {"names": {file's name: our name}}; None for other joint maps.
+
+    Raises:
+      InputError: they are no names.
+    """
+    if not Path(joint_map).is_file():
+        return None
+    content = jsonfile.load(Path(joint_map))
+    if not isinstance(content, dict) or "names" not in content:
+        return None
+    names = content["names"]
+    if not isinstance(names, dict) or not all(isinstance(ours, str) for ours in names.values()):
+        raise InputError(f'{joint_map}: "names" must be {{"name in the file": "our name"}}')
+    return names
 
 
 @functools.cache

@@ -53,7 +53,7 @@ def read(
     column = {name: [row[header.index(name)] for row in rows] for name in _HEADER if name in header}
     tally = Tally()
     frames = [table.whole(cell) for cell in column["frame"]]
-    tally.add("rows without a usable frame number are left out", frames.count(None))
+    tally.add("rows without a usable frame number, left out", frames.count(None))
     given = list(dict.fromkeys(column["joint"]))
     if not any(frame is not None for frame in frames):
         raise InputError(f"{path}: nothing to use: no row has a frame number; is the file cut off?")
@@ -124,7 +124,7 @@ def _sequence(person, index, frames, column, place, skeleton, min_score, tally) 
         at = row[frames[i]], place[column["joint"][i]]
         new = [table.number(column[n][i]) if n in column else np.nan for n in ("x", "y", "score")]
         if np.isfinite(values[at][:2]).all():
-            tally.add("second rows of a joint in one frame are left out")
+            tally.add("rows that repeat a joint's frame, left out")
             continue
         values[at] = new
         kind = column["provenance"][i].strip().lower() if "provenance" in column else ""

@@ -79,7 +79,7 @@ class Tally:
             self._count[what] += count
 
     def notes(self) -> tuple[str, ...]:
-        line = "; ".join(f"{count} {what}" for what, count in self._count.items())
+        line = "; ".join(f"{what}: {count}" for what, count in self._count.items())
         return (line,) if line else ()
 
 
@@ -188,7 +188,7 @@ def near_frames(frames: list[int | None], tally: Tally) -> list[int | None]:
     known = [frame for frame in frames if frame is not None]
     middle = int(np.median(known)) if known else 0
     frames = [f if f is not None and abs(f - middle) <= LONGEST else None for f in frames]
-    tally.add("rows without a usable frame number are left as they are", frames.count(None))
+    tally.add("rows without a usable frame number, left as they are", frames.count(None))
     return frames
 
 
@@ -207,7 +207,7 @@ def present(
     scores[np.isnan(scores)] = 1.0
     missing = np.isnan(keypoints).any(-1) | (keypoints == 0).all(-1) | (scores < min_score)
     absurd = ~missing & ((np.abs(keypoints) > ABSURD).any(-1) | np.isinf(scores))
-    tally.add("joints at absurd or unreadable places are holes", int(absurd.sum()))
+    tally.add("joints at absurd or unreadable places, read as holes", int(absurd.sum()))
     missing |= absurd
     keypoints[missing], scores[missing] = np.nan, 0.0
     return keypoints, scores
@@ -245,9 +245,7 @@ def track(
     for i, frame in enumerate(frames):
         if frame not in best or seen[i] > seen[best[frame]]:
             best[frame] = i
-    tally.add(
-        "second rows of a person in one frame are left as they are", len(frames) - len(best)
-    )
+    tally.add("rows that repeat a person's frame, left as they are", len(frames) - len(best))
     kept = [i for i in best.values() if seen[i]]
     sequence = PoseSequence(
         keypoints[kept], scores[kept], fps, joints.skeleton.name,
