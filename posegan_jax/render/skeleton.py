@@ -24,6 +24,7 @@ RIGHT: Colour = (213, 94, 0)
 MIDDLE: Colour = (64, 64, 64)
 BACKGROUND: Colour = (255, 255, 255)
 INK: Colour = (40, 40, 40)
+HALO: Colour = (255, 255, 255)
 FAINT: Colour = (115, 115, 115)
 RULE: Colour = (218, 218, 218)
 
@@ -160,6 +161,7 @@ def draw_pose(
     provenance: np.ndarray | None = None,
     line_width: float = 3.0,
     transform: Viewport | None = None,
+    halo: float = 0.0,
 ) -> None:
     """Draws one pose on an image, in place and without anti-aliasing (see ``draw_panel``).
 
@@ -173,6 +175,7 @@ def draw_pose(
       provenance: (K,) values of ``Provenance``; nothing was filled if None.
       line_width: pixels of the image.
       transform: from keypoints to the image's pixels; as they are if None.
+      halo: pixels of white around bones and joints, so that they stand out from a photograph.
 
     Raises:
       InputError: keypoints or provenance do not have one entry per joint.
@@ -185,10 +188,15 @@ def draw_pose(
     colours = [_side_colour(name) for name in skeleton.joints]
     draw = ImageDraw.Draw(image)
     ties = set(drawn_bones(skeleton)) - set(skeleton.bones())
-    for bone in drawn_bones(skeleton):
-        if seen[list(bone)].all():
-            colour = MIDDLE if bone in ties else colours[bone[1]]
-            _draw_bone(draw, points[list(bone)], colour, line_width, filled[list(bone)].any())
+    bones = [list(bone) for bone in drawn_bones(skeleton) if seen[list(bone)].all()]
+    if halo > 0:
+        for bone in bones:
+            _draw_bone(draw, points[bone], HALO, line_width + 2 * halo, False)
+        for joint in np.flatnonzero(seen):
+            _draw_joint(draw, points[joint], HALO, line_width + halo / JOINT_RADIUS, False)
+    for bone in bones:
+        colour = MIDDLE if tuple(bone) in ties else colours[bone[1]]
+        _draw_bone(draw, points[bone], colour, line_width, filled[bone].any())
     for joint in np.flatnonzero(seen):
         _draw_joint(draw, points[joint], colours[joint], line_width, filled[joint])
 
@@ -198,6 +206,7 @@ def draw_panel(
     size: tuple[int, int],
     view: Viewport,
     line_width: float | None = None,
+    background: Image.Image | None = None,
 ) -> Image.Image:
     """A new picture of poses, anti-aliased.
 
@@ -206,14 +215,21 @@ def draw_panel(
       size: width and height in pixels.
       view: from keypoints to pixels of the panel.
       line_width: pixels; by default what suits the size.
+      background: RGB picture of this size to draw on, with halos; white if None.
     """
     if line_width is None:
         line_width = max(2.2, min(size) / 110)
-    canvas = Image.new("RGB", (size[0] * SUPERSAMPLE, size[1] * SUPERSAMPLE), BACKGROUND)
+    large, halo = (size[0] * SUPERSAMPLE, size[1] * SUPERSAMPLE), 0.0
+    if background is None:
+        canvas = Image.new("RGB", large, BACKGROUND)
+    else:
+        # Enlarged by repeating pixels, which reducing takes back exactly.
+        canvas = background.resize(large, Image.Resampling.NEAREST)
+        halo = 0.6 * line_width * SUPERSAMPLE
     for keypoints, skeleton, provenance in poses:
         draw_pose(
             canvas, keypoints, skeleton, provenance,
-            line_width * SUPERSAMPLE, view.enlarged(SUPERSAMPLE),
+            line_width * SUPERSAMPLE, view.enlarged(SUPERSAMPLE), halo,
         )
     return canvas.reduce(SUPERSAMPLE)
 

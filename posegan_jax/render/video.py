@@ -1,6 +1,7 @@
 """Videos of tracks, panels side by side: what went in, and what came out."""
 
 import contextlib
+import itertools
 import os
 import subprocess
 import tempfile
@@ -29,6 +30,7 @@ from posegan_jax.render.skeleton import (
     pose_at,
     robust_bounds,
 )
+from posegan_jax.render.source import SourceVideo
 
 DEFAULT_FPS = 30.0
 """Frames per second where no sequence says."""
@@ -37,6 +39,7 @@ SUFFIXES = (".mp4", ".gif")
 
 # All even, and so is every sum of them: yuv420p halves both sides.
 _PANEL_WIDTH = 480
+_SOURCE_WIDTH = 640  # of a panel with a picture in it
 _GAP = 2
 _HEADER = 32
 _FOOTER = 28
@@ -52,12 +55,13 @@ def write_video(
     path: str | os.PathLike,
     labels: Sequence[str],
     progress: Callable[[int, int], object] | None = None,
-) -> None:
+    source: SourceVideo | None = None,
+) -> int:
     """Writes a video with panels side by side, all with the same view.
 
     It runs from the smallest to the largest frame number of all sequences, at the rate of the
-    first sequence that has one. A person without the current frame is not drawn. Frames are made
-    and handed to ffmpeg one by one; the file takes its name when it is complete.
+    first sequence that has one, else the source's. A person without the current frame is not drawn.
+    Frames are made and handed to ffmpeg one by one; the file takes its name when it is complete.
 
     Args:
       panels: the sequences of each panel, one per person.
@@ -65,6 +69,11 @@ def write_video(
         its folder must exist.
       labels: a title for each panel.
       progress: called with (frames done, frames in all) after each frame.
+      source: the video that the poses were detected in, to draw them on its frames, whole and as
+        wide as a panel. Without it the view is what holds the poses, on a plain background.
+
+    Returns:
+      For how many frames the source had no picture; their background is plain.
 
     Raises:
       InputError: another suffix, no sequence, not one label per panel, no such folder, or ffmpeg
@@ -80,15 +89,22 @@ def write_video(
         raise InputError(f"{path}: no sequence to draw")
     first = min(int(s.frames.min()) for s in sequences)
     last = max(int(s.frames.max()) for s in sequences)
-    bounds = np.stack([robust_bounds(s.keypoints) for s in sequences])
-    size = (_PANEL_WIDTH, 2 * round(_PANEL_WIDTH / panel_aspect(bounds) / 2))
+    frames, rates = range(first, last + 1), [s.fps for s in sequences]
+    if source is None:
+        bounds = np.stack([robust_bounds(s.keypoints) for s in sequences])
+        size = (_PANEL_WIDTH, 2 * round(_PANEL_WIDTH / panel_aspect(bounds) / 2))
+        view, backgrounds = fit_view(bounds, size), itertools.repeat(None, len(frames))
+    else:
+        size = source.size(_SOURCE_WIDTH)
+        view, backgrounds = source.view(size), source.pictures(frames, size)
+        rates.append(source.fps)
+    plain: list[int] = []
     page = _page(labels, size)
-    pictures = _pictures(panels, range(first, last + 1), page, size, fit_view(bounds, size))
-    fps = next((s.fps for s in sequences if s.fps), DEFAULT_FPS)
+    pictures = _pictures(panels, frames, page, size, view, backgrounds, plain)
     with atomic_path(path) as temporary:
-        command = _command(temporary, page.size, fps)
-        total = last + 1 - first
-        _encode(_reporting(pictures, total, progress), command, path)
+        command = _command(temporary, page.size, next(filter(None, rates), DEFAULT_FPS))
+        _encode(_reporting(pictures, len(frames), progress), command, path)
+    return len(plain) if source else 0
 
 
 def _page(labels: Sequence[str], size: tuple[int, int]) -> Image.Image:
@@ -110,10 +126,14 @@ def _page(labels: Sequence[str], size: tuple[int, int]) -> Image.Image:
 
 def _pictures(
     panels: Sequence[Sequence[PoseSequence]], frames: range, page: Image.Image,
-    size: tuple[int, int], view: Viewport,
+    size: tuple[int, int], view: Viewport, backgrounds: Iterable[Image.Image | None],
+    plain: list[int],
 ) -> Iterator[Image.Image]:
+    """The pictures of all frames. Notes in ``plain`` those that have no background."""
     rows = [[{int(f): i for i, f in enumerate(s.frames)} for s in panel] for panel in panels]
-    for frame in frames:
+    for frame, background in zip(frames, backgrounds, strict=True):
+        if background is None:
+            plain.append(frame)
         picture = page.copy()
         for i, (panel, panel_rows) in enumerate(zip(panels, rows, strict=True)):
             poses = [
@@ -121,7 +141,8 @@ def _pictures(
                 for sequence, row in zip(panel, panel_rows, strict=True)
                 if frame in row
             ]
-            picture.paste(draw_panel(poses, size, view), (_left_edge(i, size), _HEADER))
+            panel_picture = draw_panel(poses, size, view, background=background)
+            picture.paste(panel_picture, (_left_edge(i, size), _HEADER))
         ImageDraw.Draw(picture).text(
             (picture.width - 12, _HEADER / 2), f"frame {frame}", fill=FAINT, font=font(15),
             anchor="rm",
