@@ -21,6 +21,7 @@ from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance, densif
 DEMO = "posegan-demo"
 UPSAMPLED = "mpi_inf_3dhp"
 OUTPUTS, VIDEOS, PICTURES = (".json", ".npz"), (".mp4", ".gif"), (".png",)
+REPORTS = (".html",)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,8 +71,12 @@ def _fill(options: argparse.Namespace, rest: list[str]) -> None:
     _check_output(options.output, {*OUTPUTS, Path(options.input).suffix.lower()})
     _check_output(options.video, VIDEOS)
     _check_output(options.picture, PICTURES)
+    _check_output(options.report, REPORTS)
+    source = _source(options.source, options.video)
     filled = _complete(file, options)
-    _write_all(file, filled, Path(options.output), options.video, options.picture)
+    _write_all(
+        file, filled, Path(options.output), options.video, options.picture, options.report, source
+    )
 
 
 def _convert(options: argparse.Namespace, rest: list[str]) -> None:
@@ -83,7 +88,8 @@ def _convert(options: argparse.Namespace, rest: list[str]) -> None:
 
 def _render(options: argparse.Namespace, rest: list[str]) -> None:
     """Draws one file, or two side by side."""
-    _check_output(options.output, VIDEOS + PICTURES)
+    _check_output(options.output, VIDEOS + PICTURES + REPORTS)
+    source = _source(options.source, options.output)
     files = [formats.read(path, fps=options.fps) for path in options.inputs]
     if len(files) > 2:
         raise InputError(f"{len(files)} files: give one, or two to compare")
@@ -94,9 +100,11 @@ def _render(options: argparse.Namespace, rest: list[str]) -> None:
 
         pair = [densify(_longest(file)) for file in (files[0], files[-1])]
         before_after(*_common(*pair), output)
+        print(f"wrote {output}")
+    elif output.suffix.lower() in REPORTS:
+        _report(files, output, labels)
     else:
-        _video(files, output, labels)
-    print(f"wrote {output}")
+        _video(files, output, labels, source)
 
 
 def _train(options: argparse.Namespace, rest: list[str]) -> None:
@@ -212,9 +220,26 @@ def _complete(file: PoseFile, options: argparse.Namespace) -> PoseFile:
     return file.replace(result)
 
 
-def _write_all(file: PoseFile, filled: PoseFile, output: Path, video, picture) -> None:
+def _source(path: str | None, video: str | os.PathLike | None):
+    """The video to draw on, None without a path."""
+    if path is None:
+        return None
+    if video is None or Path(video).suffix.lower() not in VIDEOS:
+        raise InputError(f"--source {path}: only a video shows it; ask for an .mp4 or .gif")
+    from posegan_jax.render.source import SourceVideo
+
+    if Path(path).exists() and Path(video).exists() and os.path.samefile(path, video):
+        raise InputError(f"--source {path}: the result would replace it; give another name")
+    return SourceVideo(path)
+
+
+def _write_all(
+    file: PoseFile, filled: PoseFile, output: Path, video, picture, report=None, source=None
+) -> None:
     formats.write(filled, output)
     print(f"wrote {output}")
+    if report:
+        _report([file, filled], Path(report), ["input", "completed"])
     if not len(file):
         return
     if picture:
@@ -223,11 +248,19 @@ def _write_all(file: PoseFile, filled: PoseFile, output: Path, video, picture) -
         before_after(*_common(_longest(file), filled[_longest_index(file)]), Path(picture))
         print(f"wrote {picture}")
     if video:
-        _video([file, filled], Path(video), ["input", "completed"])
-        print(f"wrote {video}")
+        _video([file, filled], Path(video), ["input", "completed"], source)
 
 
-def _video(files: Sequence[PoseFile], path: Path, labels: list[str]) -> None:
+def _report(files: Sequence[PoseFile], path: Path, labels: list[str]) -> None:
+    from posegan_jax.render.report import write_report
+
+    title = " and ".join(dict.fromkeys(Path(file.path).name for file in files))
+    notes = dict.fromkeys(note for file in files for note in file.notes)
+    write_report([list(file) for file in files], path, labels, title, list(notes))
+    print(f"wrote {path}")
+
+
+def _video(files: Sequence[PoseFile], path: Path, labels: list[str], source=None) -> None:
     from tqdm import tqdm
 
     from posegan_jax.render.video import write_video
@@ -238,7 +271,11 @@ def _video(files: Sequence[PoseFile], path: Path, labels: list[str]) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        write_video([list(file) for file in files], path, labels, progress)
+        panels = [list(file) for file in files]
+        plain = write_video(panels, path, labels, progress, source)
+    if plain:
+        print(f"  {source.path} has no picture of {plain} frames; their background is plain")
+    print(f"wrote {path}")
 
 
 def _common(before: PoseSequence, after: PoseSequence) -> tuple[PoseSequence, PoseSequence]:
@@ -328,6 +365,8 @@ def _parser() -> argparse.ArgumentParser:
     fill.add_argument("--checkpoint", help="folder of a training run (default: packaged weights)")
     fill.add_argument("--video", help="also draw input and result side by side, .mp4 or .gif")
     fill.add_argument("--picture", help="also draw some frames before and after, .png")
+    fill.add_argument("--report", help="also write bars, curves and skeletons as a page, .html")
+    _add_source(fill)
     _add_reading(fill)
 
     convert = _command(commands, "convert", _convert, "write a file in another format")
@@ -338,8 +377,9 @@ def _parser() -> argparse.ArgumentParser:
 
     render = _command(commands, "render", _render, "draw one file, or two side by side")
     render.add_argument("inputs", nargs="+", metavar="INPUT")
-    render.add_argument("-o", "--output", required=True, help=".mp4, .gif or .png")
+    render.add_argument("-o", "--output", required=True, help=".mp4, .gif, .png or .html")
     render.add_argument("--fps", type=float, help="frames per second of the input")
+    _add_source(render)
 
     _command(
         commands, "train", _train,
@@ -376,6 +416,10 @@ def _add_quality(parser: argparse.ArgumentParser) -> None:
         "--quality", choices=("fast", "balanced", "best", "thesis"), default="balanced",
         help="speed against accuracy (default: balanced), or the thesis's own search",
     )
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--source", help="video that the poses were detected in, to draw on")
 
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:

