@@ -1,8 +1,9 @@
 """Reading and writing detectors' files. Imports neither jax nor anything that needs it.
 
-A format is a module with ``NAME``, ``sniff(path) -> bool``, ``read(path, options) -> PoseFile`` and
-``write(file, path)``. The content decides which one reads a file; a new file's format is the one it
-was read from, or follows from its suffix.
+A format is a module with ``NAME``, ``sniff(path) -> bool``, ``read(path, min_score) -> PoseFile``
+and ``write(file, path)``; ``OPTIONS`` names what else its ``read`` takes, and ``FOLDER`` is true
+where it writes folders. The content decides which one reads a file; a new file's format is the one
+it was read from, or follows from its suffix.
 """
 
 import dataclasses
@@ -11,22 +12,45 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import alphapose, npz
+from posegan_jax.formats import (
+    alphapose,
+    deeplabcut,
+    joint_names,
+    longcsv,
+    movement,
+    npz,
+    openpose,
+    sleap,
+    trc,
+)
+from posegan_jax.formats import joint_map as joint_maps
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 
-FORMATS = {module.NAME: module for module in (alphapose, npz)}
-_BY_SUFFIX = {".json": alphapose.NAME, ".npz": npz.NAME}
+FORMATS = {
+    module.NAME: module
+    for module in (alphapose, openpose, npz, deeplabcut, sleap, longcsv, trc, movement)
+}
+_BY_SUFFIX = {
+    ".json": alphapose.NAME, ".npz": npz.NAME, ".csv": longcsv.NAME, ".trc": trc.NAME,
+    ".nc": movement.NAME,
+}
 
 
 def read(
-    path: str | os.PathLike, *, fps: float | None = None, min_score: float | None = None
+    path: str | os.PathLike, *, fps: float | None = None, min_score: float | None = None,
+    joint_map: str | os.PathLike | None = None, image_size: tuple[float, float] | None = None,
 ) -> PoseFile:
     """Reads a detector's file, whatever its format.
 
     Args:
-      path: the file.
+      path: the file, or a folder for formats with one file per frame.
       fps: frames per second, for formats that do not hold it.
       min_score: joints with a lower score are missing; None: the format's default.
+      joint_map: which joint is which: a skeleton's name, or a JSON file with the names of all
+        joints, see ``joint_map.load``; for files that name their joints, a JSON file
+        {"names": {"name in the file": "our name"}}.
+      image_size: (width, height) of the video in pixels, for files with normalised coordinates that
+        do not hold it.
 
     Raises:
       InputError: no such file, an unknown format, or content that is not what the format says.
@@ -39,9 +63,16 @@ def read(
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     if not known:
-        what = "a folder; give a file" if path.is_dir() else "not a known format"
+        what = "a folder without frames" if path.is_dir() else "not a known format"
         raise InputError(f"{path}: {what}; known: {', '.join(FORMATS)}")
-    file = known[0].read(path, min_score)
+    names = None if joint_map is None else joint_names.load_names(joint_map)
+    counted = joint_map is not None and names is None
+    given = {
+        "names": names,
+        "skeletons": joint_maps.load(joint_map) if counted else None,
+        "image_size": image_size,
+    }
+    file = known[0].read(path, min_score, **_options(known[0], path, given))
     if fps is not None:
         file = file.replace([sequence.replace(fps=fps) for sequence in file])
     return file
@@ -71,9 +102,24 @@ def write(
     FORMATS[name].write(file, path)
 
 
+def _options(module, path: Path, given: dict) -> dict:
+    """Those options that are given. Raises InputError for one that means nothing to the format."""
+    given = {name: value for name, value in given.items() if value is not None}
+    flags = {
+        "names": "joint map of names", "skeletons": "joint map of joints in their order",
+        "image_size": "image size",
+    }
+    for name in given:
+        if name not in getattr(module, "OPTIONS", ()):
+            raise InputError(f"{path}: {module.NAME} files take no {flags[name]}")
+    return given
+
+
 def _format_for(file: PoseFile, path: Path) -> str:
     suffix = path.suffix.lower()
     if file.format and Path(file.path).suffix.lower() == suffix:
+        return file.format
+    if getattr(FORMATS.get(file.format), "FOLDER", False) and suffix not in _BY_SUFFIX:
         return file.format
     if suffix not in _BY_SUFFIX:
         raise InputError(f"{path}: no format for this suffix; use one of {', '.join(_BY_SUFFIX)}")

@@ -73,9 +73,10 @@ def write(file: PoseFile, path: Path) -> None:
     """
     source = file.source or records.Source([])
     if isinstance(source.content, dict):
-        content = _unparse_images(records.edits(file, source, path, BY_IMAGE), source)
+        content = _unparse_images(records.edits(file, source, path, BY_IMAGE.values()), source)
     else:
-        content = unparse(records.edits(file, source, path, SKELETONS), source, source.content)
+        edits = records.edits(file, source, path, SKELETONS.values())
+        content = unparse(edits, source, source.content)
     jsonfile.dump(content, path)
 
 

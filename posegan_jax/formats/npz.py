@@ -60,7 +60,8 @@ def write(file: PoseFile, path: Path) -> None:
 
 def _load(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as data:
+        # np.load would leave a damaged file open.
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as data:
             return dict(data)
     except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds, and so may others
         raise ValueError(f"it is damaged ({error})") from error

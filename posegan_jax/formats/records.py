@@ -9,7 +9,7 @@ Whatever has not changed is then written back as it was: records, keys, numbers.
 import bisect
 import dataclasses
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -262,12 +262,18 @@ def _present(values: np.ndarray, min_score: float) -> tuple[np.ndarray, np.ndarr
 
 
 def edits(
-    file: PoseFile, source: Source, path: Path, skeletons: Mapping[int, str] = SKELETONS
+    file: PoseFile, source: Source, path: Path, skeletons: Collection[str] = SKELETONS.values()
 ) -> Edits:
     """What differs between a file's sequences and what was read.
 
     A file has one skeleton. Sequences with another one than the source's replace whole lists of
     joints; all other records then follow and keep the joints that both skeletons have.
+
+    Args:
+      file: the sequences to write.
+      source: what was read.
+      path: of the file to write.
+      skeletons: names of those that the format has a place for, beside the source's own.
 
     Raises:
       InputError: skeletons that would be read as another, or more than one.
@@ -324,15 +330,14 @@ def flat(joints: Joints, old: Sequence[Any] = ()) -> list:
 
 
 def _skeleton(
-    file: PoseFile, source: Source, path: Path, skeletons: Mapping[int, str]
+    file: PoseFile, source: Source, path: Path, skeletons: Collection[str]
 ) -> str | None:
     """The skeleton to write: the source's, or the one that sequences have instead."""
     names = sorted({sequence.skeleton for sequence in file} - {source.skeleton})
     for name in names:
-        if name not in skeletons.values():
+        if name not in skeletons:
             raise InputError(
-                f"{path}: {file.format} files hold {', '.join(skeletons.values())}, not {name}; "
-                "use .npz"
+                f"{path}: {file.format} files hold {', '.join(skeletons)}, not {name}; use .npz"
             )
     if len(names) > 1:
         raise InputError(f"{path}: a file holds one skeleton, not {' and '.join(names)}; use .npz")

@@ -53,7 +53,8 @@ def test_what_no_format_knows(content, tmp_path):
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
         formats.read(path)
-    assert str(caught.value) == f"{path}: not a known format; known: alphapose, npz"
+    known = ", ".join(formats.FORMATS)
+    assert str(caught.value) == f"{path}: not a known format; known: {known}"
 
 
 def test_other_programs_npz_files(tmp_path):
@@ -74,7 +75,8 @@ def test_no_such_file(tmp_path):
 def test_a_folder(tmp_path):
     with pytest.raises(InputError) as caught:
         formats.read(tmp_path)
-    assert str(caught.value) == f"{tmp_path}: a folder; give a file; known: alphapose, npz"
+    known = ", ".join(formats.FORMATS)
+    assert str(caught.value) == f"{tmp_path}: a folder without frames; known: {known}"
 
 
 def test_a_file_that_may_not_be_read(detections, monkeypatch):
@@ -145,21 +147,21 @@ def test_the_source_of_one_format_means_nothing_to_another(tmp_path):
     assert len(load(tmp_path / "a.json")) == 2
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a", "json"])
+@pytest.mark.parametrize("name", ["a.doc", "a", "json"])
 def test_a_suffix_that_stands_for_nothing(name, tmp_path):
     with pytest.raises(InputError) as caught:
         formats.write([SEQUENCE], tmp_path / name)
     assert str(caught.value) == (
-        f"{tmp_path / name}: no format for this suffix; use one of .json, .npz"
+        f"{tmp_path / name}: no format for this suffix; use one of .json, .npz, .csv, .trc, .nc"
     )
     assert not list(tmp_path.iterdir())
 
 
 def test_a_format_that_there_is_not(tmp_path):
-    with pytest.raises(InputError, match="unknown format 'csv'; known: alphapose, npz"):
-        formats.write([SEQUENCE], tmp_path / "a.json", format="csv")
-    with pytest.raises(InputError, match="unknown format 'csv'"):
-        formats.write(PoseFile((SEQUENCE,), "csv", "a.csv"), tmp_path / "b.csv")
+    with pytest.raises(InputError, match="unknown format 'doc'; known: alphapose, "):
+        formats.write([SEQUENCE], tmp_path / "a.json", format="doc")
+    with pytest.raises(InputError, match="unknown format 'doc'"):
+        formats.write(PoseFile((SEQUENCE,), "doc", "a.doc"), tmp_path / "b.doc")
     assert not list(tmp_path.iterdir())
 
 

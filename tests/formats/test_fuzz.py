@@ -64,7 +64,7 @@ def spoilt(draw, content):
         key = draw(st.sampled_from(keys))
         what = draw(st.sampled_from(["replace", "replace", "remove", "double"]))
         if what == "replace":
-            node[key] = draw(anything)
+            node[key] = copy.deepcopy(draw(anything))
         elif what == "remove":
             del node[key]
         elif isinstance(node, list):
@@ -112,7 +112,7 @@ def normal(path):
 
 
 few = settings(
-    max_examples=60, deadline=None,
+    max_examples=50, deadline=None, database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 every_file = pytest.mark.parametrize("name", VALID)
@@ -145,3 +145,28 @@ def test_bytes_gone_wrong(name, data, tmp_path):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
     check(path, tmp_path / "out.json", normal)
+
+
+# --- folders --------------------------------------------------------------------------------------
+
+
+def frames(folder):
+    """Content of every file of a folder."""
+    return {path.name: json.loads(path.read_text()) for path in folder.glob("*.json")}
+
+
+@few
+@given(data=st.data())
+def test_a_file_of_a_folder_gone_wrong(data, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir(exist_ok=True)
+    for t in range(3):
+        people = [
+            {"person_id": [-1], "pose_keypoints_2d": joints(t, p, 25), "face_keypoints_2d": []}
+            for p in (1, 2)
+        ]
+        content = {"version": 1.3, "people": people}
+        if t == 1:
+            content = data.draw(spoilt(content))
+        (folder / f"v_{t:012d}_keypoints.json").write_text(json.dumps(content))
+    check(folder, tmp_path / "out", lambda folder: json.dumps(frames(folder), sort_keys=True))

@@ -1,13 +1,14 @@
 """Writing files whole or not at all."""
 
 import os
+import shutil
 import stat
 
 import pytest
 
 from posegan_jax.errors import InputError
 from posegan_jax.pose import files
-from posegan_jax.pose.files import atomic_path
+from posegan_jax.pose.files import atomic_folder, atomic_path
 
 
 def test_a_new_file_appears_when_it_is_whole(tmp_path):
@@ -77,3 +78,52 @@ def test_a_folder_that_may_not_be_written(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="cannot write .*a.json: Permission denied"):
         with atomic_path(tmp_path / "a.json"):
             pass
+
+
+# --- folders --------------------------------------------------------------------------------------
+
+
+def fill(path, **texts):
+    with atomic_folder(path, ".json") as folder:
+        for name, text in texts.items():
+            (folder / f"{name}.json").write_text(text)
+
+
+def test_a_folder_appears_when_it_is_whole(tmp_path):
+    with atomic_folder(tmp_path / "out", ".json") as folder:
+        (folder / "a.json").write_text("new")
+        assert not (tmp_path / "out").exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out" / "a.json").read_text() == "new"
+
+
+def test_a_folder_of_such_files_is_replaced(tmp_path):
+    (tmp_path / "out").mkdir()
+    fill(tmp_path / "out", a="old", b="old")
+    fill(tmp_path / "out", b="new")
+    assert {p.name: p.read_text() for p in (tmp_path / "out").iterdir()} == {"b.json": "new"}
+
+
+def test_a_folder_stays_when_writing_fails(tmp_path):
+    fill(tmp_path / "out", a="old")
+    with pytest.raises(KeyError), atomic_folder(tmp_path / "out", ".json") as folder:
+        (folder / "a.json").write_text("new")
+        raise KeyError
+    assert (tmp_path / "out" / "a.json").read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_folder_with_other_things_is_not_replaced(tmp_path):
+    for thing in ("notes.txt", "inner.json/a.json"):
+        path = tmp_path / "out" / thing
+        path.parent.mkdir(parents=True)
+        path.write_text("mine")
+        with pytest.raises(InputError, match="out holds more than .json files"):
+            fill(tmp_path / "out", a="new")
+        assert path.read_text() == "mine"
+        shutil.rmtree(tmp_path / "out")
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file is a file; give a folder"):
+        fill(tmp_path / "file", a="new")
+    with pytest.raises(InputError, match="cannot write .*No such file"):
+        fill(tmp_path / "nowhere" / "out", a="new")

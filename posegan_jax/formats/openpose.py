@@ -1,0 +1,197 @@
+"""OpenPose: a folder with one JSON file per frame, as ``--write_json`` writes it.
+
+Each file has a list of ``people``, each with ``pose_keypoints_2d`` (x, y, score for every joint,
+zeros where there is none); the frame's number is the last one in the file's name. 18 joints are the
+COCO model's, 25 those of BODY_25 or of BODY_25B, see ``which_body25``. Other programs write their
+17, 26, 133 or 136 joints in the same way. Faces, hands, 3D joints and all else stay as they are.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posegan_jax.errors import InputError
+from posegan_jax.formats import jsonfile, records
+from posegan_jax.pose.files import atomic_folder
+from posegan_jax.pose.sequence import PoseFile
+from posegan_jax.pose.skeleton import get_skeleton
+
+NAME = "openpose"
+OPTIONS = ("skeletons",)
+FOLDER = True
+MIN_SCORE = 0.1
+"""Joints that OpenPose has not found are zeros; hidden ones have low scores."""
+
+SURE = 1.5
+"""Bones must be this much longer under one order of 25 joints for the other to be certain."""
+
+_POSE = ("pose_keypoints_2d", "pose_keypoints")  # the second up to version 1.1
+_ENDING = "_keypoints.json"
+
+
+def sniff(path: Path) -> bool:
+    """Whether the path is a folder with such files, or one of them."""
+    return any(("{", "people") in jsonfile.outline(file) for file in _files(path))
+
+
+def read(
+    path: Path, min_score: float | None = None, skeletons: Mapping[int, str] | None = None
+) -> PoseFile:
+    """Reads the people of a folder, each a PoseSequence of the frames that hold them.
+
+    Args:
+      path: the folder.
+      min_score: joints with a lower score, and joints at (0, 0), are missing.
+      skeletons: number of joints -> skeleton, for numbers that OpenPose does not know, or for 25.
+
+    Raises:
+      InputError: a file is not what OpenPose writes; the message names it.
+    """
+    if not path.is_dir():
+        raise InputError(f"{path}: one frame of OpenPose; give the folder with all of them")
+    content = {file.name: _load(file) for file in _files(path)}
+    frames, notes = jsonfile.frame_numbers(list(content))
+    names: dict[int, str] = {}
+    for name, frame in zip(content, frames, strict=True):
+        if frame in names:
+            raise InputError(
+                f"{path}: {names[frame]} and {name} are both frame {frame}; "
+                "a folder must hold one video"
+            )
+        names[frame] = name
+    found = [
+        _record(person, frame, f"{path / names[frame]}: person {i}")
+        for frame in sorted(names) for i, person in enumerate(content[names[frame]]["people"])
+    ]
+    found = [record for record in found if record.joints]
+    known = dict(records.SKELETONS)
+    if 25 not in (skeletons or {}) and {len(record.joints) for record in found} == {75}:
+        known[25], note = which_body25(np.array([record.joints for record in found]))
+        notes += note
+    known |= dict(skeletons or {})
+    content = {names[frame]: content[names[frame]] for frame in sorted(names)}
+    min_score = MIN_SCORE if min_score is None else min_score
+    return records.read(NAME, path, content, found, min_score, known, notes)
+
+
+def write(file: PoseFile, path: Path) -> None:
+    """Writes a folder with what was read, the numbers that differ, and new frames' files.
+
+    Raises:
+      InputError: skeletons that the format has no place for, more than one, or a folder that holds
+        other things stands in the way.
+    """
+    source = file.source or records.Source({})
+    known = (*records.SKELETONS.values(), "body25b")
+    edits = records.edits(file, source, path, known)
+    frames, _ = jsonfile.frame_numbers(list(source.content))
+    names = jsonfile.FrameNames(
+        dict(zip(frames, source.content, strict=True)), "frame_000000000000" + _ENDING
+    )
+    content = _unparse(edits, source.content)
+    if not source.content and edits.added:  # a new folder: one file for every frame of the video
+        for frame in range(min(edits.added), max(edits.added) + 1):
+            edits.added.setdefault(frame, [])
+    version = next((frame.get("version") for frame in content.values()), 1.3)
+    examples = [p for frame in source.content.values() for p in frame["people"] if _pose_of(p)]
+    for frame, added in sorted(edits.added.items()):
+        old = content.get(names(frame), {"version": version, "people": []})
+        new = [_new(person, examples) for person in added]
+        content[names(frame)] = old | {"people": old["people"] + new}
+    with atomic_folder(path, ".json") as folder:
+        for name, frame in content.items():
+            (folder / name).write_text(json.dumps(frame), encoding="utf-8")
+
+
+def which_body25(joints: np.ndarray) -> tuple[str, list[str]]:
+    """Whether 25 joints are in the order of BODY_25 or of BODY_25B, and a note if it is uncertain.
+
+    No key of the files says it. In the wrong order bones run across the whole body, so the order
+    with the shorter bones is the right one: by a factor of two and more in either case.
+
+    Args:
+      joints: (N, 75) x, y, score of the joints of every person in every frame.
+    """
+    values = joints.reshape(-1, 25, 3)
+    keypoints = np.where(values[..., 2:] >= MIN_SCORE, values[..., :2], np.nan)
+    keypoints[~(np.abs(keypoints) <= records.ABSURD).all(-1)] = np.nan
+    length = {}
+    for name in ("body25", "body25b"):
+        parent, child = np.array(get_skeleton(name).bones()).T
+        bones = np.linalg.norm(keypoints[:, parent] - keypoints[:, child], axis=-1)
+        bones = bones[np.isfinite(bones)]
+        length[name] = float(bones.mean()) if len(bones) else 0.0
+    short, long = sorted(length, key=length.get)
+    if length[long] > SURE * length[short]:
+        return short, []
+    return short, [
+        f"25 joints that may be in the order of {short} or {long}; taken for {short}; "
+        "--joint-map says which"
+    ]
+
+
+def _files(path: Path) -> list[Path]:
+    """The files of a folder's frames: those with OpenPose's ending, or else all JSON files."""
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.glob("*.json") if file.is_file())
+    return [file for file in files if file.name.endswith(_ENDING)] or files
+
+
+def _load(path: Path) -> dict[str, Any]:
+    content = jsonfile.load(path)
+    people = content.get("people") if isinstance(content, dict) else None
+    if not isinstance(people, list) or not all(isinstance(person, dict) for person in people):
+        raise InputError(f"{path}: has no list of people; is it a frame of OpenPose?")
+    return content
+
+
+def _pose_of(person: dict) -> str | None:
+    """The key of someone's joints; None for a face or hand without a body."""
+    return next((key for key in _POSE if person.get(key)), None)
+
+
+def _record(person: dict, frame: int, where: str) -> records.Record:
+    """Someone in a frame; without joints if there is no body."""
+    key = _pose_of(person)
+    joints = person[key] if key else []
+    try:
+        values = jsonfile.floats(joints, f"{key}")
+        number = records.person_of(person.get("person_id"))
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+    if len(values) % 3:
+        raise InputError(f"{where}: {key} must be a list of x, y, score")
+    tracked = number is not None and not (jsonfile.is_number(number) and number < 0)
+    return records.Record(frame, number if tracked else None, values, float("nan"))
+
+
+def _unparse(edits: records.Edits, content: dict[str, dict]) -> dict[str, dict]:
+    """The files with the numbers that differ."""
+    result, index = {}, 0
+    for name, frame in content.items():
+        people = list(frame["people"])
+        for i, person in enumerate(people):
+            key = _pose_of(person)
+            if key and index in edits.updated:
+                people[i] = person | {key: records.flat(edits.updated[index], person[key])}
+            index += key is not None
+        result[name] = frame | {"people": people}
+    return result
+
+
+def _new(new: records.New, examples: list[dict]) -> dict:
+    """Someone in a frame that lacks them, with the keys that others have."""
+    if new.example is None and not examples:
+        number = -1 if new.person is None else new.person
+        return {"person_id": [number], "pose_keypoints_2d": records.flat(new.joints)}
+    example = examples[new.example or 0]
+    person = {key: [] if isinstance(value, list) else value for key, value in example.items()}
+    if "person_id" in example:
+        person["person_id"] = [-1] if new.example is None else example["person_id"]
+        if new.example is None and new.person is not None:
+            person["person_id"] = [new.person]
+    return person | {_pose_of(example): records.flat(new.joints)}
