@@ -52,8 +52,7 @@ def read(
         raise InputError(f"{path}: no column {', '.join(lacking)}")
     column = {name: [row[header.index(name)] for row in rows] for name in _HEADER if name in header}
     tally = Tally()
-    frames = [table.whole(cell) for cell in column["frame"]]
-    tally.add("rows without a usable frame number, left out", frames.count(None))
+    frames = table.near_frames([table.whole(cell) for cell in column["frame"]], tally)
     given = list(dict.fromkeys(column["joint"]))
     if not any(frame is not None for frame in frames):
         raise InputError(f"{path}: nothing to use: no row has a frame number; is the file cut off?")

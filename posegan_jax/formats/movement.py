@@ -197,7 +197,7 @@ def _time(data: Any) -> tuple[list[int], float | None, list[str]]:
             rate = fps or (1 / np.median(gaps) if len(gaps) and np.median(gaps) > 0 else 1.0)
             time, fps = time * rate, float(rate)
         frames = np.rint(time)
-        if (np.abs(frames) < 2**53).all() and (np.diff(frames) > 0).all():
+        if (np.diff(frames) > 0).all() and np.ptp(frames) < table.LONGEST:
             return frames.astype(np.int64).tolist(), fps, []
     return list(range(steps)), fps, ["times that do not count up: frames are counted from 0"]
 

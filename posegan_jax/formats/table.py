@@ -188,7 +188,7 @@ def near_frames(frames: list[int | None], tally: Tally) -> list[int | None]:
     known = [frame for frame in frames if frame is not None]
     middle = int(np.median(known)) if known else 0
     frames = [f if f is not None and abs(f - middle) <= LONGEST else None for f in frames]
-    tally.add("rows without a usable frame number, left as they are", frames.count(None))
+    tally.add("rows without a usable frame number, not read", frames.count(None))
     return frames
 
 
