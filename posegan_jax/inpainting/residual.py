@@ -202,8 +202,9 @@ def _weigh(model, residual, correlation, nugget, robust: bool):
     scale, extra = 1.0, np.zeros(len(t))
     for _ in range(2 if robust else 1):
         factor = _cholesky(scale * prior, nugget[t, j] + extra)
-        variance = 1.0 / np.diagonal(lapack.dpotri(factor, lower=1)[0])
-        error = lapack.dpotrs(factor, residual[t, j], lower=1)[0] * variance[:, None]
+        total = 1.0 / np.diagonal(lapack.dpotri(factor, lower=1)[0])
+        error = lapack.dpotrs(factor, residual[t, j], lower=1)[0] * total[:, None]
+        variance = total - extra  # what was added to an observation must not excuse it
         standard = (error**2).sum(-1) / variance
         # The median of a chi-square of two degrees is 1.386.
         ratio = np.clip(np.median(standard) / 1.386, 0.02, 20.0)

@@ -4,7 +4,6 @@ import functools
 import logging
 import signal
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -207,7 +206,7 @@ class _Run:
             state, metrics = self.dispatch["reconstruction" if leading else "full"](state, store)
             step += train.steps_per_dispatch
             metrics = {name: float(value) for name, value in metrics.items()}
-            self._check_finite(metrics, step)
+            self._check_finite({name: np.isfinite(v) for name, v in metrics.items()}, step)
             self.writer.write(step, {f"train/{name}": v for name, v in metrics.items()})
             self.progress.update(step, _shown(metrics))
             done = step >= train.steps
@@ -225,8 +224,8 @@ class _Run:
         self.checkpoints.wait()
         return state
 
-    def _check_finite(self, values: dict[str, Any], step: int) -> None:
-        bad = [name for name, value in values.items() if not np.isfinite(value).all()]
+    def _check_finite(self, finite: dict[str, bool], step: int) -> None:
+        bad = [name for name, good in finite.items() if not good]
         if bad:
             self.checkpoints.wait()
             last = self.checkpoints.latest_step()
@@ -239,7 +238,7 @@ class _Run:
     def _save(self, state: TrainState, step: int, scores: dict[str, float]) -> None:
         # The losses are of the parameters before the last update, which may have broken them.
         leaves = jax.tree.leaves(jax.device_get(state))
-        self._check_finite({"parameters": np.array([np.isfinite(v).all() for v in leaves])}, step)
+        self._check_finite({"parameters": all(np.isfinite(v).all() for v in leaves)}, step)
         metadata = checkpoint_metadata(self.config, scores, self.residual)
         self.checkpoints.save(step, state, metadata)
 

@@ -31,7 +31,7 @@ class State(NamedTuple):
     averages: Any
 
 
-def make_state(seed=0, step=7, width=5):
+def make_state(seed=0, step=7, width=64):
     """A state with every kind of leaf: nested dicts, named tuples, empty states, integers, a key"""
     rng = np.random.default_rng(seed)
 

@@ -239,12 +239,12 @@ def test_a_killed_run_goes_on_to_the_same_bits(finished, cache, tmp_path):
         ("rename 8", [4]),  # before the one where the phases meet gets its name
         ("line 10", [4, 8]),
         ("line 14", [4, 8, 12]),
-    ):
+    ):  # what is saved in the background may not be whole yet when a line is written
         done = command(workdir, cache, moment)
         assert done.returncode == -signal.SIGKILL, (moment, done.stderr)
         folder = workdir / "checkpoints"
         whole = sorted(int(p.name) for p in folder.iterdir() if p.name.isdecimal())
-        assert saved is None or whole == saved, moment
+        assert saved is None or whole in (saved, saved[:-1]), moment
     done = command(workdir, cache, "term 14")
     assert done.returncode == 143, done.stderr
     assert done.stderr.splitlines()[-1] == f"posegan_jax: stopped at step 14; saved in {workdir}"
