@@ -1,0 +1,124 @@
+"""Our own table: exact, and lenient to what others write in its manner."""
+
+import numpy as np
+import pytest
+
+from posegan_jax import formats
+from posegan_jax.errors import InputError
+from posegan_jax.formats.joint_names import resolve
+from posegan_jax.pose.sequence import PoseSequence
+
+ARRAYS = ("keypoints", "scores", "frames", "provenance")
+TEXT = """\
+frame,person,joint,x,y
+0,1,LKnee,1.5,2
+0,1,r knee,3,4
+2,1,LKnee,,
+"""
+
+
+def sequence(joints=17, skeleton="coco17", **changes):
+    rng = np.random.default_rng(joints)
+    keypoints = rng.normal(0, 1e3, (5, joints, 2)) / 3
+    keypoints[1, 0] = np.nan
+    keypoints[3] = np.nan
+    return PoseSequence(
+        keypoints, rng.uniform(-1, 2, (5, joints)), 29.97, skeleton, [-4, 0, 1, 9, 2**18], 3,
+        rng.integers(0, 5, (5, joints)),
+    ).replace(**changes)
+
+
+def assert_same(a, b):
+    for name in ARRAYS:
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name), strict=True)
+    for name in ("fps", "skeleton", "person"):
+        assert getattr(a, name) == getattr(b, name)
+        assert type(getattr(a, name)) is type(getattr(b, name))
+
+
+@pytest.fixture
+def reading(tmp_path):
+    def read(text, **options):
+        path = tmp_path / "in.csv"
+        path.write_text(text)
+        return formats.read(path, **options)
+
+    return read
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"fps": None}, {"person": None}, {"person": "7"}, {"person": "null"}, {"person": ""},
+     {"person": 'anna "ü", b\n'}, {"person": '"7"'}, {"person": -1}],
+    ids=str,
+)
+def test_what_is_written_is_read(changes, tmp_path):
+    formats.write([sequence(**changes)], tmp_path / "a.csv")
+    file = formats.read(tmp_path / "a.csv")
+    assert (file.format, file.notes) == ("csv", ())
+    (again,) = file
+    assert_same(again, sequence(**changes))
+
+
+def test_several_people_and_skeletons_of_any_joints(tmp_path):
+    listed = resolve(["l_hip", "tail base", "r_hip"], tmp_path).skeleton.name
+    written = [sequence(3, listed, person=1), sequence(3, listed, person="b", fps=None)]
+    formats.write(written, tmp_path / "a.csv")
+    for a, b in zip(formats.read(tmp_path / "a.csv"), written, strict=True):
+        assert_same(a, b)
+    formats.write(written, tmp_path / "a.npz")
+    for a, b in zip(formats.read(tmp_path / "a.npz"), written, strict=True):
+        assert_same(a, b)
+
+
+def test_a_table_of_the_fewest_columns(reading, tmp_path):
+    file = reading(TEXT)
+    (person,) = file
+    assert (person.skeleton, person.person, person.fps) == ("joints:left_knee,right_knee", 1, None)
+    assert person.frames.tolist() == [0, 2]
+    np.testing.assert_array_equal(person.keypoints[0], [[1.5, 2], [3, 4]])
+    np.testing.assert_array_equal(person.scores, [[1, 1], [0, 0]])
+    columns = list(zip(*(line.split(",") for line in TEXT.splitlines()), strict=True))
+    swapped = "\n".join(",".join(row) for row in zip(*columns[::-1], strict=True))
+    assert_same(reading(swapped)[0], person)
+
+
+def test_min_score_makes_joints_missing(tmp_path):
+    formats.write([sequence()], tmp_path / "a.csv")
+    (again,) = formats.read(tmp_path / "a.csv", min_score=0.5)
+    np.testing.assert_array_equal(again.observed, sequence().observed & (sequence().scores >= 0.5))
+
+
+def test_decisions_are_told(reading):
+    file = reading(
+        "frame,person,joint,x,y,score,colour\n0,1,nose,1,2,1,red\n0,1,nose,5,6,1,\n"
+        "x,1,nose,1,2,1,\n1,1,nose,1e9,2,1,\n1,1,ear tip,1,abc,1,\n4503599627370497,1,nose,1,2,1,\n"
+    )
+    np.testing.assert_array_equal(file[0].keypoints[0, 0], [1, 2])
+    assert not file[0].observed[1].any()
+    assert file.notes == (
+        "joints that are not known are passed through: ear tip", "columns that are not kept: colour",
+        "rows without a usable frame number, not read: 2; rows that repeat a joint's frame, left "
+        "out: 1; joints at absurd or unreadable places, read as holes: 2",
+    )
+
+
+def test_two_sequences_of_one_person(tmp_path):
+    with pytest.raises(InputError, match="one person's id"):
+        formats.write([sequence(), sequence()], tmp_path / "a.csv")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("frame,joint,x,y\n", "nothing to use"),
+        ("frame,joint,x,y\nx,nose,1,2\n", "nothing to use"),
+        ("frame,joint,x,y\n1,nose,1\n", "line 2 has 3 cells"),
+    ],
+)
+def test_refused(text, message, reading, tmp_path):
+    with pytest.raises(InputError) as caught:
+        reading(text)
+    line = str(caught.value)
+    assert line.startswith(f"{tmp_path / 'in.csv'}: ") and message in line and "\n" not in line
