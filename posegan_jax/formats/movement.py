@@ -138,8 +138,10 @@ def _xarray(path: Path) -> Any:
 
 def _load(path: Path) -> Any:
     xarray = _xarray(path)
+    engine = _engine(path)
+    options = {"mmap": False} if engine == "scipy" else {}
     try:
-        return xarray.load_dataset(path, engine=_engine(path), decode_times=False)
+        return xarray.load_dataset(path, engine=engine, decode_times=False, **options)
     except Exception as error:  # h5py, SciPy and xarray raise a dozen kinds
         line = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: cannot be read as netCDF ({line}); is it cut off?") from error
@@ -197,7 +199,7 @@ def _time(data: Any) -> tuple[list[int], float | None, list[str]]:
             rate = fps or (1 / np.median(gaps) if len(gaps) and np.median(gaps) > 0 else 1.0)
             time, fps = time * rate, float(rate)
         frames = np.rint(time)
-        if (np.diff(frames) > 0).all() and np.ptp(frames) < table.LONGEST:
+        if not steps or (np.diff(frames) > 0).all() and np.ptp(frames) < table.LONGEST:
             return frames.astype(np.int64).tolist(), fps, []
     return list(range(steps)), fps, ["times that do not count up: frames are counted from 0"]
 

@@ -97,7 +97,8 @@ def test_decisions_are_told(reading):
     np.testing.assert_array_equal(file[0].keypoints[0, 0], [1, 2])
     assert not file[0].observed[1].any()
     assert file.notes == (
-        "joints that are not known are passed through: ear tip", "columns that are not kept: colour",
+        "joints that are not known are passed through: ear tip",
+        "columns that are not kept: colour",
         "rows without a usable frame number, not read: 2; rows that repeat a joint's frame, left "
         "out: 1; joints at absurd or unreadable places, read as holes: 2",
     )
