@@ -14,6 +14,7 @@ from pathlib import Path
 from posegan_jax.errors import InputError
 from posegan_jax.formats import (
     alphapose,
+    coco,
     deeplabcut,
     joint_names,
     longcsv,
@@ -28,7 +29,7 @@ from posegan_jax.pose.sequence import PoseFile, PoseSequence
 
 FORMATS = {
     module.NAME: module
-    for module in (alphapose, openpose, npz, deeplabcut, sleap, longcsv, trc, movement)
+    for module in (alphapose, openpose, coco, npz, deeplabcut, sleap, longcsv, trc, movement)
 }
 _BY_SUFFIX = {
     ".json": alphapose.NAME, ".npz": npz.NAME, ".csv": longcsv.NAME, ".trc": trc.NAME,

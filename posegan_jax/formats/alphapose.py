@@ -73,7 +73,9 @@ def write(file: PoseFile, path: Path) -> None:
     """
     source = file.source or records.Source([])
     if isinstance(source.content, dict):
-        content = _unparse_images(records.edits(file, source, path, BY_IMAGE.values()), source)
+        content = _unparse_images(
+            records.edits(file, source, path, BY_IMAGE.values()), source.content
+        )
     else:
         edits = records.edits(file, source, path, SKELETONS.values())
         content = unparse(edits, source, source.content)
@@ -103,9 +105,10 @@ def unparse(
     edits: records.Edits, source: records.Source, objects: Sequence[dict], id_key: str = "idx"
 ) -> list[dict]:
     """The list with what changed and what is new."""
-    result = list(objects)
-    for i, joints in edits.updated.items():
-        result[i] = objects[i] | {"keypoints": records.flat(joints, objects[i]["keypoints"])}
+    (result,) = records.updated(
+        [objects], edits,
+        lambda item, joints: item | {"keypoints": records.flat(joints, item["keypoints"])},
+    )
     ids = [item["image_id"] for item in objects]
     names = jsonfile.FrameNames(dict(zip(source.frames, ids, strict=True)))
     added = {
@@ -163,11 +166,11 @@ def _new(new: records.New, image_id: Any, objects: Sequence[dict], id_key: str) 
 
 def _parse_images(content: dict, path: Path) -> tuple[list[records.Record], list[str]]:
     frames, notes = jsonfile.frame_numbers(list(content))
+    key = _people_key(content)
     found = []
     for (image, item), frame in zip(content.items(), frames, strict=True):
-        key = _people_key(item)
-        if key is None or not isinstance(item[key], list):
-            raise InputError(f"{path}: image {image!r} has no list of {' or '.join(_KEYS)}")
+        if not isinstance(item, dict) or not isinstance(item.get(key), list):
+            raise InputError(f"{path}: image {image!r} has no list of {key}")
         for i, person in enumerate(item[key]):
             where = f"{path}: image {image!r}, person {i}"
             if not isinstance(person, dict):
@@ -176,31 +179,32 @@ def _parse_images(content: dict, path: Path) -> tuple[list[records.Record], list
     return found, notes
 
 
-def _unparse_images(edits: records.Edits, source: records.Source) -> dict:
-    frames, _ = jsonfile.frame_numbers(list(source.content))
-    key = next(iter(map(_people_key, source.content.values())), "people")
-    images, index = [], 0
+def _unparse_images(edits: records.Edits, content: dict) -> dict:
+    """The images with what changed and who is new; new images in their places."""
+    frames, _ = jsonfile.frame_numbers(list(content))
+    key = _people_key(content)
+    joints = _KEYS[key]
+    people = records.updated(
+        [item[key] for item in content.values()], edits,
+        lambda person, new: person | {joints: records.flat(new, person[joints])},
+    )
     added = {
-        frame: [{_KEYS[key]: records.flat(new.joints)} for new in news]
+        frame: [{joints: records.flat(new.joints)} for new in news]
         for frame, news in edits.added.items()
     }
-    for (image, item), frame in zip(source.content.items(), frames, strict=True):
-        own = _people_key(item)
-        people = list(item[own])
-        for i, person in enumerate(people):
-            if index in edits.updated:
-                values = records.flat(edits.updated[index], person[_KEYS[own]])
-                people[i] = person | {_KEYS[own]: values}
-            index += 1
-        images.append((image, item | {own: people + added.pop(frame, [])}))
-    names = jsonfile.FrameNames(dict(zip(frames, source.content, strict=True)))
-    version = next((item.get("version") for item in source.content.values()), None)
+    images = [
+        (image, item | {key: old + added.pop(frame, [])})
+        for (image, item), old, frame in zip(content.items(), people, frames, strict=True)
+    ]
+    names = jsonfile.FrameNames(dict(zip(frames, content, strict=True)))
+    version = next((item.get("version") for item in content.values()), None)
     new = {
-        frame: [(names(frame), {"version": version, key: people})]
-        for frame, people in added.items()
+        frame: [(names(frame), {"version": version, key: news})] for frame, news in added.items()
     }
     return dict(records.merge(images, frames, new))
 
 
-def _people_key(item: Any) -> str | None:
-    return next((key for key in _KEYS if isinstance(item, dict) and key in item), None)
+def _people_key(content: dict) -> str:
+    """'bodies' or 'people': which of them the first image has."""
+    first = next(iter(content.values()), None)
+    return "people" if isinstance(first, dict) and "people" in first else "bodies"

@@ -91,7 +91,12 @@ def write(file: PoseFile, path: Path) -> None:
     names = jsonfile.FrameNames(
         dict(zip(frames, source.content, strict=True)), "frame_000000000000" + _ENDING
     )
-    content = _unparse(edits, source.content)
+    people = [frame["people"] for frame in source.content.values()]
+    people = records.updated(people, edits, _put, _pose_of)
+    content = {
+        name: frame | {"people": new}
+        for (name, frame), new in zip(source.content.items(), people, strict=True)
+    }
     if not source.content and edits.added:  # a new folder: one file for every frame of the video
         for frame in range(min(edits.added), max(edits.added) + 1):
             edits.added.setdefault(frame, [])
@@ -169,18 +174,9 @@ def _record(person: dict, frame: int, where: str) -> records.Record:
     return records.Record(frame, number if tracked else None, values, float("nan"))
 
 
-def _unparse(edits: records.Edits, content: dict[str, dict]) -> dict[str, dict]:
-    """The files with the numbers that differ."""
-    result, index = {}, 0
-    for name, frame in content.items():
-        people = list(frame["people"])
-        for i, person in enumerate(people):
-            key = _pose_of(person)
-            if key and index in edits.updated:
-                people[i] = person | {key: records.flat(edits.updated[index], person[key])}
-            index += key is not None
-        result[name] = frame | {"people": people}
-    return result
+def _put(person: dict, joints: records.Joints) -> dict:
+    key = _pose_of(person)
+    return person | {key: records.flat(joints, person[key])}
 
 
 def _new(new: records.New, examples: list[dict]) -> dict:

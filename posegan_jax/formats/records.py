@@ -9,7 +9,7 @@ Whatever has not changed is then written back as it was: records, keys, numbers.
 import bisect
 import dataclasses
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -282,7 +282,7 @@ def edits(
     first: dict[Any, int] = {}
     for (person, _), index in source.rows.items():
         first.setdefault(person, index)
-    updated: dict[int, Joints] = {}
+    changed: dict[int, Joints] = {}
     added: dict[int, list[New]] = defaultdict(list)
     for sequence in file:
         for t, frame in enumerate(sequence.frames.tolist()):
@@ -290,7 +290,7 @@ def edits(
             if index is not None:
                 joints = _updated(source, index, sequence, t)
                 if joints is not None:
-                    updated[index] = _carried(joints, sequence.skeleton, skeleton)
+                    changed[index] = _carried(joints, sequence.skeleton, skeleton)
             elif sequence.observed[t].any():
                 joints = _carried(Joints(_flat(sequence, t)), sequence.skeleton, skeleton)
                 score = float(sequence.scores[t, sequence.observed[t]].mean())
@@ -301,8 +301,8 @@ def edits(
     if skeleton != source.skeleton:
         for index in range(len(source.frames)):
             kept = Joints(source.values[index])
-            updated.setdefault(index, _carried(kept, source.skeleton, skeleton))
-    return Edits(skeleton, updated, added)
+            changed.setdefault(index, _carried(kept, source.skeleton, skeleton))
+    return Edits(skeleton, changed, added)
 
 
 def merge(old: Sequence, frames: Sequence[int], added: Mapping[int, list]) -> list:
@@ -316,6 +316,30 @@ def merge(old: Sequence, frames: Sequence[int], added: Mapping[int, list]) -> li
     result = after[-1]
     for i, item in enumerate(old):
         result += [item, *after[i]]
+    return result
+
+
+def updated(
+    groups: Iterable[Iterable[dict]], edits: Edits, put: Callable[[dict, Joints], dict],
+    holds: Callable[[dict], Any] = lambda item: True,
+) -> list[list[dict]]:
+    """The objects of a file, frame by frame, with the joints that differ.
+
+    Args:
+      groups: the objects that were read, in the order of the records.
+      edits: what differs.
+      put: an object and its new joints -> the object that holds them.
+      holds: whether an object had joints and so became a record.
+    """
+    index, result = 0, []
+    for group in groups:
+        items = list(group)
+        for i, item in enumerate(items):
+            if holds(item):
+                if index in edits.updated:
+                    items[i] = put(item, edits.updated[index])
+                index += 1
+        result.append(items)
     return result
 
 

@@ -766,7 +766,7 @@ def test_images_upsampled(by_image, reading, writing, tmp_path):
 @pytest.mark.parametrize(
     "spoil, message",
     [
-        (lambda c, p, j: c.update({"9.jpg": {}}), "image '9.jpg' has no list of bodies or people"),
+        (lambda c, p, j: c.update({"9.jpg": {}}), "image '9.jpg' has no list of (bodies|people)"),
         (lambda c, p, j: c.update({"9.jpg": None}), "image '9.jpg' has no list"),
         (lambda c, p, j: c["007.jpg"].update({p: 5}), "image '007.jpg' has no list"),
         (lambda c, p, j: c["007.jpg"][p].append(5), "'007.jpg', person 1: must be an object"),

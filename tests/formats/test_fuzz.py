@@ -35,7 +35,19 @@ def alphapose_cmu():
     }
 
 
-VALID = {"alphapose": alphapose, "alphapose cmu": alphapose_cmu}
+def coco():
+    return {
+        "images": [{"id": t + 5, "file_name": f"{t:03d}.jpg"} for t in range(3)],
+        "annotations": [
+            {"id": 2 * t + p, "image_id": t + 5, "category_id": 1, "track_id": p, "area": 1.5,
+             "num_keypoints": 17, "keypoints": [2.0 if v == 0.75 else v for v in joints(t, p)]}
+            for t in range(3) for p in (1, 2)
+        ],
+        "categories": [{"id": 1, "keypoints": list("abcdefghijklmnopq"), "skeleton": []}],
+    }
+
+
+VALID = {"alphapose": alphapose, "alphapose cmu": alphapose_cmu, "coco": coco}
 
 numbers = st.sampled_from(
     [0, -1, 1.5, float("nan"), float("inf"), -float("inf"), 1e308, -1e7, 2**63, 10**400, 1e-320]

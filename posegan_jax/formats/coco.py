@@ -1,0 +1,241 @@
+"""COCO keypoint annotations: one JSON object with ``images``, ``annotations`` and ``categories``.
+
+An annotation holds ``keypoints`` (x, y, v for every joint), where v is 0 for a joint that is not
+labelled, 1 for a hidden and 2 for a visible one; files with other numbers there hold scores. Whom
+it shows says ``track_id``, where there is one. (COCO's keypoint *results* are a list as AlphaPose
+writes it, see ``alphapose``.)
+
+The frame of an image is its ``frame_id``, or the last number in its ``file_name``.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from posegan_jax.errors import InputError
+from posegan_jax.formats import jsonfile, records
+from posegan_jax.pose.sequence import PoseFile
+from posegan_jax.pose.skeleton import get_skeleton
+
+NAME = "coco"
+OPTIONS = ("skeletons",)
+MIN_SCORE = 0.2
+_VISIBLE = 2
+
+
+def sniff(path: Path) -> bool:
+    """Whether the file is an object with annotations or images."""
+    keys = jsonfile.outline(path)
+    return ("{", "annotations") in keys or ("{", "images") in keys
+
+
+def read(
+    path: Path, min_score: float | None = None, skeletons: Mapping[int, str] | None = None
+) -> PoseFile:
+    """Reads the people of a file, each a PoseSequence of the frames that hold them.
+
+    Args:
+      path: the file.
+      min_score: joints with a lower score, or v / 2, and joints at (0, 0), are missing.
+      skeletons: number of joints -> skeleton, for numbers that are not known.
+
+    Raises:
+      InputError: the file is no such object; the message names the annotation.
+    """
+    content = jsonfile.load(path)
+    annotations = content.get("annotations") if isinstance(content, dict) else None
+    if not isinstance(annotations, list):
+        raise InputError(f"{path}: has no list of annotations")
+    frames, notes = _frames(content, path)
+    found = [
+        _record(item, frames, f"{path}: annotation {i}") for i, item in enumerate(annotations)
+    ]
+    found = [record for record in found if record.joints]
+    if annotations and not found:
+        raise InputError(f"{path}: no annotation has keypoints")
+    if _has_flags(annotations):
+        found = [record._replace(joints=_halved(record.joints)) for record in found]
+    min_score = MIN_SCORE if min_score is None else min_score
+    known = records.SKELETONS | dict(skeletons or {})
+    return records.read(NAME, path, content, found, min_score, known, notes)
+
+
+def write(file: PoseFile, path: Path) -> None:
+    """Writes what was read, the numbers that differ, and new images and annotations at the end.
+
+    Where v says what is visible, a filled joint is written as hidden (v = 1).
+
+    Raises:
+      InputError: skeletons that the format has no place for, or more than one.
+    """
+    source = file.source or records.Source({"images": [], "annotations": []})
+    edits = records.edits(file, source, path)
+    old = source.content["annotations"]
+    flags = bool(old) and _has_flags(old)
+    (annotations,) = records.updated(
+        [old], edits, lambda item, joints: item | _numbers(joints, flags, item),
+        lambda item: item.get("keypoints"),
+    )
+    content = dict(source.content)
+    images, ids = _images(content, edits)
+    examples = [item for item in old if item.get("keypoints")]
+    number = max((item["id"] for item in old if jsonfile.is_whole(item.get("id"))), default=0)
+    for frame, news in sorted(edits.added.items()):
+        for new in news:
+            number += 1
+            annotations.append(_new(new, int(number), ids[frame], flags, examples))
+    if "images" in content or images:
+        content["images"] = images
+    content["annotations"] = annotations
+    if edits.skeleton != source.skeleton:
+        content["categories"] = _categories(content, source.skeleton, edits.skeleton)
+    jsonfile.dump(content, path)
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def _frames(content: dict, path: Path) -> tuple[dict[Any, int], list[str]]:
+    """Image id -> frame number. Without images the ids themselves are numbers or names."""
+    images = content.get("images")
+    if images is None:
+        return _by_id(content["annotations"]), []
+    if not isinstance(images, list) or not all(
+        isinstance(image, dict) and _is_id(image.get("id")) for image in images
+    ):
+        raise InputError(f"{path}: images must be a list of objects with an id")
+    numbers = [image.get("frame_id") for image in images]
+    if not all(map(jsonfile.is_whole, numbers)):
+        numbers = [image.get("file_name") for image in images]
+        if not all(isinstance(name, str) for name in numbers):
+            numbers = [image["id"] for image in images]
+    frames, notes = jsonfile.frame_numbers(numbers)
+    ids = [image["id"] for image in images]
+    if len(set(frames)) < len(set(ids)):  # several videos, or numbers that count something else
+        frames = list(range(len(images)))
+        notes = ["several images of one number: frames are counted in the order of the file"]
+    return dict(zip(ids, frames, strict=True)), notes
+
+
+def _by_id(annotations: list) -> dict[Any, int]:
+    ids = [item.get("image_id") for item in annotations if isinstance(item, dict)]
+    ids = list(dict.fromkeys(name for name in ids if _is_id(name)))
+    return dict(zip(ids, jsonfile.frame_numbers(ids)[0], strict=True))
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) or jsonfile.is_whole(value)
+
+
+def _record(item: Any, frames: dict[Any, int], where: str) -> records.Record:
+    """Someone in an image; without joints if the annotation has none."""
+    if not isinstance(item, dict) or not _is_id(item.get("image_id")):
+        raise InputError(f"{where} has no image_id")
+    if item["image_id"] not in frames:
+        raise InputError(f"{where} has the image_id {item['image_id']!r}, but no image has that id")
+    try:
+        joints = jsonfile.floats(item.get("keypoints") or [])
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+    try:
+        person = records.person_of(item.get("track_id"))
+    except InputError as error:
+        raise InputError(f"{where}: track_id {error}") from error
+    if len(joints) % 3:
+        raise InputError(f"{where}: keypoints must be a list of x, y, v")
+    score = jsonfile.number(item.get("score"))
+    return records.Record(frames[item["image_id"]], person, joints, score)
+
+
+def _has_flags(annotations: list[dict]) -> bool:
+    """Whether the third number of every joint is 0, 1 or 2."""
+    return all(v in (0, 1, 2) for item in annotations for v in (item.get("keypoints") or [])[2::3])
+
+
+def _halved(joints: list[float]) -> list[float]:
+    return [value / 2 if i % 3 == 2 else value for i, value in enumerate(joints)]
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def _numbers(joints: records.Joints, flags: bool, item: dict) -> dict[str, Any]:
+    """What of an annotation its joints decide."""
+    old = item.get("keypoints", [])
+    values = records.flat(joints, old)
+    if flags:
+        same = len(values) == len(old)
+        values[2::3] = [
+            0 if x == y == 0 else (same and old[3 * k + 2]) or (_VISIBLE if score >= 1 else 1)
+            for k, (x, y, score) in enumerate(joints.values.tolist())
+        ]
+    numbers = {"keypoints": values}
+    if "num_keypoints" in item:
+        numbers["num_keypoints"] = sum(v > 0 for v in values[2::3])
+    return numbers
+
+
+def _new(
+    new: records.New, number: int, image_id: Any, flags: bool, examples: list[dict]
+) -> dict[str, Any]:
+    """An annotation for an image that lacks it, after another one of the person if there is."""
+    seen = new.joints.values[new.joints.values[:, 2] > 0, :2]
+    seen = seen if len(seen) else new.joints.values[:, :2]
+    (left, top), (right, bottom) = seen.min(0).tolist(), seen.max(0).tolist()
+    width, height = round(right - left, records.DIGITS), round(bottom - top, records.DIGITS)
+    item = {
+        "id": number, "image_id": image_id, "category_id": 1, "num_keypoints": 0,
+        "bbox": [left, top, width, height], "area": round(width * height, records.DIGITS),
+        "iscrowd": 0,
+    }
+    if not flags:
+        item["score"] = new.score
+    if new.example is not None:
+        example = examples[new.example]
+        item |= {key: example[key] for key in ("category_id", "track_id") if key in example}
+    elif new.person is not None:
+        item["track_id"] = new.person
+    return item | _numbers(new.joints, flags, item)
+
+
+def _images(content: dict, edits: records.Edits) -> tuple[list[dict], dict[int, Any]]:
+    """The images with those of new frames, and frame -> image id."""
+    frames, _ = _frames(content, Path())
+    ids = {frame: image_id for image_id, frame in frames.items()}
+    images = list(content.get("images", []))
+    if images or not frames:
+        name = {frames[image["id"]]: image.get("file_name") for image in images}
+        names = jsonfile.FrameNames({f: n for f, n in name.items() if isinstance(n, str)})
+        size = {key: images[0][key] for key in ("width", "height") if images and key in images[0]}
+        whole = all(map(jsonfile.is_whole, frames))
+        number = int(max(frames, default=0)) if whole else len(frames)
+        for frame in sorted(set(edits.added) - set(ids)):
+            number += 1
+            ids[frame] = number if whole else names(frame)
+            image = {"id": ids[frame], "file_name": names(frame)} | size
+            if images and "frame_id" in images[0]:
+                image["frame_id"] = frame
+            images.append(image)
+    else:
+        named = jsonfile.FrameNames(ids)
+        ids = {frame: named(frame) for frame in {*ids, *edits.added}}
+    return images, ids
+
+
+def _categories(content: dict, old: str | None, new: str) -> list[dict]:
+    """The categories, with the new joints where they named the old ones."""
+    skeleton = get_skeleton(new)
+    joints = {
+        "keypoints": list(skeleton.joints),
+        "skeleton": [[a + 1, b + 1] for a, b in skeleton.bones()],
+    }
+    categories = content.get("categories")
+    if not isinstance(categories, list):
+        return [{"id": 1, "name": "person", "supercategory": "person"} | joints]
+    count = len(get_skeleton(old)) if old else -1
+    return [
+        item | joints
+        if isinstance(item, dict) and isinstance(item.get("keypoints"), list)
+        and len(item["keypoints"]) == count else item
+        for item in categories
+    ]
