@@ -20,6 +20,7 @@ from posegan_jax.inpainting.inpainter import QUALITIES
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.render.source import SourceVideo
 
 REPOSITORY = Path(__file__).parents[1]
 DETECTIONS = REPOSITORY.parent / "shared" / "data" / "detections"
@@ -93,6 +94,14 @@ def no_model(monkeypatch):
     monkeypatch.setattr(cli, "_inpainter", load)
 
 
+def film(folder, frames):
+    """A blue video of 160 x 96 pixels."""
+    path, blue = folder / "film.mp4", "color=0x0000c8:size=160x96:rate=25"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-i", blue]
+    subprocess.run([*command, "-frames:v", str(frames), path], check=True)
+    return path
+
+
 def bare(record):
     return {key: value for key, value in record.items() if key != "keypoints"}
 
@@ -161,13 +170,16 @@ def test_fill_keeps_the_file_and_fills_its_holes(run, detections, tmp_path):
 
 
 def test_fill_with_all_its_options(run, detections, tmp_path):
-    output, video, picture = (tmp_path / f"filled{s}" for s in (".npz", ".gif", ".png"))
+    suffixes = (".npz", ".gif", ".png", ".html")
+    output, video, picture, page = (tmp_path / f"filled{s}" for s in suffixes)
     code, said, _ = run(
         "fill", detections, "-o", output, "--joints", "mpi_inf_3dhp", "--observed", "keep",
         "--quality", "fast", "--shift", 24, "--steps", 0, "--fps", 12.5, "--min-score", 0.5,
-        "--video", video, "--picture", picture,
+        "--video", video, "--picture", picture, "--report", page, "--source", film(tmp_path, 20),
     )
-    assert code == 0 and all(f"wrote {path}" in said for path in (output, video, picture))
+    assert code == 0 and all(f"wrote {path}" in said for path in (output, video, picture, page))
+    assert "film.mp4 has no picture of 10 frames" in said
+    assert f"<h1>{detections.name}</h1>" in page.read_text()
     source = formats.read(detections, min_score=0.5)
     for before, after in zip(source, formats.read(output), strict=True):
         assert after.skeleton == "mpi_inf_3dhp" and after.fps == 12.5
@@ -178,8 +190,8 @@ def test_fill_with_all_its_options(run, detections, tmp_path):
         wrist = before.keypoints[:, COCO.index("right_wrist")]
         rows = np.isin(after.frames, before.frames)
         np.testing.assert_array_equal(after.keypoints[rows, MPI.index("right_wrist")], wrist)
-    with Image.open(video) as film:
-        assert film.n_frames == 30
+    with Image.open(video) as moving:
+        assert moving.n_frames == 30 and moving.width == 2 * 640 + 2
     with Image.open(picture) as still:
         assert still.format == "PNG"
 
@@ -228,6 +240,13 @@ def test_a_file_without_people_stays_one(run, tmp_path):
         ("fill {input} -o out.json --video nowhere/film.mp4", "no such folder"),
         ("fill {input} -o out.json --picture still.jpg", r"still.jpg.*\.png"),
         ("fill {input} -o out.json --picture nowhere/still.png", "no such folder"),
+        ("fill {input} -o out.json --report page.pdf", r"page.pdf.*\.html"),
+        ("fill {input} -o out.json --report nowhere/page.html", "no such folder"),
+        ("fill {input} -o out.json --source film.mp4", r"--source film.mp4.*\.mp4 or \.gif"),
+        ("fill {input} -o out.json --video a.mp4 --source nothere.mp4", "nothere.mp4: no such"),
+        ("fill {input} -o out.json --video a.mp4 --source {garbage}", "not a video"),
+        ("render {input} -o film.mp4 --source film.mp4", "would replace it"),
+        ("render {input} -o still.png --source film.mp4", r"film.mp4.*\.mp4 or \.gif"),
         ("fill {input}", "-o"),
         ("fill {input} -o out.json --quality finest", "--quality.*finest.*fast"),
         ("fill {input} -o out.json --joints coco17", "--joints.*mpi_inf_3dhp"),
@@ -345,6 +364,23 @@ def test_render_draws_stills_and_films(run, detections, tmp_path, count):
     assert code == 0 and f"wrote {film}" in said
     frames, seconds = imageio_ffmpeg.count_frames_and_secs(film)
     assert frames == 30 and seconds == pytest.approx(2.0, rel=0.05)
+
+
+def test_render_draws_on_the_source_and_writes_a_page(run, detections, tmp_path):
+    drawn, page = tmp_path / "drawn.mp4", tmp_path / "page.html"
+    code, said, _ = run("render", detections, "-o", drawn, "--source", film(tmp_path, 40))
+    assert code == 0 and f"wrote {drawn}" in said and "no picture" not in said
+    result = SourceVideo(drawn)
+    assert result.shape == (640, 32 + 384 + 28)
+    pixels = np.asarray(next(result.pictures(range(1), result.shape)))
+    np.testing.assert_allclose(np.median(pixels[32:-28], axis=(0, 1)), (0, 0, 200), atol=12)
+    formats.write(formats.read(detections), tmp_path / "other.npz")
+    code, said, _ = run("render", detections, tmp_path / "other.npz", "-o", page)
+    assert code == 0 and f"wrote {page}" in said
+    text = page.read_text()
+    assert "detections.json and other.npz" in text and "found by comparison" in text
+    (tmp_path / "empty.json").write_text("[]")
+    assert run("render", tmp_path / "empty.json", "-o", page)[0] == 0
 
 
 # --- info and evaluate ----------------------------------------------------------------------------

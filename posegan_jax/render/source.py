@@ -1,9 +1,10 @@
 """Reading the video that poses were detected in, frame by frame."""
 
-import contextlib
+import io
 import itertools
-import logging
 import os
+import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +14,17 @@ from PIL import Image
 from posegan_jax.errors import InputError
 from posegan_jax.render.skeleton import Viewport
 
-# It warns that a video taken with the phone upright is not as wide as it is stored. We know.
-logging.getLogger("imageio_ffmpeg").setLevel(logging.ERROR)
+
+def ffmpeg_program() -> str:
+    """Path of ffmpeg. Raises InputError where there is none."""
+    try:
+        return imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError as error:
+        raise InputError(f"videos need ffmpeg: {error}") from error
 
 
 class SourceVideo:
-    """A video whose frame n belongs to the poses with frame number n; nothing of it is kept.
+    """A video whose frame n, from 0, belongs to the poses with frame number n.
 
     Attributes:
       path: of the video.
@@ -27,18 +33,20 @@ class SourceVideo:
     """
 
     def __init__(self, path: str | os.PathLike):
-        """Reads what the video is. Raises InputError when it is missing or is no video."""
+        """Reads the first frame. Raises InputError when there is no video that can be read."""
         self.path = Path(path)
         if not self.path.is_file():
             raise InputError(f"{self.path}: no such video")
-        with contextlib.closing(self._read("-frames:v", "1")) as reader:
-            try:
-                about = next(reader)
-                next(reader)
-            except (OSError, RuntimeError, LookupError, AttributeError, StopIteration) as error:
-                raise InputError(f"{self.path}: not a video that ffmpeg can read") from error
-        self.shape: tuple[int, int] = about["size"]
-        self.fps: float | None = about["fps"] or None
+        command = self._command("-frames:v", "1", "-c:v", "ppm", "-f", "image2pipe", "-")
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
+        except OSError as error:
+            raise InputError(f"cannot run {command[0]}: {error.strerror}") from error
+        if not done.stdout:
+            raise InputError(f"{self.path}: not a video that ffmpeg can read")
+        self.shape: tuple[int, int] = Image.open(io.BytesIO(done.stdout)).size
+        rate = re.search(rb" Video: .*?, ([\d.]+) fps", done.stderr)
+        self.fps: float | None = (float(rate[1]) or None) if rate else None
 
     def size(self, width: int) -> tuple[int, int]:
         """Width and height in pixels of a panel this wide; the height is even."""
@@ -49,22 +57,32 @@ class SourceVideo:
         return Viewport(size[0] / self.shape[0])
 
     def pictures(self, frames: range, size: tuple[int, int]) -> Iterator[Image.Image | None]:
-        """One picture of this size per frame number; None before the video's first and after its
-        last. What cannot be decoded counts as its end."""
-        yield from itertools.repeat(None, max(0, min(0, frames.stop) - frames.start))
-        first, missing = max(0, frames.start), max(0, frames.stop - max(0, frames.start))
-        # The frames before are decoded, and dropped by ffmpeg.
-        reader = self._read("-vf", rf"select=gte(n\,{first})")
-        with contextlib.closing(reader), contextlib.suppress(RuntimeError):
-            next(reader)
-            for pixels in itertools.islice(reader, missing):
+        """One picture of this size per frame number; they are decoded as they are asked for.
+
+        None stands for frames before the video's first and after its last. What cannot be decoded
+        counts as its end.
+        """
+        first = max(0, frames.start)
+        missing = max(0, frames.stop - first)
+        yield from itertools.repeat(None, len(frames) - missing)
+        filters = rf"select=gte(n\,{first}),scale={size[0]}:{size[1]}:flags=area"
+        command = self._command("-vf", filters, "-pix_fmt", "rgb24", "-f", "rawvideo", "-")
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        try:
+            length = 3 * size[0] * size[1]
+            while missing and len(pixels := process.stdout.read(length)) == length:
                 missing -= 1
-                yield Image.frombytes("RGB", self.shape, pixels).resize(size, Image.Resampling.BOX)
+                yield Image.frombytes("RGB", size, pixels)
+        finally:
+            process.kill()
+            process.stdout.close()
+            process.wait()
         yield from itertools.repeat(None, missing)
 
-    def _read(self, *output: str) -> Iterator:
-        """What the video is, then the pixels of its frames as they are stored, none twice."""
+    def _command(self, *output: str) -> list[str]:
         # Absolute: at the start of a relative path, a name with a colon would be a protocol.
-        return imageio_ffmpeg.read_frames(
-            self.path.absolute(), output_params=["-fps_mode", "passthrough", *output]
-        )
+        # Passthrough: frames count as they are stored, however long each is shown.
+        command = [ffmpeg_program(), "-hide_banner", "-i", str(self.path.absolute())]
+        return [*command, "-an", "-fps_mode", "passthrough", *output]

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-import imageio_ffmpeg
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -30,7 +29,7 @@ from posegan_jax.render.skeleton import (
     pose_at,
     robust_bounds,
 )
-from posegan_jax.render.source import SourceVideo
+from posegan_jax.render.source import SourceVideo, ffmpeg_program
 
 DEFAULT_FPS = 30.0
 """Frames per second where no sequence says."""
@@ -164,11 +163,7 @@ def _reporting(pictures: Iterable[Image.Image], total: int, progress) -> Iterato
 
 def _command(path: Path, size: tuple[int, int], fps: float) -> list[str]:
     rate = Fraction(fps).limit_denominator()
-    try:
-        program = imageio_ffmpeg.get_ffmpeg_exe()
-    except RuntimeError as error:
-        raise InputError(f"videos need ffmpeg: {error}") from error
-    command = [program, "-y", "-v", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"]
+    command = [ffmpeg_program(), "-y", "-v", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"]
     command += ["-s", f"{size[0]}x{size[1]}", "-r", str(rate), "-i", "-", "-an"]
     if path.suffix.lower() == ".gif":
         # A palette per frame: one for the whole video would need all of it in memory.

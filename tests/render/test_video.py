@@ -1,5 +1,7 @@
 """Videos: frames, rate, panels, and that no half file is left."""
 
+import subprocess
+
 import imageio_ffmpeg
 import numpy as np
 import pytest
@@ -7,6 +9,9 @@ from PIL import Image
 
 from posegan_jax.errors import InputError
 from posegan_jax.pose.sequence import PoseSequence
+from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.render.skeleton import LEFT
+from posegan_jax.render.source import SourceVideo
 from posegan_jax.render.video import write_video
 
 HEADER, FOOTER, PANEL, GAP = 32, 28, 480, 2
@@ -153,3 +158,116 @@ def test_an_interrupted_video_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_video([[track(range(50))]], tmp_path / "a.mp4", ["input"], progress=stop)
     assert not list(tmp_path.iterdir())
+
+
+# --- over the source video ------------------------------------------------------------------------
+
+COLOURS = [(200, 40, 40), (40, 160, 40), (40, 40, 200), (190, 190, 40), (150, 40, 150)]
+SOURCE_PANEL = 640
+
+
+def film(path, size=(160, 96), fps=20, colours=COLOURS):
+    """A video with one plain colour per frame."""
+    writer = imageio_ffmpeg.write_frames(
+        str(path), size, fps=fps, codec="libx264", macro_block_size=2, quality=None,
+        output_params=["-crf", "4"],
+    )
+    writer.send(None)
+    for colour in colours:
+        writer.send(np.full((size[1], size[0], 3), colour, np.uint8).tobytes())
+    writer.close()
+    return path
+
+
+def elbow(frames, x, y, **attributes):
+    """A person of whom nothing but one left elbow is seen."""
+    keypoints = np.full((len(frames), 12, 2), np.nan)
+    keypoints[:, get_skeleton("alphapose12").index("left_elbow")] = x, y
+    return PoseSequence(keypoints, skeleton="alphapose12", frames=frames, **attributes)
+
+
+def assert_colour(pixels, colour, tolerance=12):
+    np.testing.assert_allclose(pixels.mean(axis=(0, 1)), colour, atol=tolerance)
+
+
+def test_poses_are_drawn_on_the_frame_of_their_number(tmp_path):
+    source = SourceVideo(film(tmp_path / "source.mp4"))
+    assert source.shape == (160, 96) and source.fps == 20
+    people = [elbow(range(2, 7), 80, 48)]
+    plain = write_video([people, []], tmp_path / "a.mp4", ["input", "completed"], source=source)
+    assert plain == 2  # 5 and 6
+    meta, frames = read(tmp_path / "a.mp4")
+    assert meta["size"] == (2 * SOURCE_PANEL + GAP, HEADER + 384 + FOOTER) and meta["fps"] == 20
+    assert len(frames) == 5
+    for frame, colour in zip(frames, [*COLOURS[2:], (255, 255, 255), (255, 255, 255)], strict=True):
+        for left in (0, SOURCE_PANEL + GAP):
+            for y in (HEADER + 4, HEADER + 364):
+                assert_colour(frame[y : y + 16, left + 20 : left + 620], colour)
+        # The joint, at four times its pixels; in the other panel there is none.
+        middle = HEADER + 4 * 48
+        assert_colour(frame[middle - 1 : middle + 2, 319:322], LEFT, 40)
+        assert_colour(frame[middle - 9 : middle + 9, 960:964], colour)
+    halo = frames[1, HEADER + 4 * 48, 320 - 12 : 320].min(axis=-1)
+    assert halo.max() > 200  # white between the joint and the picture
+
+
+def test_frames_before_the_first_and_people_without_a_rate(tmp_path):
+    source = SourceVideo(film(tmp_path / "source.mp4"))
+    people = [elbow([-2, -1, 0, 1], 10, 10, fps=7)]
+    assert write_video([people], tmp_path / "a.mp4", ["input"], source=source) == 2
+    meta, frames = read(tmp_path / "a.mp4")
+    assert meta["fps"] == 7  # what the sequences say comes first
+    for frame, colour in zip(frames, [(255,) * 3] * 2 + COLOURS[:2], strict=True):
+        assert_colour(frame[HEADER + 300 : HEADER + 340, 20:600], colour)
+    size = (40, 24)
+    assert [p is None for p in source.pictures(range(-3, -1), size)] == [True, True]
+    assert [p is None for p in source.pictures(range(4, 6), size)] == [False, True]
+    assert list(source.pictures(range(9, 11), size)) == [None, None]
+
+
+def test_frames_count_as_they_are_stored(tmp_path):
+    # The time between frames varies: none is left out, none comes twice.
+    path, uneven = film(tmp_path / "a.mp4", colours=COLOURS * 2), tmp_path / "b.mp4"
+    program = imageio_ffmpeg.get_ffmpeg_exe()
+    kept = r"select=not(between(n\,1\,4))+eq(n\,3)"
+    command = [program, "-v", "error", "-i", path, "-vf", kept, "-fps_mode", "vfr", "-crf", "4"]
+    subprocess.run([*command, uneven], check=True)
+    pictures = list(SourceVideo(uneven).pictures(range(0, 8), (40, 24)))
+    expected = [COLOURS[i] for i in (0, 3, 0, 1, 2, 3, 4)]
+    for picture, colour in zip(pictures[:7], expected, strict=True):
+        assert_colour(np.asarray(picture), colour)
+    assert pictures[7] is None
+
+
+def test_a_video_that_was_taken_upright(tmp_path):
+    path, turned = film(tmp_path / "a.mp4"), tmp_path / "b.mp4"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-display_rotation", "90", "-i"]
+    subprocess.run([*command, path, "-c", "copy", turned], check=True)
+    source = SourceVideo(turned)
+    assert source.shape == (96, 160)
+    assert source.size(480) == (480, 800) and source.view((480, 800)).scale == 5
+    (picture,) = source.pictures(range(1), (48, 80))
+    assert_colour(np.asarray(picture), COLOURS[0])
+
+
+def test_what_is_no_video_is_refused(tmp_path):
+    (tmp_path / "text.mp4").write_text("no video\n" * 100)
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "cut.mp4").write_bytes(film(tmp_path / "a.mp4").read_bytes()[:900])
+    for name in ("text.mp4", "empty.mp4", "cut.mp4"):
+        with pytest.raises(InputError, match=f"{name}: not a video"):
+            SourceVideo(tmp_path / name)
+    for name in ("absent.mp4", "."):
+        with pytest.raises(InputError, match="no such video"):
+            SourceVideo(tmp_path / name)
+
+
+def test_a_video_that_breaks_off_is_plain_from_there(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (40, 3))
+    path = film(tmp_path / "a.ts", colours=[tuple(c) for c in noise])
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    source = SourceVideo(path)
+    pictures = list(source.pictures(range(40), (40, 24)))
+    seen = [picture is not None for picture in pictures]
+    assert len(seen) == 40 and seen == sorted(seen, reverse=True) and 0 < sum(seen) < 40
