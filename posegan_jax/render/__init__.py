@@ -1,1 +1,1 @@
-"""Pictures of poses: stills, videos and curves; no JAX."""
+"""Pictures of poses: stills, videos, reports and curves; no JAX."""

@@ -92,7 +92,8 @@ function fillSummary() {
         button.onclick = () => choosePerson(number);
         name.append(report.people.length > 1 ? button : someone.name);
       }
-      row.append(name, element("td", report.labels[panel], {className: "name"}));
+      row.append(name, element("td", report.labels[panel],
+        {className: "name", title: report.labels[panel]}));
       if (track) {
         const all = track.length * track.joints.length;
         row.append(element("td", track.length.toLocaleString("en")));
@@ -164,11 +165,12 @@ function choosePerson(number) {
   const stage = byId("stage");
   stage.className = tracks().length < 2 ? "single" : "";
   stage.replaceChildren(...tracks().map((track, panel) => {
-    const figure = element("figure"), kind = track ? `, ${track.skeleton}` : "";
-    const canvas = element("canvas");
+    const figure = element("figure"), caption = element("figcaption"), canvas = element("canvas");
+    caption.append(element("b", report.labels[panel], {title: report.labels[panel]}));
+    caption.append(track ? track.skeleton : "");
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", `skeleton of ${report.labels[panel]}`);
-    figure.append(element("figcaption", report.labels[panel] + kind), canvas);
+    figure.append(caption, canvas);
     return figure;
   }));
   drawAll();
