@@ -47,10 +47,10 @@ def read(
     """
     rows, newline = table.load_csv(path)
     levels = [row[0] for row in rows[:4]]
-    if "coords" not in levels or "bodyparts" not in levels:
+    length = levels.index("coords") + 1 if "coords" in levels else 0
+    if "bodyparts" not in levels[:length]:
         raise InputError(f"{path}: the header has no bodyparts or no coords; is the file cut off?")
-    header = rows[: levels.index("coords") + 1]
-    rows = rows[len(header) :]
+    header, rows = rows[:length], rows[length:]
     width = _index_width(header)
     if not width:
         raise InputError(f"{path}: no columns of x and y in the row of coords")

@@ -12,7 +12,7 @@ import functools
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from posegan_jax.errors import InputError
@@ -117,9 +117,9 @@ def resolve(
     unknown = [name for name, ours in zip(names, found, strict=True) if ours is None]
     notes = []
     if unknown:
-        notes.append(f"joints that are not known are passed through: {', '.join(unknown)}")
+        notes.append(f"joints that are not known are passed through: {one_line(unknown)}")
     if numbered:
-        notes.append(f"read as right and left: {', '.join(sorted(numbered))}")
+        notes.append(f"read as right and left: {one_line(sorted(numbered))}")
     skeleton = skeleton_of((*joints, *_mirrors(joints)))
     places = {joint: i for i, joint in enumerate(joints)}
     return Joints(skeleton, tuple(places.get(joint, -1) for joint in skeleton.joints), tuple(notes))
@@ -140,6 +140,11 @@ def load_names(joint_map: str | os.PathLike) -> dict[str, str] | None:
     if not isinstance(names, dict) or not all(isinstance(ours, str) for ours in names.values()):
         raise InputError(f'{joint_map}: "names" must be {{"name in the file": "our name"}}')
     return names
+
+
+def one_line(names: Iterable[str]) -> str:
+    """Names of a file for a message, whatever characters they have."""
+    return ", ".join(" ".join(name.split()) for name in names)
 
 
 @functools.cache

@@ -14,7 +14,7 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats import table
-from posegan_jax.formats.joint_names import resolve
+from posegan_jax.formats.joint_names import one_line, resolve
 from posegan_jax.formats.table import Tally
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 from posegan_jax.pose.skeleton import get_skeleton
@@ -62,7 +62,7 @@ def read(
         if frames[i] is not None:
             people.setdefault(_person(cell), []).append(i)
     joints = resolve(given, path, names)
-    notes = [*joints.notes, *([f"columns that are not kept: {', '.join(extra)}"] if extra else [])]
+    notes = [*joints.notes, *([f"columns that are not kept: {one_line(extra)}"] if extra else [])]
     place = {given[i]: k for k, i in enumerate(joints.source) if i >= 0}
     sequences = tuple(
         _sequence(person, index, frames, column, place, joints.skeleton, min_score, tally)
@@ -77,7 +77,7 @@ def write(file: PoseFile, path: Path) -> None:
     Raises:
       InputError: two sequences with the same id.
     """
-    people = table.distinct_people(file, path) if len(file) > 1 else [s.person for s in file]
+    people = table.distinct_people(file, path, blank=True)
     names = [kind.name.lower() for kind in Provenance]
     rows = [list(_HEADER)]
     for sequence, person in zip(file, people, strict=True):

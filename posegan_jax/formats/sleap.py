@@ -46,8 +46,8 @@ def read(
     Raises:
       InputError: a column or a row is not what SLEAP writes, or nobody was seen.
     """
-    (header, *rows), newline = table.load_csv(path)
-    header = [cell.strip() for cell in header]
+    (first, *rows), newline = table.load_csv(path)
+    header = _stripped(first)
     columns = _nodes(header, path)
     if not rows:
         raise InputError(f"{path}: a header and no instances; is the file cut off?")
@@ -69,7 +69,7 @@ def read(
         for person, by_frame in found.items()
     }
     return table.pose_file(
-        Table([header], rows, frames, tracks, newline), NAME, path, [*joints.notes, *notes], tally
+        Table([first], rows, frames, tracks, newline), NAME, path, [*joints.notes, *notes], tally
     )
 
 
@@ -87,6 +87,10 @@ def write(file: PoseFile, path: Path) -> None:
         rows = table.updated(source, file, lambda *new: _new_row(source, *new))
     rows = _new_table(file, source, path) if rows is None else [*source.header, *rows]
     table.save_csv(rows, path, source.newline)
+
+
+def _stripped(header: list[str]) -> list[str]:
+    return [cell.strip() for cell in header]
 
 
 def _nodes(header: list[str], path: Path) -> dict[str, tuple[int, int, int]]:
@@ -132,7 +136,7 @@ def _mean_score(sequence: PoseSequence, t: int) -> float:
 
 def _new_row(source: Table, sequence: PoseSequence, t: int, track: Track) -> list[str]:
     """After another row of the track, its nodes and the cells of that instance alone blank."""
-    header = source.header[0]
+    header = _stripped(source.header[0])
     like = source.rows[next(iter(track.rows.values()))]
     row = [""] * len(header)
     for name, cell in ((_FRAME, str(sequence.frames[t])), (_SCORE, None), (_TRACK, None)):
@@ -146,13 +150,14 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
     skeletons = {sequence.skeleton for sequence in file}
     if len(skeletons) > 1:
         raise InputError(f"{path}: a SLEAP table holds one set of joints; use .npz")
-    people = table.distinct_people(file, path) if len(file) > 1 else [s.person for s in file]
+    people = table.distinct_people(file, path, blank=True)
     joints = get_skeleton(skeletons.pop()).joints if skeletons else ()
     old = next(iter(source.tracks.values()), None)
     names = table.file_names(joints, old)
     header = [_TRACK, _FRAME, _SCORE, *(name + end for name in names for end in _NODE)]
     columns = 3 + np.arange(3 * len(joints)).reshape(-1, 3)
-    score = source.header[0].index(_SCORE) if source.header and _SCORE in source.header[0] else None
+    before = _stripped(source.header[0]) if source.header else []
+    score = before.index(_SCORE) if _SCORE in before else None
     rows = []
     for sequence, person in zip(file, people, strict=True):
         track = Track(sequence, {}, columns, 1, joints)

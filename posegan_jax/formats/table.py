@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats.joint_names import Joints
+from posegan_jax.formats.joint_names import Joints, one_line
 from posegan_jax.pose.files import atomic_path
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
@@ -265,7 +265,7 @@ def pose_file(table: Table, name: str, path: Path, notes: Iterable[str], tally: 
         reason = "; ".join(tally.notes()) or "no joint has a place and enough score"
         raise InputError(f"{path}: nothing to use: {reason}")
     if absent:
-        lines.append(f"people without any joint are left out: {', '.join(absent)}")
+        lines.append(f"people without any joint are left out: {one_line(absent)}")
     return PoseFile(people, name, str(path), table, tuple(lines))
 
 
@@ -339,17 +339,27 @@ def file_names(joints: Sequence[str], old: Track | None) -> list[str]:
     return [known.get(joint) or joint for joint in joints]
 
 
-def distinct_people(file: PoseFile, path: Path) -> list[int | str]:
+def distinct_people(
+    file: PoseFile, path: Path, blank: bool = False
+) -> list[int | str | None]:
     """A different id for every sequence; those without one are counted.
+
+    Args:
+      file: the sequences.
+      path: where they go.
+      blank: whether one sequence can do without.
 
     Raises:
       InputError: two sequences with the same id.
     """
-    given = [sequence.person for sequence in file if sequence.person is not None]
-    if len(set(map(str, given))) < len(given):
+    people = [sequence.person for sequence in file]
+    given = [str(person) for person in people if person is not None]
+    if len(set(given)) < len(given):
         raise InputError(f"{path}: two sequences have one person's id; give each its own")
-    free = (i for i in range(len(file) + len(given)) if str(i) not in set(map(str, given)))
-    return [next(free) if s.person is None else s.person for s in file]
+    if blank and people.count(None) <= 1:
+        return people
+    free = (i for i in range(len(people)) if str(i) not in given)
+    return [next(free) if person is None else person for person in people]
 
 
 def _fits(table: Table, sequence: PoseSequence) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats import table
-from posegan_jax.formats.joint_names import resolve
+from posegan_jax.formats.joint_names import one_line, resolve
 from posegan_jax.formats.table import Table, Tally, Track
 from posegan_jax.pose.files import atomic_path
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
@@ -54,8 +54,8 @@ def read(
     for i, row in enumerate(rows):
         if len(row) < width or any(cell.strip() for cell in row[width:]):
             raise InputError(
-                f"{path}: frame {row[0]} (row {i + 1}) has {len(row)} cells where {len(markers)} "
-                f"markers need {width}; is the file cut off?"
+                f"{path}: frame {row[0].strip()} (row {i + 1}) has {len(row)} cells where "
+                f"{len(markers)} markers need {width}; is the file cut off?"
             )
     tally = Tally()
     frames = table.near_frames([table.whole(row[0]) for row in rows], tally)
@@ -69,7 +69,7 @@ def read(
     found = table.track(
         None, joints, markers, columns, by_frame, values, 0.0, tally, _rate(header)
     )
-    notes = [*joints.notes, *_about(header, values)]
+    notes = [*joints.notes, *_about(header, rows)]
     if _points_up(header, found.sequence):
         notes.append("Y points up and is turned over")
         flipped = found.sequence.keypoints * [1, -1]
@@ -144,17 +144,18 @@ def _rate(header: list[list[str]]) -> float | None:
     return float(rate) if np.isfinite(rate) and rate > 0 else None
 
 
-def _about(header: list[list[str]], values: np.ndarray) -> list[str]:
+def _about(header: list[list[str]], rows: list[list[str]]) -> list[str]:
     units = _field(header, "Units") or "unknown units"
-    notes = [f"X and Y are read as the picture, in the file's own units ({units})"]
-    if _in_space(values):
+    notes = [f"X and Y are read as the picture, in the file's own units ({one_line([units])})"]
+    if _in_space(rows):
         notes.append("the markers are in space: their Z stays, and a filled joint has none")
     return notes
 
 
-def _in_space(values: np.ndarray) -> bool:
+def _in_space(rows: list[list[str]]) -> bool:
     """Whether any marker has a Z other than 0."""
-    z = values[:, 4::3]
+    width = min(map(len, rows))  # some rows end in more blanks than others
+    z = table.numbers([row[4:width:3] for row in rows])
     return bool((np.isfinite(z) & (z != 0)).any())
 
 
@@ -206,7 +207,7 @@ def _new_row(source: Table, sequence: PoseSequence, t: int, track: Track) -> lis
 
 def _add_depths(source: Table, rows: list[list[str]]) -> None:
     """Z of the markers that came or went: none without a place, and 0 unless they are in space."""
-    new = "" if _in_space(table.numbers(source.rows)) else "0.0"
+    new = "" if _in_space(source.rows) else "0.0"
     old = {id(row) for row in source.rows}
     for row in rows:
         for i in range(2, len(row) - 2, 3) if id(row) not in old else ():
@@ -253,7 +254,7 @@ def _new_file(sequence: PoseSequence, source: Table | None, path: Path) -> list[
 
 def _depths(source: Table | None, names: list[str]):
     """(frame, joint) -> the cell of Z: the source's own where it is in space, else 0."""
-    if source is None or not _in_space(table.numbers(source.rows)):
+    if source is None or not _in_space(source.rows):
         return lambda frame, k: "0.0"
     old = [cell.strip() for cell in source.header[3][2:] if cell.strip()]
     columns = {name: 4 + 3 * i for i, name in enumerate(old)}
