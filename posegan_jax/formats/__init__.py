@@ -18,18 +18,24 @@ from posegan_jax.formats import (
     deeplabcut,
     joint_names,
     longcsv,
+    mediapipe,
+    mmpose,
     movement,
     npz,
     openpose,
     sleap,
     trc,
+    ultralytics,
 )
 from posegan_jax.formats import joint_map as joint_maps
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 
 FORMATS = {
     module.NAME: module
-    for module in (alphapose, openpose, coco, npz, deeplabcut, sleap, longcsv, trc, movement)
+    for module in (
+        alphapose, openpose, coco, mmpose, ultralytics, mediapipe, npz, deeplabcut, sleap,
+        longcsv, trc, movement,
+    )
 }
 _BY_SUFFIX = {
     ".json": alphapose.NAME, ".npz": npz.NAME, ".csv": longcsv.NAME, ".trc": trc.NAME,

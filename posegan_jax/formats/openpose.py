@@ -6,7 +6,6 @@ COCO model's, 25 those of BODY_25 or of BODY_25B, see ``which_body25``. Other pr
 17, 26, 133 or 136 joints in the same way. Faces, hands, 3D joints and all else stay as they are.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -108,7 +107,7 @@ def write(file: PoseFile, path: Path) -> None:
         content[names(frame)] = old | {"people": old["people"] + new}
     with atomic_folder(path, ".json") as folder:
         for name, frame in content.items():
-            (folder / name).write_text(json.dumps(frame), encoding="utf-8")
+            (folder / name).write_text(jsonfile.text(frame, path), encoding="utf-8")
 
 
 def which_body25(joints: np.ndarray) -> tuple[str, list[str]]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats import jsonfile
+from posegan_jax.formats.jsonfile import LONGEST
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.pose.tracking import track
@@ -340,6 +341,24 @@ def updated(
                     items[i] = put(item, edits.updated[index])
                 index += 1
         result.append(items)
+    return result
+
+
+def by_place(groups: Sequence[list], added: Mapping[int, list], path: Path) -> list[list]:
+    """A list of frames, each a list of objects, whose number is their place.
+
+    Raises:
+      InputError: a frame that has no place, because it is negative or far too late.
+    """
+    first, last = min(added, default=0), max(added, default=-1)
+    if first < 0 or last > LONGEST:
+        raise InputError(
+            f"{path}: frames {first} to {last}, but a list of frames has places 0 to {LONGEST}"
+        )
+    result = [list(group) for group in groups]
+    result += [[] for _ in range(len(groups), last + 1)]
+    for frame, items in added.items():
+        result[frame] += items
     return result
 
 

@@ -1,0 +1,301 @@
+"""MediaPipe (BlazePose) landmarks, as programs dump them to JSON.
+
+MediaPipe has no file format of its own. What is read: a list of frames, alone or under ``frames``,
+``landmarks``, ``poses``, ``results`` or ``data`` of an object. A frame is an object with
+``pose_landmarks`` (also ``poseLandmarks``, ``landmarks``, ``pose``, ``landmark``) or these
+landmarks themselves, of one body or a list of bodies; null or an empty list where there is nobody.
+A landmark is {"x", "y", "z", "visibility"} or a list of these numbers. The frame's number is its
+``frame``, ``frame_id`` or the like, else its place.
+
+x and y are shares of the picture's width and height, which is looked for in the file (``width`` and
+``height``, ``resolution``, ...), see ``picture``. z and all else stay as they are.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from posegan_jax.errors import InputError
+from posegan_jax.formats import jsonfile, picture, records
+from posegan_jax.pose.sequence import PoseFile
+
+NAME = "mediapipe"
+OPTIONS = ("skeletons", "image_size")
+MIN_SCORE = 0.5
+"""The visibility under which MediaPipe itself does not draw a landmark."""
+
+_LISTS = ("frames", "landmarks", "poses", "results", "data")
+_POSES = ("pose_landmarks", "poseLandmarks", "landmarks", "pose", "landmark")
+_NUMBERS = (
+    "frame", "frame_id", "frame_number", "frame_idx", "frame_index", "frame_nr", "frameNumber",
+    "frameIndex", "frameId",
+)
+_SIZES = (
+    ("width", "height"), ("image_width", "image_height"), ("frame_width", "frame_height"),
+    ("video_width", "video_height"), ("imageWidth", "imageHeight"), ("w", "h"),
+)
+_FPS = ("fps", "frame_rate", "frameRate")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Frame:
+    """A frame's bodies, each a list of landmarks, and the way back to what the file has there."""
+
+    number: int
+    bodies: list[list]
+    wrap: Callable[[list[list]], Any]
+
+
+def sniff(path: Path) -> bool:
+    """Whether keys end in 'landmarks', or there are points of x, y, z and visibility."""
+    keys = jsonfile.outline(path)
+    return any(key.lower().endswith("landmarks") for _, key in keys) or any(
+        {(at, name) for name in ("x", "y", "z", "visibility")} <= keys for at, _ in keys
+    )
+
+
+def read(
+    path: Path, min_score: float | None = None, skeletons: Mapping[int, str] | None = None,
+    image_size: tuple[float, float] | None = None,
+) -> PoseFile:
+    """Reads the people of a file, each a PoseSequence of the frames that hold them, in pixels.
+
+    Args:
+      path: the file.
+      min_score: landmarks with a lower visibility, and those at (0, 0), are missing.
+      skeletons: number of joints -> skeleton, for numbers that are not known.
+      image_size: (width, height) in pixels.
+
+    Raises:
+      InputError: the file has none of the layouts; the message names the frame.
+    """
+    content = jsonfile.load(path)
+    frames = _frames(content, path)
+    one = all(len(frame.bodies) < 2 for frame in frames)
+    found = [
+        records.Record(
+            frame.number, 0 if one else None, _joints(body, f"{path}: frame {frame.number}"),
+            math.nan,
+        )
+        for frame in frames for body in frame.bodies
+    ]
+    scale = (1.0, 1.0)
+    notes = ["no ids in the file: the body of every frame is taken for one person"] * bool(
+        one and found
+    )
+    if found and picture.is_normalised([record.joints for record in found]):
+        scale, note = picture.scale(image_size, _size(content))
+        notes += note
+        found = [r._replace(joints=picture.times(r.joints, scale)) for r in found]
+    min_score = MIN_SCORE if min_score is None else min_score
+    known = records.SKELETONS | dict(skeletons or {})
+    file = records.read(NAME, path, (content, scale), found, min_score, known, notes)
+    fps = _fps(content)
+    return file if fps is None else file.replace([s.replace(fps=fps) for s in file])
+
+
+def write(file: PoseFile, path: Path) -> None:
+    """Writes what was read, normalised again where it was, and new bodies in their frames.
+
+    Raises:
+      InputError: skeletons that the format has no place for, more than one, or a negative frame
+        where a frame is a place in a list.
+    """
+    width, height = picture.ASSUMED
+    new = {"width": width, "height": height, "frames": []}
+    source = file.source or records.Source((new, picture.ASSUMED))
+    content, scale = source.content
+    edits = records.edits(file, source, path)
+    frames = _frames(content, path)
+    bodies = records.updated(
+        [frame.bodies for frame in frames], edits,
+        lambda body, joints: _put(body, picture.over(joints, scale)),
+    )
+    example = next((body[0] for frame in frames for body in frame.bodies), None)
+    added = {
+        frame: [_put([], picture.over(new.joints, scale), example) for new in news]
+        for frame, news in edits.added.items()
+    }
+    entries = [
+        frame.wrap(old + added.pop(frame.number, []))
+        for frame, old in zip(frames, bodies, strict=True)
+    ]
+    key = _list_key(content)
+    if key is None and isinstance(content, dict) or _is_landmarks(content):
+        if added:
+            raise InputError(f"{path}: a file of one picture has no place for frame {min(added)}")
+        jsonfile.dump(entries[0], path)
+        return
+    entries = _extended(content if key is None else content[key], entries, frames, added, path)
+    jsonfile.dump(entries if key is None else content | {key: entries}, path)
+
+
+# --- layouts --------------------------------------------------------------------------------------
+
+
+def _list_key(content: Any) -> str | None:
+    """The key that the frames are under; None where the content itself is frames or a frame."""
+    if not isinstance(content, dict):
+        return None
+    lists = [key for key in _LISTS if isinstance(content.get(key), list)]
+    lists = [key for key in lists if not _is_landmarks(content[key])]
+    return None if any(key in content for key in _POSES[:2]) else next(iter(lists), None)
+
+
+def _frames(content: Any, path: Path) -> list[_Frame]:
+    key = _list_key(content)
+    entries = content if key is None else content[key]
+    if isinstance(entries, dict) or _is_landmarks(entries):
+        if isinstance(entries, dict) and not any(name in entries for name in _POSES):
+            raise InputError(f"{path}: no list of frames, and no pose_landmarks")
+        entries = [entries]
+    if not isinstance(entries, list):
+        raise InputError(f"{path}: no list of frames")
+    parts = [_unwrapped(entry, f"{path}: frame {i}") for i, entry in enumerate(entries)]
+    numbers = _numbers(entries) or range(len(entries))
+    return [_Frame(n, bodies, wrap) for n, (bodies, wrap) in zip(numbers, parts, strict=True)]
+
+
+def _number_key(entries: list) -> str | None:
+    """The key that holds the number in every frame."""
+    for key in _NUMBERS:
+        if entries and all(
+            isinstance(entry, dict) and jsonfile.is_whole(entry.get(key)) for entry in entries
+        ):
+            return key
+    return None
+
+
+def _numbers(entries: list) -> list[int] | None:
+    """Frame numbers as the file has them, None where it has none that can be used."""
+    key = _number_key(entries)
+    numbers = [int(entry[key]) for entry in entries] if key else []
+    usable = numbers and max(numbers) - min(numbers) <= jsonfile.LONGEST
+    return numbers if usable and len(set(numbers)) == len(numbers) else None
+
+
+def _unwrapped(
+    entry: Any, where: str, depth: int = 0
+) -> tuple[list[list], Callable[[list[list]], Any]]:
+    """The bodies of a frame, and what makes a frame of bodies again."""
+    known = isinstance(entry, dict) and any(name in entry for name in _POSES)
+    if known and depth < 3 or isinstance(entry, dict) and (depth == 0 or not entry):
+        key = next((name for name in _POSES if entry.get(name)), None)
+        key = key or next((name for name in _POSES if name in entry), _POSES[0])
+        bodies, inner = _unwrapped(entry.get(key), where, depth + 1)
+        return bodies, lambda new: entry if new == bodies else entry | {key: inner(new)}
+    if not entry and (entry is None or isinstance(entry, list)):
+        return [], lambda new: new[0] if len(new) == 1 else new or entry
+    if _is_landmarks(entry):
+        return [entry], lambda new: new[0] if len(new) == 1 else new
+    if not isinstance(entry, list) or not all(map(_is_landmarks, entry)):
+        raise InputError(f"{where} has no landmarks: lists of x, y, z and visibility")
+    return entry, lambda new: new
+
+
+def _is_landmarks(value: Any) -> bool:
+    """Whether it is one body: a list whose items are points."""
+    return isinstance(value, list) and len(value) > 0 and all(
+        isinstance(point, dict) and "x" in point and "y" in point
+        or isinstance(point, list) and len(point) > 1
+        and all(v is None or jsonfile.is_number(v) for v in point)
+        for point in value
+    )
+
+
+def _extended(
+    old: list, entries: list, frames: list[_Frame], added: dict[int, list], path: Path
+) -> list:
+    """The frames with those that the file lacks."""
+    objects = not old or isinstance(next(filter(None, old), None), dict)
+    example = next((entry for entry in old if isinstance(entry, dict)), {})
+    pose = next((name for name in _POSES if name in example), _POSES[0])
+    number = _number_key(old) if _numbers(old) else None if old else _NUMBERS[0]
+
+    def entry(frame: int, bodies: list) -> Any:
+        one = bodies[0] if len(bodies) == 1 else bodies
+        if not objects:
+            return one
+        return ({number: frame} if number else {}) | {pose: one}
+
+    if number:
+        new = {frame: [entry(frame, bodies)] for frame, bodies in added.items()}
+        return records.merge(entries, [frame.number for frame in frames], new)
+    places = records.by_place([[] for _ in entries], added, path)
+    return entries + [entry(frame, places[frame]) for frame in range(len(entries), len(places))]
+
+
+# --- landmarks ------------------------------------------------------------------------------------
+
+
+def _joints(body: list, where: str) -> list[float]:
+    """x, y, visibility of every landmark; 1 where the file does not say how visible it is."""
+    joints: list[float] = []
+    for k, point in enumerate(body):
+        if isinstance(point, dict):
+            values = [point["x"], point["y"], point.get("visibility", 1.0)]
+        else:
+            values = [*point[:2], point[3] if len(point) > 3 else 1.0]
+        try:
+            joints += jsonfile.floats(values, f"landmark {k}")
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
+    return joints
+
+
+def _put(body: list, joints: records.Joints, example: Any = None) -> list:
+    """A body with other numbers; from nothing after the example of a point."""
+    values = joints.values.tolist()
+    if joints.changed is None:
+        point = body[0] if body else example or {"x": 0.0, "y": 0.0, "z": 0.0, "visibility": 0.0}
+        empty = dict.fromkeys(point, 0.0) if isinstance(point, dict) else [0.0] * len(point)
+        body, changed = [empty] * len(values), [[True] * 3] * len(values)
+    else:
+        changed = joints.changed.tolist()
+    return [
+        _point(point, row, which) if any(which) else point
+        for point, row, which in zip(body, values, changed, strict=True)
+    ]
+
+
+def _point(point: dict | list, values: list[float], changed: list[bool]) -> dict | list:
+    """A landmark with those of x, y, visibility that changed and that it has."""
+    keys = ("x", "y", "visibility") if isinstance(point, dict) else (0, 1, 3)
+    result = point.copy()
+    for key, value, new in zip(keys, values, changed, strict=True):
+        has = key in point if isinstance(point, dict) else key < len(point)
+        if new and has:
+            result[key] = value
+    return result
+
+
+# --- what else the file says ----------------------------------------------------------------------
+
+
+def _about(content: Any) -> list[dict]:
+    """The objects that may describe the video: the whole one and those directly in it."""
+    if not isinstance(content, dict):
+        return []
+    return [content, *(value for value in content.values() if isinstance(value, dict))]
+
+
+def _size(content: Any) -> tuple[float, float] | None:
+    """Width and height of the picture as far as the file says them."""
+    for item in _about(content):
+        pairs = [(item.get(width), item.get(height)) for width, height in _SIZES]
+        pairs += [item[key] for key in ("resolution", "image_size") if _is_pair(item.get(key))]
+        for width, height in pairs:
+            if jsonfile.number(width) > 1 and jsonfile.number(height) > 1:
+                return float(width), float(height)
+    return None
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2
+
+
+def _fps(content: Any) -> float | None:
+    values = [jsonfile.number(item.get(key)) for item in _about(content) for key in _FPS]
+    return next((value for value in values if value > 0), None)

@@ -1,0 +1,244 @@
+"""MediaPipe landmarks: the layouts that programs dump, normalised coordinates, and nothing lost."""
+
+import json
+
+import numpy as np
+import pytest
+
+from posegan_jax import formats
+from posegan_jax.errors import InputError
+from posegan_jax.pose.sequence import PoseSequence
+from posegan_jax.pose.skeleton import get_skeleton
+
+SKELETON = get_skeleton("mediapipe33")
+SIZE = (1280.0, 720.0)
+
+
+def body(frame, person=0, joints=33, kind=dict):
+    rng = np.random.default_rng(person)
+    points = rng.uniform(0.05, 0.95, (joints, 4)) + [0.002 * frame, 0, 0, 0]
+    points[:, 3] = 0.75
+    points[:, :2] = points[:, :2].clip(0, 1)
+    if kind is list:
+        return points.tolist()
+    return [dict(zip(("x", "y", "z", "visibility"), p, strict=True)) for p in points.tolist()]
+
+
+def frames(wrap, kind=dict):
+    """Someone, someone, nobody, someone."""
+    return [wrap(t, body(t, kind=kind) if t != 2 else []) for t in range(4)]
+
+
+LAYOUTS = {
+    "objects under frames": lambda: {
+        "metadata": {"width": 1280, "height": 720, "fps": 25},
+        "frames": frames(lambda t, b: {"frame": t, "pose_landmarks": b, "face_landmarks": []}),
+    },
+    "lists of numbers": lambda: {
+        "fps": 25.0, "width": 1280, "height": 720,
+        "landmarks": frames(lambda t, b: {"timestamp": t / 25, "landmarks": b}, list),
+    },
+    "lists of bodies": lambda: {
+        "frame_rate": 25, "resolution": [1280, 720],
+        "frames": frames(lambda t, b: {"frame_id": t, "pose_landmarks": [b] if b else []}),
+    },
+    "protobuf": lambda: {
+        "image_width": 1280, "image_height": 720, "fps": 25,
+        "results": frames(lambda t, b: {"poseLandmarks": {"landmark": b}} if b else {"t": t}),
+    },
+    "null": lambda: {
+        "imageSize": {"width": 1280, "height": 720}, "fps": 25,
+        "poses": frames(lambda t, b: {"frame_number": t, "pose_landmarks": b or None}),
+    },
+    "bare": lambda: {"w": 1280, "h": 720, "fps": 25, "data": frames(lambda t, b: b)},
+}
+every_layout = pytest.mark.parametrize("name", LAYOUTS)
+
+
+@pytest.fixture
+def reading(tmp_path):
+    def read(content, **options):
+        (tmp_path / "in.json").write_text(json.dumps(content))
+        return formats.read(tmp_path / "in.json", **options)
+
+    return read
+
+
+@pytest.fixture
+def writing(tmp_path):
+    def write(sequences, **options):
+        formats.write(sequences, tmp_path / "out.json", **options)
+        return json.loads((tmp_path / "out.json").read_text())
+
+    return write
+
+
+def with_frames(sequence, numbers):
+    """The sequence with rows of sevens for these frames in addition."""
+    every = np.union1d(sequence.frames, numbers)
+    keypoints = np.full((len(every), *sequence.keypoints.shape[1:]), 7.0)
+    scores = np.full(keypoints.shape[:2], 0.625)
+    old = np.isin(every, sequence.frames)
+    keypoints[old], scores[old] = sequence.keypoints, sequence.scores
+    return sequence.replace(keypoints=keypoints, scores=scores, frames=every, provenance=None)
+
+
+@every_layout
+def test_what_is_read(name, reading, writing):
+    content = LAYOUTS[name]()
+    (sequence,) = file = reading(content)
+    assert file.format == "mediapipe" and len(file.notes) == 1
+    assert (sequence.skeleton, sequence.fps, sequence.person) == ("mediapipe33", 25, 0)
+    assert sequence.frames.tolist() == [0, 1, 3]
+    expected = np.array(body(3, kind=list))
+    np.testing.assert_allclose(sequence.keypoints[2], expected[:, :2] * SIZE)
+    np.testing.assert_array_equal(sequence.scores[2], expected[:, 3])
+    assert writing(file) == content
+
+
+@every_layout
+def test_only_what_changed_is_written(name, reading, writing):
+    content = LAYOUTS[name]()
+    (sequence,) = file = reading(content)
+    keypoints = sequence.keypoints.copy()
+    keypoints[1, 4] = 128.0, 72.0
+    after = writing(file.replace([sequence.replace(keypoints=keypoints)]))
+    differing = [
+        (old, new) for old, new in zip(numbers_in(content), numbers_in(after), strict=True)
+        if old != new
+    ]
+    assert [new for _, new in differing] == pytest.approx([0.1, 0.1])
+    assert writing(file) == content
+
+
+def numbers_in(content):
+    """Every number, in order."""
+    if isinstance(content, dict):
+        return sum(map(numbers_in, content.values()), [])
+    if isinstance(content, list):
+        return sum(map(numbers_in, content), [])
+    return [content]
+
+
+@every_layout
+def test_new_frames(name, reading, writing, tmp_path):
+    content = LAYOUTS[name]()
+    (sequence,) = file = reading(content)
+    longer = with_frames(sequence, [2, 5])
+    writing(file.replace([longer]))
+    (again,) = formats.read(tmp_path / "out.json")
+    assert again.frames.tolist() == [0, 1, 2, 3, 5]
+    np.testing.assert_allclose(again.keypoints, longer.keypoints)
+    np.testing.assert_allclose(again.scores, longer.scores)
+
+
+@every_layout
+def test_upsampled(name, reading, writing, tmp_path):
+    (sequence,) = file = reading(LAYOUTS[name]())
+    larger = PoseSequence(
+        np.random.default_rng(0).uniform(1, 700, (3, 28, 2)).round(4), np.full((3, 28), 0.875),
+        None, "mpi_inf_3dhp", sequence.frames, sequence.person,
+    )
+    writing(file.replace([larger]))
+    (again,) = formats.read(tmp_path / "out.json")
+    assert again.skeleton == "mpi_inf_3dhp" and again.fps == 25
+    np.testing.assert_allclose(again.keypoints, larger.keypoints)
+
+
+@pytest.mark.parametrize("kind", [dict, list])
+def test_one_picture(kind, reading, writing):
+    for content in ({"pose_landmarks": body(0, kind=kind)}, {"landmarks": body(0)}, body(0)):
+        file = reading(content, image_size=SIZE)
+        np.testing.assert_allclose(
+            file[0].keypoints[0], np.array(body(0, kind=list))[:, :2] * SIZE
+        )
+        assert writing(file) == content
+        with pytest.raises(InputError, match="one picture has no place for frame 2"):
+            writing(file.replace([with_frames(file[0], [2])]))
+
+
+def test_several_bodies_are_tracked(reading, writing, tmp_path):
+    content = [
+        {"frame": t, "pose_landmarks": [body(t, p) for p in ((1, 2) if t != 1 else (1,))]}
+        for t in range(3)
+    ]
+    file = reading(content, image_size=SIZE)
+    assert [s.frames.tolist() for s in file] == [[0, 1, 2], [0, 2]]
+    assert "tracked 2" in file.notes[0] and writing(file) == content
+    after = writing(file.replace([file[0], with_frames(file[1], [1])]))
+    assert len(after[1]["pose_landmarks"]) == 2
+    assert after[1]["pose_landmarks"][1][0] == pytest.approx(
+        {"x": 7 / 1280, "y": 7 / 720, "z": 0, "visibility": 0.625}
+    )
+
+
+def test_the_size_of_the_picture(reading, writing):
+    content = frames(lambda t, b: {"pose_landmarks": b})
+    file = reading(content)
+    assert "unknown size" in file.notes[1] and "--image-size" in file.notes[1]
+    expected = np.array(body(0, kind=list))[:, :2]
+    np.testing.assert_allclose(file[0].keypoints[0], expected * (1920, 1080))
+    assert writing(file) == content
+    given = reading(LAYOUTS["null"](), image_size=(100, 200))  # the user knows better
+    np.testing.assert_allclose(given[0].keypoints[0], expected * (100, 200))
+
+
+def test_pixels_stay_pixels(reading, writing):
+    content = frames(lambda t, b: [[100 * x, 100 * y, z, v] for x, y, z, v in b], list)
+    file = reading({"pose_landmarks": None, "frames": content})
+    assert len(file) == 0  # one picture without anyone
+    file = reading({"frames": content, "unit of landmarks": "pixel"})
+    np.testing.assert_array_equal(file[0].keypoints[0], np.array(content[0])[:, :2])
+    assert writing(file)["frames"] == content
+
+
+def test_hidden_landmarks_are_missing(reading, writing):
+    content = LAYOUTS["objects under frames"]()
+    points = content["frames"][1]["pose_landmarks"]
+    points[3]["visibility"], points[4]["x"] = 0.49, None
+    del points[5]["visibility"]
+    file = reading(content)
+    assert np.argwhere(~file[0].observed).tolist() == [[1, 3], [1, 4]]
+    assert file[0].scores[1, 5] == 1
+    assert writing(file) == content
+    assert reading(content, min_score=0.1)[0].observed[1, 3]
+
+
+def test_sequences_without_a_file(writing, tmp_path):
+    sequence = PoseSequence(
+        np.random.default_rng(0).uniform(1, 900, (2, 33, 2)).round(4), np.full((2, 33), 0.75), None,
+        "mediapipe33", [1, 3], 0,
+    )
+    content = writing([sequence], format="mediapipe")
+    assert [entry["frame"] for entry in content["frames"]] == [1, 3]
+    assert max(p["x"] for p in content["frames"][0]["pose_landmarks"]) < 1
+    (again,) = formats.read(tmp_path / "out.json")
+    np.testing.assert_allclose(again.keypoints, sequence.keypoints)
+    np.testing.assert_array_equal(again.frames, sequence.frames)
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ({"my_landmarks": 1}, "no list of frames"),
+        ({"pose_landmarks": 5}, "frame 0 has no landmarks"),
+        ({"frames": [{"pose_landmarks": [5]}]}, "frame 0 has no landmarks"),
+        ({"frames": [{"pose_landmarks": {"nose": [0.1, 0.2]}}]}, "frame 0 has no landmarks"),
+        ({"frames": [{"pose_landmarks": body(0)}, "a"], "fps": 1}, "frame 1 has no landmarks"),
+        ({"frames": [{"pose_landmarks": body(0)[:-1]}]}, "no known skeleton has 32 joints"),
+        ({"frames": [{"pose_landmarks": body(t, joints=33 - t)} for t in (0, 5)]}, r"\[28, 33\]"),
+        ({"frames": [{"pose_landmarks": [{"x": "a", "y": 1}] * 33}]}, "landmark 0 must be numbers"),
+    ],
+)
+def test_mistakes_are_named_in_one_line(content, message, reading):
+    with pytest.raises(InputError, match=f"in.json: (.*)({message})") as caught:
+        reading(content)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("depth", [5, 300, 900, 990])
+def test_objects_in_objects(depth, tmp_path):
+    text = '{"pose_landmarks": ' + '{"landmark": ' * depth + "[]" + "}" * (depth + 1)
+    (tmp_path / "in.json").write_text(text)
+    with pytest.raises(InputError, match="in.json: (frame 0 has no landmarks|not valid JSON)"):
+        formats.read(tmp_path / "in.json")
