@@ -16,12 +16,12 @@ import numpy as np
 import posegan_jax
 from posegan_jax import formats
 from posegan_jax.errors import InputError
+from posegan_jax.pose.files import check_folder
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance, densify
 
 DEMO = "posegan-demo"
 UPSAMPLED = "mpi_inf_3dhp"
-OUTPUTS, VIDEOS, PICTURES = (".json", ".npz"), (".mp4", ".gif"), (".png",)
-REPORTS = (".html",)
+VIDEOS, PICTURES, REPORTS = (".mp4", ".gif"), (".png",), (".html",)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,9 +66,9 @@ def _demo(options: argparse.Namespace, rest: list[str]) -> None:
 
 def _fill(options: argparse.Namespace, rest: list[str]) -> None:
     """Completes every person of a file."""
-    file = formats.read(options.input, fps=options.fps, min_score=options.min_score)
+    file = _read(options)
     # Filling takes minutes: what would fail after it is found out before.
-    _check_output(options.output, {*OUTPUTS, Path(options.input).suffix.lower()})
+    _check_output(options.output, folder=formats.makes_folder(file, options.output))
     _check_output(options.video, VIDEOS)
     _check_output(options.picture, PICTURES)
     _check_output(options.report, REPORTS)
@@ -80,7 +80,7 @@ def _fill(options: argparse.Namespace, rest: list[str]) -> None:
 
 
 def _convert(options: argparse.Namespace, rest: list[str]) -> None:
-    file = formats.read(options.input, fps=options.fps, min_score=options.min_score)
+    file = _read(options)
     _say_read(file)
     formats.write(file, options.output, options.format)
     print(f"wrote {options.output}")
@@ -172,15 +172,27 @@ def _inpainter(checkpoint: str | None):
     return Inpainter.from_checkpoint(checkpoint) if checkpoint else Inpainter.from_pretrained()
 
 
-def _check_output(path: str | os.PathLike | None, suffixes: Collection[str] = ()) -> None:
-    """Raises InputError where a file cannot be written, or its name ends in none of these."""
+def _read(options: argparse.Namespace) -> PoseFile:
+    """The input of a command that has the options of ``_add_reading``."""
+    return formats.read(
+        options.input, fps=options.fps, min_score=options.min_score, joint_map=options.joint_map,
+        image_size=options.image_size,
+    )
+
+
+def _check_output(
+    path: str | os.PathLike | None, suffixes: Collection[str] = (), folder: bool = False
+) -> None:
+    """Raises InputError where a file or folder cannot be written, or has none of these suffixes."""
     if path is None:
         return
     path = Path(path)
     if suffixes and path.suffix.lower() not in suffixes:
         endings = " or ".join(sorted(filter(None, suffixes)))
         raise InputError(f"{path}: its name must end in {endings}")
-    if path.is_dir():
+    if folder:
+        check_folder(path, ".json")
+    elif path.is_dir():
         raise InputError(f"{path} is a folder; give a file name")
     if not path.parent.is_dir():
         raise InputError(f"cannot write {path}: no such folder")
@@ -349,8 +361,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_quality(demo)
 
     fill = _command(commands, "fill", _fill, "complete the tracks of a detector's file")
-    fill.add_argument("input", help="file of a detector")
-    fill.add_argument("-o", "--output", required=True, help="file to write")
+    fill.add_argument("input", help="file of a detector, or a folder of one file per frame")
+    fill.add_argument("-o", "--output", required=True, help="file or folder to write")
     fill.add_argument(
         "--joints", choices=("same", UPSAMPLED), default="same",
         help=f"the input's own joints (default), or the 28 of {UPSAMPLED}",
@@ -427,6 +439,27 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-score", type=float, help="joints with a lower score are missing"
     )
+    parser.add_argument(
+        "--joint-map", metavar="FILE",
+        help='which joint is which: {"joints": ["left_shoulder", ...]} in their order or '
+        '{"names": {"theirs": "ours"}} in JSON, or the name of a skeleton, e.g. body25b',
+    )
+    parser.add_argument(
+        "--image-size", type=_size, metavar="WIDTHxHEIGHT",
+        help="of the video, for normalised coordinates of an unknown picture",
+    )
+
+
+def _size(text: str) -> tuple[float, float]:
+    """'1920x1080' -> its numbers."""
+    width, _, height = text.lower().partition("x")
+    try:
+        size = float(width), float(height)
+    except ValueError:
+        size = (0.0, 0.0)
+    if not all(1 <= value <= 1e6 for value in size):
+        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT, e.g. 1920x1080")
+    return size
 
 
 if __name__ == "__main__":

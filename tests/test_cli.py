@@ -233,7 +233,7 @@ def test_a_file_without_people_stays_one(run, tmp_path):
         ("fill {folder} -o out.json", "folder"),
         ("fill {garbage} -o out.json", "not a known format"),
         ("fill {cut} -o out.json", "cut.json"),
-        ("fill {input} -o out.csv", r"out.csv.*\.json or \.npz"),
+        ("fill {input} -o out.doc", r"out.doc.*\.json, \.npz"),
         ("fill {input} -o {folder}", "folder"),
         ("fill {input} -o nowhere/out.json", "nowhere/out.json: no such folder"),
         ("fill {input} -o out.json --video film.avi", r"film.avi.*\.gif or \.mp4"),
@@ -258,9 +258,15 @@ def test_a_file_without_people_stays_one(run, tmp_path):
         ("demo --folder nowhere", "nowhere: no such folder"),
         ("demo extra", "extra"),
         ("convert nothere.json out.npz", "nothere.json: no such file"),
-        ("convert {input} out.csv", r"out.csv.*\.json, \.npz"),
+        ("convert {input} out.doc", r"out.doc.*\.json, \.npz"),
         ("convert {input} nowhere/out.npz", "nowhere/out.npz"),
-        ("convert {input} out.npz --format csv", "--format.*csv"),
+        ("convert {input} out.npz --format doc", "--format.*doc"),
+        ("convert {input} out.npz --joint-map nothere.json", "nothere.json: no such joint map"),
+        ("convert {input} out.npz --joint-map {garbage}", "garbage.json: not valid JSON"),
+        ("convert {input} out.npz --joint-map {empty}", "empty.json: a joint map is"),
+        ("convert {input} out.npz --image-size 7", "--image-size.*'7' is not WIDTHxHEIGHT"),
+        ("convert {input} out.npz --image-size 5x-5", "'5x-5' is not WIDTHxHEIGHT"),
+        ("convert {input} out.npz --image-size 5x5", "alphapose files take no image size"),
         ("render {input} -o film.avi", r"film.avi.*\.mp4"),
         ("render {input} -o nowhere/film.mp4", "no such folder"),
         ("render nothere.json -o film.mp4", "nothere.json: no such file"),
@@ -345,6 +351,26 @@ def test_convert_there_and_back(run, detections, tmp_path):
         np.testing.assert_array_equal(a.keypoints, b.keypoints)
         np.testing.assert_array_equal(a.frames, c.frames)
         np.testing.assert_allclose(a.keypoints, c.keypoints, atol=1e-3)
+
+
+def test_convert_a_folder_with_joints_of_ones_own(run, tmp_path):
+    joints = ["left_hip", "right_hip", "left_shoulder", "right_shoulder", "tail"]
+    (tmp_path / "map.json").write_text(json.dumps({"joints": joints}))
+    (tmp_path / "in").mkdir()
+    for t in range(3):
+        places = [value for k in range(5) for value in (40.0 * k + t, 60.0 * k + 1, 0.5)]
+        people = [{"pose_keypoints_2d": places}]
+        (tmp_path / "in" / f"{t}_keypoints.json").write_text(json.dumps({"people": people}))
+    chosen = ("--joint-map", tmp_path / "map.json")
+    code, said, _ = run("convert", tmp_path / "in", tmp_path / "out.v2", *chosen)
+    assert code == 0 and "openpose" in said
+    for path in (tmp_path / "in").iterdir():
+        assert json.loads((tmp_path / "out.v2" / path.name).read_text()) == json.loads(
+            path.read_text()
+        )
+    assert run("convert", tmp_path / "in", tmp_path / "a.npz", *chosen)[0] == 0
+    (sequence,) = formats.read(tmp_path / "a.npz")
+    assert get_skeleton(sequence.skeleton).joints == tuple(joints)
 
 
 def test_convert_to_a_named_format(run, detections, tmp_path):

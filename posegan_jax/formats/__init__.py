@@ -109,6 +109,11 @@ def write(
     FORMATS[name].write(file, path)
 
 
+def makes_folder(file: PoseFile, path: str | os.PathLike) -> bool:
+    """Whether ``write`` makes a folder of the path. Raises InputError as it does for a suffix."""
+    return getattr(FORMATS[_format_for(file, Path(path))], "FOLDER", False)
+
+
 def _options(module, path: Path, given: dict) -> dict:
     """Those options that are given. Raises InputError for one that means nothing to the format."""
     given = {name: value for name, value in given.items() if value is not None}

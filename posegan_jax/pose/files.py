@@ -52,10 +52,7 @@ def atomic_folder(path: str | os.PathLike, suffix: str) -> Iterator[Path]:
         ``path``.
     """
     path = Path(path)
-    if path.exists() and not path.is_dir():
-        raise InputError(f"{path} is a file; give a folder")
-    if path.is_dir() and not all(p.suffix == suffix and p.is_file() for p in path.iterdir()):
-        raise InputError(f"{path} holds more than {suffix} files; give a new folder")
+    check_folder(path, suffix)
     try:
         above = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
     except OSError as error:
@@ -74,3 +71,11 @@ def atomic_folder(path: str | os.PathLike, suffix: str) -> Iterator[Path]:
             raise
     finally:
         shutil.rmtree(above, ignore_errors=True)
+
+
+def check_folder(path: Path, suffix: str) -> None:
+    """Raises InputError where something stands in the way of a folder of files with a suffix."""
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path} is a file; give a folder")
+    if path.is_dir() and not all(p.suffix == suffix and p.is_file() for p in path.iterdir()):
+        raise InputError(f"{path} holds more than {suffix} files; give a new folder")
