@@ -110,7 +110,13 @@ def write(file: PoseFile, path: Path) -> None:
     data = _new_data(file, source, path) if data is None else data
     engine = source.engine if source else "h5netcdf"
     with atomic_path(path) as temporary:
-        data.to_netcdf(temporary, engine=engine)
+        try:
+            data.to_netcdf(temporary, engine=engine)
+        except OSError:
+            raise
+        except Exception as error:  # attributes or names that this kind of netCDF has no place for
+            line = " ".join(str(error).split())[:200]
+            raise InputError(f"cannot write {path} as netCDF: {line}") from error
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -141,10 +147,19 @@ def _load(path: Path) -> Any:
     engine = _engine(path)
     options = {"mmap": False} if engine == "scipy" else {}
     try:
+        if engine == "h5netcdf":
+            _open_once(path)
         return xarray.load_dataset(path, engine=engine, decode_times=False, **options)
     except Exception as error:  # h5py, SciPy and xarray raise a dozen kinds
         line = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: cannot be read as netCDF ({line}); is it cut off?") from error
+
+
+def _open_once(path: Path) -> None:
+    """Raises an error for a file that is cut off; h5netcdf would print a traceback later on."""
+    import h5py
+
+    h5py.File(path, "r").close()
 
 
 def _names(data: Any, kind: str, path: Path) -> tuple[str, list[str]]:
@@ -179,7 +194,8 @@ def _values(data: Any, path: Path) -> tuple[np.ndarray, list[str], list[str]]:
             raise InputError(f"{path}: confidence has the dimensions {data['confidence'].dims}")
         confidence = data["confidence"].transpose(*order).values[..., None]
     try:
-        values = np.concatenate([position, confidence], -1, dtype=np.float64, casting="unsafe")
+        with np.errstate(invalid="ignore"):
+            values = np.concatenate([position, confidence], -1, dtype=np.float64, casting="unsafe")
     except (TypeError, ValueError):
         raise InputError(f"{path}: position or confidence are no numbers") from None
     return values, keypoints, individuals

@@ -228,3 +228,22 @@ def test_a_package_that_is_not_installed(package, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=message):
         formats.write([PoseSequence(np.ones((1, 17, 2)))], tmp_path / "b.nc")
     assert not (tmp_path / "b.nc").exists()
+
+
+def test_absurd_places_are_holes(reading, writing):
+    data = dataset()
+    data["position"].values[0, :, 0, 0] = [1e9, 1]
+    data["position"].values[0, :, 1, 0] = [np.inf, 1]
+    data["position"].values[0, :, 2, 0] = 0
+    file = reading(data)
+    assert file[0].frames.tolist() == [1, 2, 3]
+    assert file.notes == ("joints at absurd or unreadable places, read as holes: 2",)
+    assert writing(file).identical(data)
+
+
+def test_what_netcdf_has_no_place_for(reading, tmp_path):
+    file = reading(dataset(), "scipy")
+    file.source.data.attrs["a/b"] = 1
+    with pytest.raises(InputError, match=f"cannot write {tmp_path / 'out.nc'} as netCDF: "):
+        formats.write(file, tmp_path / "out.nc")
+    assert not (tmp_path / "out.nc").exists()
