@@ -36,7 +36,7 @@ def read(
 
     Args:
       path: the file.
-      min_score: joints with a lower score, or v / 2, and joints at (0, 0), are missing.
+      min_score: joints with a lower score, or v as a share, and joints at (0, 0), are missing.
       skeletons: number of joints -> skeleton, for numbers that are not known.
 
     Raises:
@@ -53,8 +53,9 @@ def read(
     found = [record for record in found if record.joints]
     if annotations and not found:
         raise InputError(f"{path}: no annotation has keypoints")
-    if _has_flags(annotations):
-        found = [record._replace(joints=_halved(record.joints)) for record in found]
+    flag = _highest_flag(annotations)
+    if flag:
+        found = [record._replace(joints=_scored(record.joints, flag)) for record in found]
     min_score = MIN_SCORE if min_score is None else min_score
     known = records.SKELETONS | dict(skeletons or {})
     return records.read(NAME, path, content, found, min_score, known, notes)
@@ -71,9 +72,9 @@ def write(file: PoseFile, path: Path) -> None:
     source = file.source or records.Source({"images": [], "annotations": []})
     edits = records.edits(file, source, path)
     old = source.content["annotations"]
-    flags = bool(old) and _has_flags(old)
+    flag = _highest_flag(old)
     (annotations,) = records.updated(
-        [old], edits, lambda item, joints: item | _numbers(joints, flags, item),
+        [old], edits, lambda item, joints: item | _numbers(joints, flag, item),
         lambda item: item.get("keypoints"),
     )
     content = dict(source.content)
@@ -83,7 +84,7 @@ def write(file: PoseFile, path: Path) -> None:
     for frame, news in sorted(edits.added.items()):
         for new in news:
             number += 1
-            annotations.append(_new(new, int(number), ids[frame], flags, examples))
+            annotations.append(_new(new, int(number), ids[frame], flag, examples))
     if images:
         content["images"] = images
     content["annotations"] = annotations
@@ -147,26 +148,34 @@ def _record(item: Any, frames: dict[Any, int], where: str) -> records.Record:
     return records.Record(frames[item["image_id"]], person, joints, score)
 
 
-def _has_flags(annotations: list[dict]) -> bool:
-    """Whether the third number of every joint is 0, 1 or 2."""
-    return all(v in (0, 1, 2) for item in annotations for v in (item.get("keypoints") or [])[2::3])
+def _highest_flag(annotations: list[dict]) -> int:
+    """2 or 1 where v is a flag, the larger one that occurs; 0 where it is a score.
+
+    Scores are all 1 in some files, but no whole numbers.
+    """
+    values = [v for item in annotations for v in (item.get("keypoints") or [])[2::3]]
+    if not values or not all(v in (0, 1, 2) for v in values):
+        return 0
+    if _VISIBLE in values:
+        return _VISIBLE
+    return int(all(type(v) is int for v in values))
 
 
-def _halved(joints: list[float]) -> list[float]:
-    return [value / 2 if i % 3 == 2 else value for i, value in enumerate(joints)]
+def _scored(joints: list[float], flag: int) -> list[float]:
+    return [value / flag if i % 3 == 2 else value for i, value in enumerate(joints)]
 
 
 # --- writing --------------------------------------------------------------------------------------
 
 
-def _numbers(joints: records.Joints, flags: bool, item: dict) -> dict[str, Any]:
+def _numbers(joints: records.Joints, flag: int, item: dict) -> dict[str, Any]:
     """What of an annotation its joints decide."""
     old = item.get("keypoints", [])
     values = records.flat(joints, old)
-    if flags:
+    if flag:
         same = len(values) == len(old)
         values[2::3] = [
-            0 if x == y == 0 else (same and old[3 * k + 2]) or (_VISIBLE if score >= 1 else 1)
+            0 if x == y == 0 else (same and old[3 * k + 2]) or (flag if score >= 1 else 1)
             for k, (x, y, score) in enumerate(joints.values.tolist())
         ]
     numbers = {"keypoints": values}
@@ -176,7 +185,7 @@ def _numbers(joints: records.Joints, flags: bool, item: dict) -> dict[str, Any]:
 
 
 def _new(
-    new: records.New, number: int, image_id: Any, flags: bool, examples: list[dict]
+    new: records.New, number: int, image_id: Any, flag: int, examples: list[dict]
 ) -> dict[str, Any]:
     """An annotation for an image that lacks it, after another one of the person if there is."""
     seen = new.joints.values[new.joints.values[:, 2] > 0, :2]
@@ -188,14 +197,14 @@ def _new(
         "bbox": [left, top, width, height], "area": round(width * height, records.DIGITS),
         "iscrowd": 0,
     }
-    if not flags:
+    if not flag:
         item["score"] = new.score
     if new.example is not None:
         example = examples[new.example]
         item |= {key: example[key] for key in ("category_id", "track_id") if key in example}
     elif new.person is not None:
         item["track_id"] = new.person
-    return item | _numbers(new.joints, flags, item)
+    return item | _numbers(new.joints, flag, item)
 
 
 def _images(content: dict, edits: records.Edits) -> tuple[list[dict], dict[int, Any]]:

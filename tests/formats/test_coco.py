@@ -107,6 +107,25 @@ def test_scores_instead_of_flags(reading, writing):
     assert after["annotations"][4]["score"] == 0.5
 
 
+def test_flags_without_a_two(reading, writing):
+    """PoseTrack's."""
+    content = dataset()
+    for item in content["annotations"][:3]:
+        item["keypoints"][2::3] = [1] * 17
+    content["annotations"][0]["keypoints"][3 * WRIST : 3 * WRIST + 3] = [0, 0, 0]
+    file = reading(content)
+    assert file[0].scores[0].tolist() == [float(k != WRIST) for k in range(17)]
+    assert writing(file) == content
+    after = writing(file.replace([with_frames(file[0], [8])]))
+    assert after["annotations"][4]["keypoints"] == [7.0, 7.0, 1] * 17
+
+
+def test_scores_that_are_all_one(writing, tmp_path):
+    writing([PoseSequence(np.ones((2, 17, 2)), person=1)], format="coco")
+    (again,) = formats.read(tmp_path / "out.json")
+    assert (again.scores == 1).all()
+
+
 def test_a_filled_joint_is_a_hidden_one(reading, writing):
     content = dataset()
     item = content["annotations"][0]
