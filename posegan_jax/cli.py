@@ -18,6 +18,7 @@ from posegan_jax import formats
 from posegan_jax.errors import InputError
 from posegan_jax.pose.files import check_folder
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance, densify
+from posegan_jax.pose.skeleton import LISTED, get_skeleton
 
 DEMO = "posegan-demo"
 UPSAMPLED = "mpi_inf_3dhp"
@@ -318,10 +319,15 @@ def _longest(file: PoseFile) -> PoseSequence:
 
 def _say_read(file: PoseFile) -> None:
     people = "1 person" if len(file) == 1 else f"{len(file)} people"
-    kinds = ", ".join(sorted({sequence.skeleton for sequence in file})) or "no skeleton"
+    kinds = ", ".join(sorted({_kind(sequence.skeleton) for sequence in file})) or "no skeleton"
     print(f"read {file.path} ({file.format}, {kinds}): {people}")
     for note in file.notes:
         print(f"  {note}")
+
+
+def _kind(skeleton: str) -> str:
+    listed = skeleton.startswith(LISTED)
+    return f"{len(get_skeleton(skeleton))} joints by their names" if listed else skeleton
 
 
 def _who(sequence: PoseSequence) -> str:
