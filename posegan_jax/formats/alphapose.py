@@ -139,10 +139,7 @@ def _record(item: dict, keypoints: Any, frame: int, where: str, id_key: str) -> 
     if not isinstance(keypoints, list) or not keypoints or len(keypoints) % 3:
         raise InputError(f"{where}: keypoints must be a list of x, y, score")
     try:
-        person = records.person_of(item.get(id_key))
-    except InputError as error:
-        raise InputError(f"{where}: {id_key} {error}") from error
-    try:
+        person = records.person_of(item, id_key)
         joints = jsonfile.floats(keypoints)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error

@@ -136,12 +136,9 @@ def _record(item: Any, frames: dict[Any, int], where: str) -> records.Record:
         raise InputError(f"{where} has the image_id {item['image_id']!r}, but no image has that id")
     try:
         joints = jsonfile.floats(item.get("keypoints") or [])
+        person = records.person_of(item, "track_id")
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-    try:
-        person = records.person_of(item.get("track_id"))
-    except InputError as error:
-        raise InputError(f"{where}: track_id {error}") from error
     if len(joints) % 3:
         raise InputError(f"{where}: keypoints must be a list of x, y, v")
     score = jsonfile.number(item.get("score"))

@@ -141,7 +141,7 @@ def _record(item: Any, frame: int, where: str) -> records.Record:
     try:
         places = [jsonfile.floats(xy) for xy in keypoints]
         scores = jsonfile.floats(scores, _SCORES)
-        person = records.person_of(item.get("track_id"))
+        person = records.person_of(item, "track_id")
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     if len(scores) != len(places) or not places:

@@ -96,8 +96,9 @@ def write(file: PoseFile, path: Path) -> None:
         name: frame | {"people": new}
         for (name, frame), new in zip(source.content.items(), people, strict=True)
     }
-    if not source.content and edits.added:  # a new folder: one file for every frame of the video
-        for frame in range(min(edits.added), max(edits.added) + 1):
+    first, last = min(edits.added, default=0), max(edits.added, default=0)
+    if not source.content and edits.added and last - first <= jsonfile.LONGEST:
+        for frame in range(first, last + 1):  # a new folder: one file for every frame of the video
             edits.added.setdefault(frame, [])
     version = next((frame.get("version") for frame in content.values()), 1.3)
     examples = [p for frame in source.content.values() for p in frame["people"] if _pose_of(p)]
@@ -164,7 +165,7 @@ def _record(person: dict, frame: int, where: str) -> records.Record:
     joints = person[key] if key else []
     try:
         values = jsonfile.floats(joints, f"{key}")
-        number = records.person_of(person.get("person_id"))
+        number = records.person_of(person, "person_id")
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     if len(values) % 3:

@@ -20,7 +20,7 @@ from posegan_jax.formats import jsonfile
 from posegan_jax.formats.jsonfile import LONGEST
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
-from posegan_jax.pose.tracking import track
+from posegan_jax.pose.tracking import similarity, track
 
 SKELETONS = {
     17: "coco17", 18: "coco18", 25: "body25", 26: "halpe26", 28: "mpi_inf_3dhp",
@@ -30,6 +30,13 @@ SKELETONS = {
 
 ABSURD = 1e6
 """No picture is a million pixels wide: joints beyond it are missing."""
+
+DOUBLE = 0.95
+"""Two poses in one frame that are more alike than this are one person, detected twice. Two people
+who pass each other come up to 0.9."""
+
+CROWD = 500
+"""Doubles are looked for among this many people of a frame: so that no file takes forever."""
 
 DIGITS = 4
 """Decimals of the pixels and scores that are written."""
@@ -150,8 +157,8 @@ def read(
             f"{path}: not one joint has coordinates and a score of at least {min_score:g}; "
             "give a lower --min-score, or another file"
         )
-    people, note_tracked = _people(records, values)
-    rows, note_kept = _rows(records, people, values)
+    people, doubles, note_tracked = _people(records, values)
+    rows, note_kept = _rows(records, people, doubles, values)
     frames = [record.frame for record in records]
     sequences = [
         _sequence(person, skeleton, items, values, min_score)
@@ -177,41 +184,59 @@ def by_count(counts: set[int], skeletons: Mapping[int, str], path: Path) -> str:
     return skeletons[count]
 
 
-def person_of(value: Any) -> int | float | str | None:
+def person_of(item: dict, key: str) -> int | float | str | None:
     """An id as files have it: 3, 3.0, [3.0], [[3.0], [3.0]] or a name; the first counts.
 
     Raises:
       InputError: it is none of these.
     """
-    person = value
+    person = value = item.get(key)
     while isinstance(person, list):
         person = person[0] if person else None
     if person is None or isinstance(person, str):
         return person
     if not (jsonfile.is_number(person) and abs(person) < 1e300):
-        raise InputError(f"must be a number or a name, not {value!r}")
+        raise InputError(f"{key} must be a number or a name, not {value!r}")
     return int(person) if isinstance(person, float) and person.is_integer() else person
 
 
-def _people(records: Sequence[Record], values: np.ndarray) -> tuple[list, list[str]]:
-    """Person of every record: its id, or by tracking where a record has none."""
+def _people(records: Sequence[Record], values: np.ndarray) -> tuple[list, int, list[str]]:
+    """Person of every record: its id, or by tracking where a record has none.
+
+    Returns:
+      people: None for a record that is nobody's, as it has no joint or is another one's double.
+      doubles: number of these.
+      notes: that people were tracked.
+    """
     people = [record.person for record in records]
     if None not in people:
-        return people, []
+        return people, 0, []
     keypoints, scores = _present(values, 0.0)
     seen = np.flatnonzero(np.isfinite(keypoints[..., 0]).any(-1))
     frames = np.array([record.frame for record in records], np.int64)
-    ids = track(frames[seen], keypoints[seen], scores[seen]).tolist()
-    people = [None] * len(records)  # a record without any joint is nobody's
-    for i, person in zip(seen.tolist(), ids, strict=True):
+    single = _single(records, frames, seen, keypoints, scores)
+    ids = track(frames[single], keypoints[single], scores[single]).tolist()
+    people = [None] * len(records)
+    for i, person in zip(single.tolist(), ids, strict=True):
         people[i] = person
-    return people, [f"no ids in the file: tracked {len(set(ids))} people by pose similarity"]
+    note = f"no ids in the file: tracked {len(set(ids))} people by pose similarity"
+    return people, len(seen) - len(single), [note]
 
 
-def _rows(records, people, values) -> tuple[dict[tuple[Any, int], int], list[str]]:
+def _single(records, frames, seen, keypoints, scores) -> np.ndarray:
+    """Those records of ``seen`` that are not nearly the same as a better one of their frame."""
+    kept: dict[int, list[int]] = defaultdict(list)
+    for i in sorted(seen.tolist(), key=lambda i: -_quality(records[i])):
+        others = kept[frames[i].item()]
+        near = np.array(others[:CROWD], int)
+        if (similarity(keypoints, scores, i, near) < DOUBLE).all():
+            others.append(i)
+    return np.sort([i for group in kept.values() for i in group]).astype(int)
+
+
+def _rows(records, people, doubles, values) -> tuple[dict[tuple[Any, int], int], list[str]]:
     """(person, frame) -> record, and a note of what none of the sequences holds."""
     rows: dict[tuple[Any, int], int] = {}
-    doubles = 0
     for i, (person, record) in enumerate(zip(people, records, strict=True)):
         if person is None:
             continue

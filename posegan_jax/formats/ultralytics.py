@@ -112,7 +112,7 @@ def _record(item: Any, frame: int, where: str) -> records.Record:
         x, y = (jsonfile.floats(keypoints.get(key), f"keypoints.{key}") for key in "xy")
         seen = keypoints.get("visible")
         scores = [1.0] * len(x) if seen is None else jsonfile.floats(seen, "keypoints.visible")
-        person = records.person_of(item.get("track_id"))
+        person = records.person_of(item, "track_id")
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     if not len(x) == len(y) == len(scores):

@@ -38,12 +38,12 @@ def track(
         here = np.flatnonzero(frames == frame)
         known = list(people)
         last = [people[i][1] for i in known]
-        similarity = np.array([[_similarity(poses, scores, a, b) for b in here] for a in last])
+        matrix = np.array([similarity(poses, scores, a, here) for a in last])
         if known:
             # Pairs that cannot be one person must not sway the matching of the others.
-            similarity[similarity < MIN_SIMILARITY] = 0.0
-            for row, column in zip(*linear_sum_assignment(-similarity), strict=True):
-                if similarity[row, column] > 0:
+            matrix[matrix < MIN_SIMILARITY] = 0.0
+            for row, column in zip(*linear_sum_assignment(-matrix), strict=True):
+                if matrix[row, column] > 0:
                     ids[here[column]] = known[row]
         for detection in here:
             if ids[detection] < 0:
@@ -53,17 +53,29 @@ def track(
     return ids
 
 
-def _similarity(poses: np.ndarray, scores: np.ndarray, a: int, b: int) -> float:
-    """Score-weighted OKS of two detections, on the larger one's area."""
-    distance = np.sum((poses[a] - poses[b]) ** 2, axis=-1)
-    weight = np.where(np.isfinite(distance), np.sqrt(scores[a] * scores[b]), 0.0)
-    if weight.sum() <= 0:
-        return 0.0
-    area = max(_area(poses[a]), _area(poses[b]), 1.0)
+def similarity(poses: np.ndarray, scores: np.ndarray, a: int, others: np.ndarray) -> np.ndarray:
+    """Score-weighted OKS of one detection with others, each on the larger one's area.
+
+    Args:
+      poses: (N, K, 2) pixels, NaN where missing.
+      scores: (N, K) confidences.
+      a: index of the one.
+      others: (M,) indices.
+
+    Returns:
+      (M,) from 0 to 1; 0 where two have no joint in common.
+    """
+    distance = np.sum((poses[a] - poses[others]) ** 2, axis=-1)
+    weight = np.where(np.isfinite(distance), np.sqrt(scores[a] * scores[others]), 0.0)
+    area = np.maximum(_area(poses[others]), max(_area(poses[[a]]).item(), 1.0))[:, None]
     closeness = np.exp(-np.nan_to_num(distance) / (2 * area * (2 * SIGMA) ** 2))
-    return float((weight * closeness).sum() / weight.sum())
+    total = weight.sum(-1)
+    return (weight * closeness).sum(-1) / np.where(total > 0, total, 1.0)
 
 
-def _area(pose: np.ndarray) -> float:
-    finite = pose[np.isfinite(pose[:, 0])]
-    return float(np.prod(np.ptp(finite, axis=0))) if len(finite) else 0.0
+def _area(poses: np.ndarray) -> np.ndarray:
+    """(M, K, 2) -> (M,) area of the box around the joints that are there."""
+    there = np.isfinite(poses)
+    low = np.where(there, poses, np.inf).min(1)
+    high = np.where(there, poses, -np.inf).max(1)
+    return np.prod(np.where(there.any(1), high - low, 0.0), axis=-1)

@@ -390,6 +390,22 @@ def test_impossible_numbers_are_counted_in_one_line(reading, writing):
     assert json.dumps(writing(file)) == json.dumps(records)
 
 
+def test_people_detected_twice_where_people_are_tracked(reading, writing):
+    records = [
+        detection(frame, seed=person, score=2.0 + person) for frame in range(3) for person in (1, 2)
+    ]
+    again = detection(1, seed=2, score=9.5)
+    again["keypoints"] = [value + 1.5 if k % 3 < 2 else value for k, value in
+                          enumerate(again["keypoints"])]
+    records += [again, detection(2, seed=1, score=0.5)]
+    file = reading(records)
+    assert [len(s) for s in file] == [3, 3]
+    assert "2 second detections of a person in one frame" in file.notes[1]
+    second = file[1]
+    np.testing.assert_array_equal(second.keypoints[1, NOSE], joint(again, NOSE)[:2])
+    assert writing(file) == records
+
+
 @pytest.mark.parametrize(
     "values, min_score", [([12.5, 13.5, 0.1], None), ([12.5, 13.5, 0.8], 0.9), ([0, 0, 1], 0.0)]
 )

@@ -349,7 +349,7 @@ def test_a_failed_write_leaves_what_stood_there(reading, tmp_path):
         (lambda text: '{"people": [{"pose_keypoints_2d": 5}]}', "person 0: .*must be numbers"),
         (lambda text: '{"people": [{"pose_keypoints_2d": ["a"]}]}', "person 0: .*must be numbers"),
         (lambda text: '{"people": [{"pose_keypoints_2d": [1, 2]}]}', "person 0: .*x, y, score"),
-        (lambda text: '{"people": [{"person_id": {}}]}', "person 0: must be a number or a name"),
+        (lambda text: '{"people": [{"person_id": {}}]}', "person 0: person_id must be a number"),
     ],
 )
 def test_a_file_gone_wrong_is_named(spoil, message, tmp_path):
