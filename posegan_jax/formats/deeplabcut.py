@@ -169,7 +169,7 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
         for row in rows.values():
             row += [""] * width
         columns = start + np.arange(width).reshape(-1, 3)
-        track = Track(sequence, {}, columns, 1, joints)
+        values = table.cell_values(sequence)
         for t, frame in enumerate(sequence.frames.tolist()):
-            table.fill(rows[frame], track, sequence, t, np.ones((len(joints), 3), bool))
+            table.fill(rows[frame], columns, values[t], ~np.isnan(values[t]))
     return [header[0], *([] if alone else [header[1]]), *header[2:], *rows.values()]

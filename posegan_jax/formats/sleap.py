@@ -131,7 +131,7 @@ def _people(
 
 
 def _mean_score(sequence: PoseSequence, t: int) -> float:
-    return float(sequence.scores[t][sequence.observed[t]].mean())
+    return float(sequence.scores[t][np.isfinite(sequence.keypoints[t, :, 0])].mean())
 
 
 def _new_row(source: Table, sequence: PoseSequence, t: int, track: Track) -> list[str]:
@@ -160,7 +160,7 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
     score = before.index(_SCORE) if _SCORE in before else None
     rows = []
     for sequence, person in zip(file, people, strict=True):
-        track = Track(sequence, {}, columns, 1, joints)
+        values = table.cell_values(sequence)
         known = source.tracks[sequence.person].rows if sequence.person in source.tracks else {}
         for t in np.flatnonzero(sequence.observed.any(-1)).tolist():
             frame = int(sequence.frames[t])
@@ -168,6 +168,6 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
             own = own or table.text(_mean_score(sequence, t))
             row = ["" if person is None else str(person), str(frame), own]
             row += [""] * columns.size
-            table.fill(row, track, sequence, t, np.ones((len(joints), 3), bool))
+            table.fill(row, columns, values[t], ~np.isnan(values[t]))
             rows.append((frame, row))
     return [header, *(row for _, row in sorted(rows, key=lambda pair: pair[0]))]

@@ -295,6 +295,7 @@ def updated(
     for sequence in file:
         track = table.tracks[sequence.person]
         changed = changes(track.sequence, sequence)
+        values = cell_values(sequence, track.y_sign)
         for t in np.flatnonzero(changed.any((1, 2)) | _is_new(track, sequence)).tolist():
             frame = int(sequence.frames[t])
             index = track.rows.get(frame)
@@ -305,17 +306,19 @@ def updated(
             else:
                 row = new_row(sequence, t, track)
                 added[frame].append(row)
-            fill(row, track, sequence, t, changed[t])
+            fill(row, track.columns, values[t], changed[t])
     return _merged(rows, table.frames, added)
 
 
-def fill(
-    row: list[str], track: Track, sequence: PoseSequence, t: int, which: np.ndarray
-) -> None:
-    """Writes the numbers of a frame into their cells, those that ``which`` (K, 3) says."""
-    values = triples(sequence)[t] * [1, track.y_sign, 1]
-    for k, c in np.argwhere(which & (track.columns >= 0)).tolist():
-        row[track.columns[k, c]] = text(values[k, c])
+def fill(row: list[str], columns: np.ndarray, values: np.ndarray, which: np.ndarray) -> None:
+    """Writes a frame's numbers (K, 3) into their cells, those that ``which`` (K, 3) says."""
+    for k, c in np.argwhere(which & (columns >= 0)).tolist():
+        row[columns[k, c]] = text(values[k, c])
+
+
+def cell_values(sequence: PoseSequence, y_sign: int = 1) -> np.ndarray:
+    """(T, K, 3) x, y, score as cells hold them; NaN where a joint is missing."""
+    return triples(sequence) * [1, y_sign, 1]
 
 
 def every_frame(sequences: Iterable[PoseSequence], first: int | None = None) -> list[int]:

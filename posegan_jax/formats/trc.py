@@ -237,7 +237,7 @@ def _new_file(sequence: PoseSequence, source: Table | None, path: Path) -> list[
         ["", "", *(f"{axis}{i + 1}" for i in range(len(joints)) for axis in "XYZ")],
     ]
     columns = np.array([(2 + 3 * i, 3 + 3 * i, -1) for i in range(len(joints))]).reshape(-1, 3)
-    track = Track(sequence, {}, columns, old.y_sign if old else 1, joints)
+    values = table.cell_values(sequence, old.y_sign if old else 1)
     place = {frame: t for t, frame in enumerate(sequence.frames.tolist())}
     depth = _depths(source, names)
     rows = []
@@ -245,8 +245,8 @@ def _new_file(sequence: PoseSequence, source: Table | None, path: Path) -> list[
         row = [str(frame), _time(source, frame, fps), *[""] * (3 * len(joints))]
         if frame in place:
             t = place[frame]
-            table.fill(row, track, sequence, t, np.ones((len(joints), 3), bool))
-            for k in np.flatnonzero(sequence.observed[t]).tolist():
+            table.fill(row, columns, values[t], ~np.isnan(values[t]))
+            for k in np.flatnonzero(~np.isnan(values[t, :, 0])).tolist():
                 row[4 + 3 * k] = depth(frame, k)
         rows.append(row)
     return [*header, *rows]
