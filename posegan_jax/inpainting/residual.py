@@ -15,6 +15,7 @@ contradict are weighed down.
 """
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 from scipy.linalg import lapack, solve_triangular
@@ -22,10 +23,12 @@ from scipy.optimize import nnls
 
 from posegan_jax.geometry.moments import ResidualMoments
 
-CORE = 24
-"""Frames that are estimated at a time."""
+STRIDE = 24
+"""Frames from one stretch that is estimated at a time to the next."""
+FADE = 6
+"""Frames on each side of the seam between two stretches over which one fades into the other."""
 MARGIN = 12
-"""Frames on each side whose observations count for them."""
+"""Frames on each side of a stretch whose observations count for it."""
 LENGTHS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 32.0, 64.0)
 """Length scales, in frames, of the Matern correlations that the correlation is made of."""
 ROUGHNESS = 0.003
@@ -114,22 +117,32 @@ def carry(
       The estimate; time and memory grow linearly with T.
     """
     length, joints = residual.shape[:2]
-    result = Carried(
-        np.zeros((length, joints, 2)), np.zeros((length, joints)), np.ones((length, joints))
-    )
+    mean = np.zeros((length, joints, 2))
+    deviation, trust = np.zeros((2, length, joints))
     relative = residual / size[:, None, None]
     relative_noise = noise / size[:, None]
-    for start in range(0, length, CORE):
-        stop = min(start + CORE, length)
+    for start, stop, weight in _stretches(length):
         low, high = max(start - MARGIN, 0), min(stop + MARGIN, length)
         core = slice(start - low, stop - low)
-        mean, deviation, trust = _krige(
-            model, relative[low:high], relative_noise[low:high], core, robust
-        )
-        result.mean[start:stop] = mean * size[start:stop, None, None]
-        result.deviation[start:stop] = deviation * size[start:stop, None]
-        result.trust[start:stop] = trust
-    return result
+        found = _krige(model, relative[low:high], relative_noise[low:high], core, robust)
+        for total, part in zip((mean, deviation, trust), found, strict=True):
+            total[start:stop] += weight.reshape(-1, *[1] * (part.ndim - 1)) * part
+    return Carried(mean * size[:, None, None], deviation * size[:, None], trust)
+
+
+def _stretches(length: int) -> Iterator[tuple[int, int, np.ndarray]]:
+    """First and last-plus-one frame of every stretch, and the weights of its frames.
+
+    Neighbours overlap by 2 FADE frames, in which their weights, linear in time, add up to 1.
+    """
+    time = np.arange(length)
+    seams = np.arange(STRIDE, length - FADE, STRIDE)
+    for left, right in zip([-np.inf, *seams], [*seams, np.inf], strict=True):
+        rise = np.clip((time + 0.5 - left + FADE) / (2 * FADE), 0.0, 1.0)
+        fall = np.clip((right + FADE - time - 0.5) / (2 * FADE), 0.0, 1.0)
+        weight = np.minimum(rise, fall)
+        start, stop = np.flatnonzero(weight)[[0, -1]] + [0, 1]
+        yield start, stop, weight[start:stop]
 
 
 def body_size(poses: np.ndarray) -> np.ndarray:
