@@ -102,8 +102,7 @@ def write(file: PoseFile, path: Path) -> None:
     the attributes of the old one and a step of time for every frame from 0 to the last.
 
     Raises:
-      InputError: the packages are not installed, two sequences with the same id, or sequences
-        of different joints.
+      InputError: the packages are not installed, or two sequences with the same id.
     """
     source = file.source
     data = _updated(source, file) if source else None
@@ -268,11 +267,8 @@ def _updated(source: Source, file: PoseFile) -> Any | None:
 
 
 def _new_data(file: PoseFile, source: Source | None, path: Path) -> Any:
-    skeletons = {sequence.skeleton for sequence in file}
-    if len(skeletons) != 1:
-        raise InputError(f"{path}: a dataset holds one set of joints, not {len(skeletons)}")
     xarray = _xarray(path)
-    joints = get_skeleton(skeletons.pop()).joints
+    joints = table.all_joints(file)
     people = [str(person) for person in table.distinct_people(file, path)]
     frames = table.every_frame(file, 0)
     step = {frame: t for t, frame in enumerate(frames)}
@@ -280,8 +276,10 @@ def _new_data(file: PoseFile, source: Source | None, path: Path) -> Any:
     confidence = np.full((len(frames), len(joints), len(file)), np.nan)
     for i, sequence in enumerate(file):
         rows = [step[frame] for frame in sequence.frames.tolist()]
-        position[rows, ..., i] = sequence.keypoints.transpose(0, 2, 1)
-        confidence[rows, :, i] = np.where(sequence.observed, sequence.scores, np.nan)
+        own = [joints.index(joint) for joint in get_skeleton(sequence.skeleton).joints]
+        numbers = table.triples(sequence)
+        position[np.ix_(rows, (0, 1), own, [i])] = numbers[..., :2].transpose(0, 2, 1)[..., None]
+        confidence[np.ix_(rows, own, [i])] = numbers[..., 2:]
     fps = next((sequence.fps for sequence in file if sequence.fps), None)
     keypoint, individual, names, attrs = "keypoint", "individual", list(joints), {}
     if source:

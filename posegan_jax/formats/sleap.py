@@ -76,10 +76,11 @@ def read(
 def write(file: PoseFile, path: Path) -> None:
     """Writes the table that was read, with the numbers that changed, new frames in their places.
 
-    For other people or other joints, and for sequences from elsewhere, it is a new table.
+    For other people or other joints, and for sequences from elsewhere, it is a new table with the
+    joints of all of them.
 
     Raises:
-      InputError: two sequences with the same id, or sequences of different joints.
+      InputError: two sequences with the same id.
     """
     source = file.source or Table([], [], [], {})
     rows = None
@@ -147,11 +148,8 @@ def _new_row(source: Table, sequence: PoseSequence, t: int, track: Track) -> lis
 
 
 def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
-    skeletons = {sequence.skeleton for sequence in file}
-    if len(skeletons) > 1:
-        raise InputError(f"{path}: a SLEAP table holds one set of joints; use .npz")
     people = table.distinct_people(file, path, blank=True)
-    joints = get_skeleton(skeletons.pop()).joints if skeletons else ()
+    joints = table.all_joints(file)
     old = next(iter(source.tracks.values()), None)
     names = table.file_names(joints, old)
     header = [_TRACK, _FRAME, _SCORE, *(name + end for name in names for end in _NODE)]
@@ -161,6 +159,7 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
     rows = []
     for sequence, person in zip(file, people, strict=True):
         values = table.cell_values(sequence)
+        places = columns[[joints.index(joint) for joint in get_skeleton(sequence.skeleton).joints]]
         known = source.tracks[sequence.person].rows if sequence.person in source.tracks else {}
         for t in np.flatnonzero(sequence.observed.any(-1)).tolist():
             frame = int(sequence.frames[t])
@@ -168,6 +167,6 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
             own = own or table.text(_mean_score(sequence, t))
             row = ["" if person is None else str(person), str(frame), own]
             row += [""] * columns.size
-            table.fill(row, columns, values[t], ~np.isnan(values[t]))
+            table.fill(row, places, values[t], ~np.isnan(values[t]))
             rows.append((frame, row))
     return [header, *(row for _, row in sorted(rows, key=lambda pair: pair[0]))]

@@ -334,6 +334,12 @@ def every_frame(sequences: Iterable[PoseSequence], first: int | None = None) -> 
     return list(range(start, frames[-1] + 1)) if frames[-1] - start < LONGEST else frames
 
 
+def all_joints(file: PoseFile) -> list[str]:
+    """The joints of all sequences, each once, for formats with one set of columns."""
+    skeletons = dict.fromkeys(sequence.skeleton for sequence in file)
+    return list(dict.fromkeys(j for name in skeletons for j in get_skeleton(name).joints))
+
+
 def file_names(joints: Sequence[str], old: Track | None) -> list[str]:
     """Names for joints in a new table: those of the old one, else our own."""
     if old is None:

@@ -147,6 +147,18 @@ def test_other_joints_keep_attributes_and_names(plural, reading, writing):
     )
 
 
+def test_people_of_different_joints_have_the_keypoints_of_all(reading, writing, tmp_path):
+    file = reading(dataset())
+    whole = PoseSequence(np.full((1, 17, 2), 7.5), None, 25.0, "coco17", [0], "ann")
+    writing(file.replace([whole, file[1]]))
+    first, second = formats.read(tmp_path / "out.nc")
+    assert first.skeleton == second.skeleton == "coco17" and first.observed.all()
+    assert second.observed.sum() == 6 and second.frames.tolist() == [2, 3]
+    np.testing.assert_array_equal(
+        second.keypoints[second.observed], file[1].keypoints[file[1].observed]
+    )
+
+
 @pytest.mark.parametrize("fps", [None, 29.97])
 def test_from_elsewhere_and_back(fps, writing, tmp_path):
     rng = np.random.default_rng(0)

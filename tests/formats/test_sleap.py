@@ -135,11 +135,15 @@ def test_decisions_are_counted_in_one_line(reading, writing):
     assert writing(file) == text
 
 
-def test_people_of_different_joints(writing):
-    people = [PoseSequence(np.ones((1, 17, 2)), person=1),
-              PoseSequence(np.ones((1, 28, 2)), skeleton="mpi_inf_3dhp", person=2)]
-    with pytest.raises(InputError, match="one set of joints"):
-        writing(people)
+def test_people_of_different_joints_have_the_columns_of_all(reading, writing):
+    file = reading(TEXT)
+    whole = PoseSequence(
+        np.full((1, 28, 2), 7.5), skeleton="mpi_inf_3dhp", frames=[0], person="track_0"
+    )
+    first, second = reading(writing(file.replace([whole, file[1]])))
+    assert first.skeleton == second.skeleton == "mpi_inf_3dhp"
+    assert first.observed.all() and second.observed.sum() == 1
+    np.testing.assert_array_equal(second.keypoints[second.observed], [[1, 2]])
 
 
 @pytest.mark.parametrize(
