@@ -53,7 +53,6 @@ def read(
     column = {name: [row[header.index(name)] for row in rows] for name in _HEADER if name in header}
     tally = Tally()
     frames = table.near_frames([table.whole(cell) for cell in column["frame"]], tally)
-    given = list(dict.fromkeys(column["joint"]))
     if not any(frame is not None for frame in frames):
         raise InputError(f"{path}: nothing to use: no row has a frame number; is the file cut off?")
     extra = [name for name in header if name not in _HEADER]
@@ -61,14 +60,18 @@ def read(
     for i, cell in enumerate(column.get("person", [""] * len(rows))):
         if frames[i] is not None:
             people.setdefault(_person(cell), []).append(i)
-    joints = resolve(given, path, names)
-    notes = [*joints.notes, *([f"columns that are not kept: {one_line(extra)}"] if extra else [])]
-    place = {given[i]: k for k, i in enumerate(joints.source) if i >= 0}
-    sequences = tuple(
-        _sequence(person, index, frames, column, place, joints.skeleton, min_score, tally)
-        for person, index in people.items()
-    )
-    return PoseFile(sequences, NAME, str(path), None, (*notes, *tally.notes()))
+    notes = [f"columns that are not kept: {one_line(extra)}"] if extra else []
+    sequences = []
+    for person, index in people.items():
+        given = list(dict.fromkeys(column["joint"][i] for i in index))
+        joints = resolve(given, path, names)
+        notes += joints.notes
+        place = {given[i]: k for k, i in enumerate(joints.source) if i >= 0}
+        sequences.append(
+            _sequence(person, index, frames, column, place, joints.skeleton, min_score, tally)
+        )
+    notes = (*dict.fromkeys(notes), *tally.notes())
+    return PoseFile(tuple(sequences), NAME, str(path), None, notes)
 
 
 def write(file: PoseFile, path: Path) -> None:

@@ -62,7 +62,10 @@ def test_what_is_written_is_read(changes, tmp_path):
 
 def test_several_people_and_skeletons_of_any_joints(tmp_path):
     listed = resolve(["l_hip", "tail base", "r_hip"], tmp_path).skeleton.name
-    written = [sequence(3, listed, person=1), sequence(3, listed, person="b", fps=None)]
+    written = [
+        sequence(3, listed, person=1), sequence(3, listed, person="b", fps=None),
+        sequence(person=2), sequence(28, "mpi_inf_3dhp", person=None),
+    ]
     formats.write(written, tmp_path / "a.csv")
     for a, b in zip(formats.read(tmp_path / "a.csv"), written, strict=True):
         assert_same(a, b)
@@ -97,8 +100,8 @@ def test_decisions_are_told(reading):
     np.testing.assert_array_equal(file[0].keypoints[0, 0], [1, 2])
     assert not file[0].observed[1].any()
     assert file.notes == (
-        "joints that are not known are passed through: ear tip",
         "columns that are not kept: colour",
+        "joints that are not known are passed through: ear tip",
         "rows without a usable frame number, not read: 2; rows that repeat a joint's frame, left "
         "out: 1; joints at absurd or unreadable places, read as holes: 2",
     )

@@ -61,7 +61,7 @@ NASTY = [
 ]
 
 few = settings(
-    max_examples=100, deadline=None, database=None,
+    max_examples=100, deadline=None, database=None, derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 every_format = pytest.mark.parametrize("name", VALID)
