@@ -119,10 +119,10 @@ def _columns(
     for i in range(_index_width(header), len(header[0])):
         person = table.person_id(levels["individuals"][i]) if "individuals" in levels else None
         part, coord = levels["bodyparts"][i], levels["coords"][i]
-        if coord in found[person][part]:
-            raise InputError(f"{path}: column {i + 1} is a second {coord} of {part!r}")
         if coord == "z":
             raise InputError(f"{path}: 3D coordinates; give the 2D file of one camera")
+        if coord in found[person][part]:
+            raise InputError(f"{path}: column {i + 1} is a second {coord!r} of {part!r}")
         found[person][part][coord] = i
     for parts in found.values():
         for part, coords in parts.items():

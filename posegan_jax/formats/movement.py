@@ -15,7 +15,7 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats import table
-from posegan_jax.formats.joint_names import Joints, resolve
+from posegan_jax.formats.joint_names import Joints, one_line, resolve
 from posegan_jax.formats.table import Tally
 from posegan_jax.pose.files import atomic_path
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
@@ -176,7 +176,7 @@ def _names(data: Any, kind: str, path: Path) -> tuple[str, list[str]]:
 def _values(data: Any, path: Path) -> tuple[np.ndarray, list[str], list[str]]:
     """(time, individuals, keypoints, 3) x, y, confidence; names of keypoints and individuals."""
     if "position" not in data.data_vars:
-        held = ", ".join(map(str, data.variables)) or "nothing"
+        held = one_line(map(str, data.variables)) or "nothing"
         raise InputError(f"{path}: no dataset of movement: it has no position, but {held[:100]}")
     keypoint, keypoints = _names(data, "keypoint", path)
     individual, individuals = _names(data, "individual", path)

@@ -189,7 +189,7 @@ def test_chosen_names(reading, tmp_path):
         ("scorer,a,a\nbodyparts,b,b\ncoords,x,y\n", "no frames"),
         ("scorer,a,a\nbodyparts,b,b\ncoords,u,v\n0,1,2\n", "no columns of x and y"),
         ("scorer,a,a\nbodyparts,b,b\ncoords,x,likelihood\n0,1,2\n", "'b' has no x or no y"),
-        ("scorer,a,a\nbodyparts,b,b\ncoords,x,x\n0,1,2\n", "column 3 is a second x of 'b'"),
+        ("scorer,a,a\nbodyparts,b,b\ncoords,x,x\n0,1,2\n", "column 3 is a second 'x' of 'b'"),
         ("scorer,a,a,a\nbodyparts,b,b,b\ncoords,x,y,z\n0,1,2,3\n", "3D coordinates"),
         ("scorer,a,a\nbodyparts,b,b\ncoords,x,y\n0,1,2\n1,1\n", "line 5 has 2 cells"),
         ("scorer,a,a\nbodyparts,b,b\ncoords,x,y\n0,,\n1,0,0\n", "nothing to use: no joint"),
