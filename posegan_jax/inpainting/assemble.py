@@ -65,7 +65,7 @@ def check_observed(observed: str) -> None:
 
 def complete(
     track: Track, generated: np.ndarray, residual: ResidualModel | None, observed: Observed,
-    reach: int,
+    reach: int, step: float = 1.0,
 ) -> Completion:
     """Joins generated motion and observations.
 
@@ -75,6 +75,7 @@ def complete(
       residual: moments of the residual that is carried; None delivers the generated motion alone.
       observed: what becomes of observed joints, see ``Inpainter``.
       reach: frames from an observation beyond which nothing is filled.
+      step: frames of the model per frame of the track.
     """
     known = np.isfinite(generated[..., 0]).all(-1)
     known &= _near_observation(track.input_mask.any(-1), reach)
@@ -85,7 +86,7 @@ def complete(
     )
     for run in _runs(known):
         part = Track(track.keypoints[run], track.scores[run], track.input_mask[run])
-        done = _complete_run(part, generated[run], residual, observed)
+        done = _complete_run(part, generated[run], residual, observed, step)
         result.keypoints[run], result.scores[run] = done.keypoints, done.scores
         result.provenance[run] = done.provenance
     return result
@@ -118,7 +119,7 @@ def deliver(
     return dense.replace(keypoints=keypoints, scores=scores, provenance=provenance)
 
 
-def _complete_run(track: Track, poses, residual, observed: Observed) -> Completion:
+def _complete_run(track: Track, poses, residual, observed: Observed, step) -> Completion:
     """``complete`` for frames that all have generated poses."""
     seen = np.isfinite(track.keypoints[..., 0])
     size = body_size(poses)
@@ -127,8 +128,8 @@ def _complete_run(track: Track, poses, residual, observed: Observed) -> Completi
         result, scores = poses.copy(), np.full(seen.shape, 0.5)
     else:
         poses = residual.calibrate(poses, size)
-        noise = _noise(track.keypoints, size, observed)
-        carried = carry(residual, track.keypoints - poses, size, noise, observed != "keep")
+        noise = _noise(track.keypoints, size, observed, step)
+        carried = carry(residual, track.keypoints - poses, size, noise, observed != "keep", step)
         keep = seen & _kept(noise, size, carried.trust, observed)
         result = poses + carried.mean
         scores = _confidence(carried.deviation, HEAD * size)
@@ -140,11 +141,13 @@ def _complete_run(track: Track, poses, residual, observed: Observed) -> Completi
     return Completion(result, scores, provenance)
 
 
-def _noise(keypoints, size, observed: Observed) -> np.ndarray:
+def _noise(keypoints, size, observed: Observed, step: float) -> np.ndarray:
     """(T, J) standard deviation of the detector's error in pixels, per coordinate."""
     if observed == "keep":
         return np.zeros(keypoints.shape[:2])
     level = jitter(keypoints / size[:, None, None])
+    if step > 1:  # motion itself is as rough as jitter at such rates
+        level = np.zeros_like(level)
     if observed == "refine":
         level = np.maximum(level, REFINE_NOISE)
     return level * size[:, None]

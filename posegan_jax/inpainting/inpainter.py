@@ -17,6 +17,7 @@ from posegan_jax.geometry.normalize import denormalize, fit_normalization, norma
 from posegan_jax.inpainting.assemble import Observed, Track, check_observed, complete, deliver
 from posegan_jax.inpainting.descent import DescentOptions, descend
 from posegan_jax.inpainting.objective import ObjectiveWeights
+from posegan_jax.inpainting.rate import Rate
 from posegan_jax.inpainting.residual import ResidualModel
 from posegan_jax.inpainting.select import Composition, compose
 from posegan_jax.networks.build import NetworkOptions, Networks, Variables, build_networks
@@ -122,7 +123,8 @@ class Inpainter:
         """Completes a sequence.
 
         Args:
-          sequence: one person; frames may be absent, joints missing.
+          sequence: one person; frames may be absent, joints missing. Its frame rate is from 5 to
+            240 per second, 30 where it is not known, see ``rate``.
           joints: 'same' fills the joints of the sequence's own skeleton, and leaves those that the
             model does not know as they are; the model's skeleton ('mpi_inf_3dhp') gives all joints
             of that one.
@@ -143,11 +145,13 @@ class Inpainter:
           residual's spread tells.
 
         Raises:
-          InputError: unknown options, or a sequence without any joint that the model observes.
+          InputError: unknown options, a frame rate out of range, or a sequence without any joint
+            that the model observes.
         """
         target = self._target(sequence, joints)
         check_observed(observed)
         settings = _settings(settings, quality, shift, steps, self.networks.options.frames)
+        rate = Rate.of(sequence.fps)
         if not self.can_complete(sequence):
             raise InputError(
                 f"person {sequence.person}: nothing to start from; the model needs two of the "
@@ -155,10 +159,10 @@ class Inpainter:
             )
         dense = densify(sequence)
         track = Track.from_sequence(dense, self.skeleton)
-        generated = self._generate(track, settings, progress)
+        generated = self._generate(track, rate, settings, progress)
         completion = complete(
             track, generated, self.residual if settings.carry_residual else None, observed,
-            reach=self.networks.options.frames,
+            reach=round(self.networks.options.frames / rate.step), step=rate.step,
         )
         return deliver(dense, completion, self.skeleton, target)
 
@@ -166,10 +170,13 @@ class Inpainter:
         """Whether at least two joints that the model observes are there, within one window."""
         if not len(sequence):
             return False
-        track = Track.from_sequence(densify(sequence), self.skeleton)
+        seen = Track.from_sequence(densify(sequence), self.skeleton).input_mask
         frames = self.networks.options.frames
-        first = starts(len(track.input_mask), frames, frames // 2)
-        return bool(_solvable(gather(track.input_mask, first, frames, False)).any())
+        for mask in Rate.of(sequence.fps).split(seen, False):
+            first = starts(len(mask), frames, frames // 2)
+            if _solvable(gather(mask, first, frames, False)).any():
+                return True
+        return False
 
     def search(
         self, x: np.ndarray, mask: np.ndarray, options: DescentOptions,
@@ -212,23 +219,36 @@ class Inpainter:
             return self.skeleton
         raise InputError(f"joints must be 'same' or {self.skeleton.name!r}, not {joints!r}")
 
-    def _generate(self, track: Track, settings: Settings, progress) -> np.ndarray:
+    def _generate(
+        self, track: Track, rate: Rate, settings: Settings, progress: Progress | None
+    ) -> np.ndarray:
         """(T, J, 2) generated motion in pixels; NaN where no window holds an observation."""
         frames = self.networks.options.frames
-        first = starts(len(track.keypoints), frames, settings.shift)
-        x = gather(np.nan_to_num(track.keypoints), first, frames, 0.0)
-        mask = gather(track.input_mask.astype(np.float32), first, frames, 0.0)
+        keypoints = rate.split(np.nan_to_num(track.keypoints), 0.0)
+        masks = rate.split(track.input_mask.astype(np.float32), 0.0)
+        first = [starts(len(mask), frames, settings.shift) for mask in masks]
+        x, mask = (
+            np.concatenate([gather(a, s, frames, 0.0) for a, s in zip(arrays, first, strict=True)])
+            for arrays in (keypoints, masks)
+        )
         useful = _solvable(mask)
-        windows = np.full(x.shape, np.nan)
-        loss = np.full(len(x), np.inf)
+        windows, loss = np.full(x.shape, np.nan), np.full(len(x), np.inf)
         if useful.any():
             windows[useful], loss[useful] = self.search(
                 x[useful], mask[useful], settings.descent, progress
             )
-        return compose(
-            windows[useful], first[useful], len(track.keypoints), np.nan_to_num(track.keypoints),
-            track.input_mask, loss[useful], settings.composition,
-        )
+        tracks, begin = [], 0
+        for observed, seen, start in zip(keypoints, masks, first, strict=True):
+            part = slice(begin, begin + len(start))
+            begin = part.stop
+            use = useful[part]
+            tracks.append(
+                compose(
+                    windows[part][use], start[use], len(observed), observed, seen,
+                    loss[part][use], settings.composition,
+                )
+            )
+        return rate.join(tracks)
 
 
 def pretrained_path():

@@ -101,7 +101,8 @@ class Carried:
 
 
 def carry(
-    model: ResidualModel, residual: np.ndarray, size: np.ndarray, noise: np.ndarray, robust: bool
+    model: ResidualModel, residual: np.ndarray, size: np.ndarray, noise: np.ndarray, robust: bool,
+    step: float = 1.0,
 ) -> Carried:
     """Estimates the residual of every joint and frame from the observed ones.
 
@@ -112,6 +113,7 @@ def carry(
       noise: (T, J) standard deviation per coordinate of the detector's error, pixels; at 0 the
         estimate equals the observation but for ``ROUGHNESS``.
       robust: weigh down observations that all others contradict.
+      step: time from one frame to the next, in frames of the model.
 
     Returns:
       The estimate; time and memory grow linearly with T.
@@ -124,7 +126,7 @@ def carry(
     for start, stop, weight in _stretches(length):
         low, high = max(start - MARGIN, 0), min(stop + MARGIN, length)
         core = slice(start - low, stop - low)
-        found = _krige(model, relative[low:high], relative_noise[low:high], core, robust)
+        found = _krige(model, relative[low:high], relative_noise[low:high], core, robust, step)
         for total, part in zip((mean, deviation, trust), found, strict=True):
             total[start:stop] += weight.reshape(-1, *[1] * (part.ndim - 1)) * part
     return Carried(mean * size[:, None, None], deviation * size[:, None], trust)
@@ -175,11 +177,11 @@ def jitter(keypoints: np.ndarray) -> np.ndarray:
     return result
 
 
-def _krige(model, residual, noise, core: slice, robust: bool):
+def _krige(model, residual, noise, core: slice, robust: bool, step: float):
     """Mean (C, J, 2), deviation (C, J), trust (C, J) in body sizes, for the core of a stretch."""
     length, joints = residual.shape[:2]
     time = np.arange(length)
-    correlation = model.correlation(time[:, None] - time)
+    correlation = model.correlation(step * (time[:, None] - time))
     nugget = noise**2 + ROUGHNESS**2
     scale, trust = 1.0, np.ones((length, joints))
     if np.isfinite(residual).any():

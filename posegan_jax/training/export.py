@@ -16,7 +16,7 @@ from posegan_jax.training.checkpoints import load_params, save_params
 
 def export(
     run: str | os.PathLike, out: str | os.PathLike, step: int | None = None,
-    overwrite: bool = False,
+    overwrite: bool = False, trained_on: str = "",
 ) -> None:
     """Writes a folder that ``Inpainter.from_checkpoint`` and ``train.init_from`` read.
 
@@ -25,6 +25,7 @@ def export(
       out: the folder to write; appears only when complete.
       step: which checkpoint, the newest if None.
       overwrite: replace a folder of parameters at ``out``.
+      trained_on: what is to be said of the data and its licence.
 
     Raises:
       InputError: no such checkpoint, or ``out`` exists.
@@ -35,6 +36,8 @@ def export(
         names = [os.path.basename(path) for path in config["data"]["path"].split(",")]
         config["data"]["path"] = ",".join(names)
     config.pop("workdir", None)
+    if trained_on:
+        metadata["trained_on"] = trained_on
     save_params(out, params, metadata, overwrite)
 
 
@@ -45,9 +48,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("out", help="folder to write")
     parser.add_argument("--step", type=int, help="which checkpoint (default: the newest)")
     parser.add_argument("--overwrite", action="store_true")
+    parser.add_argument("--trained-on", default="", help="data sets and licences, kept with it")
     options = parser.parse_args(argv)
     try:
-        export(options.run, options.out, options.step, options.overwrite)
+        export(options.run, options.out, options.step, options.overwrite, options.trained_on)
     except InputError as error:
         print(f"posegan_jax: {error}", file=sys.stderr)
         return 2

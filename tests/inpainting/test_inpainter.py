@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.interpolate import CubicSpline
 
 from posegan_jax.config import default_config
 from posegan_jax.errors import InputError
@@ -258,6 +259,47 @@ def test_frames_far_from_everything_stay_missing(fill):
     assert (result.scores[missing] == 0).all()
     near = ~missing & (distance > 0)
     assert near.any() and (result.provenance[near] == Provenance.FILLED).all()
+
+
+def refilmed(fps, frames=60):
+    """The walking person, (T, 28, 2), filmed at another rate."""
+    truth = scene(frames=frames)
+    time = np.arange(0, (frames - 1) / 25, 1 / fps)
+    return CubicSpline(np.arange(frames) / 25, truth)(time)
+
+
+@pytest.mark.parametrize("fps", [12.5, 50.0, 60.0])
+def test_every_frame_of_a_video_of_another_rate_gets_its_answer(fill, fps):
+    truth = refilmed(fps)
+    keypoints = with_holes(detected(truth))
+    result = fill(track(keypoints, fps=fps), joints="mpi_inf_3dhp", observed="keep")
+    assert len(result) == len(truth) and result.fps == fps
+    assert np.isfinite(result.keypoints).all()
+    seen = np.isfinite(keypoints[..., 0])
+    np.testing.assert_array_equal(detected(result.keypoints)[seen], keypoints[seen])
+    off = np.linalg.norm(result.keypoints - truth, axis=-1) / head(truth)
+    twelve = np.array([joint in DETECTED_12 for joint in MPI.joints])
+    assert off[:, ~twelve].mean() < 0.3
+    assert np.linalg.norm(detected(result.keypoints) - detected(truth), axis=-1)[~seen].mean() < (
+        0.1 * head(truth).mean() * max(25 / fps, 1)
+    )
+
+
+def test_phases_of_a_fast_video_do_not_flicker(fill):
+    """Joints that were never seen come from two tracks that know nothing of each other."""
+    truth = refilmed(50.0)
+    result = fill(track(detected(truth), fps=50.0), joints="mpi_inf_3dhp")
+    upsampled = np.array([joint not in DETECTED_12 for joint in MPI.joints])
+    shake = np.abs(np.diff(result.keypoints - truth, n=2, axis=0))[:, upsampled].mean()
+    slow = fill(track(detected(scene(frames=60)), fps=25.0), joints="mpi_inf_3dhp")
+    least = np.abs(np.diff(slow.keypoints - scene(frames=60), n=2, axis=0))[:, upsampled].mean()
+    assert shake < least
+
+
+@pytest.mark.parametrize("fps", [1.0, 1000.0])
+def test_impossible_rates_are_refused(fill, fps):
+    with pytest.raises(InputError, match="fps must be between"):
+        fill(track(detected(scene()), fps=fps))
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5, 23, 24, 25])

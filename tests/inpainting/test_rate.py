@@ -1,0 +1,60 @@
+"""Frame rates other than the model's."""
+
+import numpy as np
+import pytest
+
+from posegan_jax.errors import InputError
+from posegan_jax.inpainting.rate import MODEL_FPS, Rate
+
+
+@pytest.mark.parametrize(
+    ("fps", "phases", "spread"),
+    [
+        (None, 1, 1), (20, 1, 1), (23.976, 1, 1), (25, 1, 1), (29.97, 1, 1), (31.25, 1, 1),
+        (48, 2, 1), (50, 2, 1), (59.94, 2, 1), (60, 2, 1), (75, 3, 1), (120, 5, 1), (240, 10, 1),
+        (15, 1, 2), (12.5, 1, 2), (10, 1, 3), (5, 1, 5), (6.25, 1, 4),
+    ],
+)
+def test_every_rate_becomes_one_near_the_models(fps, phases, spread):
+    rate = Rate.of(fps)
+    assert (rate.phases, rate.spread) == (phases, spread)
+    seen = (fps or 30) / phases * spread
+    assert 0.75 <= seen / MODEL_FPS <= 1.25 or (phases, spread) == (1, 1)
+
+
+@pytest.mark.parametrize("fps", [4.9, 0.1, 241, 1e9])
+def test_rates_that_nobody_films_at_are_refused(fps):
+    with pytest.raises(InputError, match="fps must be between 5 and 240"):
+        Rate.of(fps)
+
+
+@pytest.mark.parametrize("rate", [Rate(), Rate(phases=2), Rate(phases=5), Rate(spread=3)])
+@pytest.mark.parametrize("length", [1, 2, 7, 40])
+def test_joining_what_was_split_gives_every_frame_its_own(rate, length):
+    straight = np.arange(length, dtype=float)[:, None, None] * np.array([[1.0, -2.0]])
+    tracks = rate.split(straight, np.nan)
+    assert sum(np.isfinite(track[:, 0, 0]).sum() for track in tracks) == length
+    joined = rate.join([np.nan_to_num(track) for track in tracks])
+    inside = slice(rate.phases - 1, length - rate.phases + 1)
+    np.testing.assert_allclose(joined[inside], straight[inside], atol=1e-9)  # lines stay lines
+    assert joined.shape == straight.shape
+
+
+def test_slow_videos_get_missing_frames_in_between():
+    (track,) = Rate(spread=3).split(np.array([1.0, 2.0, 3.0]), 0.0)
+    assert track.tolist() == [1, 0, 0, 2, 0, 0, 3]
+
+
+def test_tracks_that_disagree_do_not_flicker():
+    rate = Rate(phases=2)
+    tracks = [np.zeros((20, 1, 2)), np.ones((20, 1, 2))]
+    joined = rate.join(tracks)
+    np.testing.assert_allclose(joined[1:-1], 0.5)
+
+
+def test_frames_without_motion_stay_so():
+    motion = np.ones((12, 2, 2))
+    motion[4:7] = np.nan
+    joined = Rate(phases=3).join(Rate(phases=3).split(motion, 0.0))
+    np.testing.assert_array_equal(np.isnan(joined), np.isnan(motion))
+    np.testing.assert_allclose(joined[np.isfinite(joined)], 1.0)
