@@ -207,6 +207,10 @@ def _complete(file: PoseFile, options: argparse.Namespace) -> PoseFile:
 
     _say_read(file)
     inpainter = _inpainter(options.checkpoint)
+    if any(sequence.fps is None for sequence in file):
+        from posegan_jax.inpainting.rate import UNKNOWN_FPS
+
+        print(f"  frames per second not known: {UNKNOWN_FPS:g} assumed; --fps gives them")
     result, begun = [], time.perf_counter()
     for number, sequence in enumerate(file, 1):
         if not inpainter.can_complete(sequence):

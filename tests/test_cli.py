@@ -157,6 +157,7 @@ def test_fill_keeps_the_file_and_fills_its_holes(run, detections, tmp_path):
     code, said, _ = run("fill", detections, "-o", output, "--quality", "fast")
     assert code == 0
     assert "2 people" in said and "person 1, frames 0 to 29" in said and "filled" in said
+    assert "frames per second not known: 30 assumed" in said
     before, after = (json.loads(p.read_text()) for p in (detections, output))
     assert len(after) == 60 and [bare(r) for r in after if "mood" in r] == [bare(r) for r in before]
     added = [r for r in after if "mood" not in r]
