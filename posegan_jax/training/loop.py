@@ -19,7 +19,7 @@ from posegan_jax.networks.build import Networks, build_networks
 from posegan_jax.training import parallel
 from posegan_jax.training.checkpoints import Checkpoints, load_params
 from posegan_jax.training.logging import MetricWriter
-from posegan_jax.training.pictures import save_samples
+from posegan_jax.training.pictures import save_curves, save_samples
 from posegan_jax.training.progress import Progress
 from posegan_jax.training.state import TrainState, create_state, evaluated_variables
 from posegan_jax.training.step import Batch, StepOptions, train_steps
@@ -213,7 +213,7 @@ class _Run:
             scores = {}
             if done or step % train.evaluate_every == 0:
                 scores = self._evaluate(state, step)
-            if train.samples_every and step % train.samples_every == 0:
+            if train.samples_every and (done or step % train.samples_every == 0):
                 self._picture(state, step)
             signal_number = _agreed(stop.requested)  # once: a signal may come at any moment
             if done or signal_number or step % train.checkpoint_every == 0:
@@ -258,6 +258,7 @@ class _Run:
         if jax.process_index() == 0:  # and on this host alone: no global arrays
             variables = jax.device_get(evaluated_variables(state))
             save_samples(self.networks, variables, self.workdir / "samples" / f"{step:09d}.png")
+            save_curves(self.workdir / "metrics.jsonl", self.workdir / "curves.png")
 
 
 def _clean(options: StepOptions, count: int) -> StepOptions:

@@ -1,4 +1,4 @@
-"""Sample pictures of a run: motion that the generator makes of random codes."""
+"""Pictures of a run: motion that the generator makes of random codes, and the curves."""
 
 from pathlib import Path
 
@@ -7,6 +7,13 @@ import numpy as np
 
 from posegan_jax.networks.build import Networks, Variables
 from posegan_jax.render.still import contact_sheet
+from posegan_jax.training.logging import read
+
+CURVES = (
+    "train/mpjpe", "train/mpjse", "train/latent_moments", "train/wasserstein",
+    "train/gradient_penalty", "train/latent_cycle", "validation/mpjpe", "validation/observed/error",
+    "validation/upsampled/error",
+)
 
 
 def save_samples(
@@ -17,3 +24,16 @@ def save_samples(
     windows = networks.generator.apply(variables["generator"], z)
     path.parent.mkdir(parents=True, exist_ok=True)
     contact_sheet(np.asarray(windows), networks.options.skeleton, path)
+
+
+def save_curves(metrics: Path, path: Path) -> None:
+    """Plots a run's losses and validation errors so far.
+
+    Args:
+      metrics: the run's metrics.jsonl.
+      path: PNG to write.
+    """
+    from posegan_jax.render import curves  # matplotlib takes a second to import
+
+    entries = read(metrics)
+    curves.save_curves(entries, path, [name for name in CURVES if any(name in e for e in entries)])

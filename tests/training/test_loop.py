@@ -199,7 +199,8 @@ def test_a_run_saves_and_draws_when_it_is_asked_to(finished):
     )
     assert saved_steps(workdir) == sorted({12, 16, 20, best["step"]})
     pictures = sorted((workdir / "samples").iterdir())
-    assert [path.name for path in pictures] == ["000000008.png", "000000016.png"]
+    assert [path.name for path in pictures] == [f"{step:09d}.png" for step in (8, 16, 20)]
+    pictures.append(workdir / "curves.png")
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
 
 
