@@ -23,7 +23,7 @@ def get_config() -> ConfigDict:
     config.loss.latent_moments = 1.0
     config.optimizer.reconstruction_learning_rate = 1.2e-3
     config.optimizer.reconstruction_steps = 11_000
-    config.train.steps = 12_000
+    config.train.steps = 12_200
     config.train.steps_per_dispatch = 10
     config.train.checkpoint_every = 250
     config.train.evaluate_every = 500
