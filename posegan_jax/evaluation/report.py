@@ -143,14 +143,17 @@ def complete(
 def format_table(rows: list[Row]) -> str:
     """A plain text table: PCKh at 0.1, 0.5 and 1.0, AUC, mean error in head sizes."""
     groups = ("observed", "missing", "upsampled")
-    head = f"{'':32}" + "".join(f"{group:^32}" for group in groups)
-    lines = [head, f"{'':32}" + f"{'.1   .5   1.0   AUC  error':^32}" * len(groups)]
+    names = " ".join(f"{name:>5}" for name in (".1", ".5", "1.0", "AUC", "error"))
+    lines = [
+        f"{'':24}" + "".join(f"   {group:^29}" for group in groups),
+        f"{'':24}" + f"   {names}" * len(groups),
+    ]
     for protocol in dict.fromkeys(row.protocol for row in rows):
         lines.append(f"{protocol}: {PROTOCOLS[protocol]}")
         for row in rows:
             if row.protocol == protocol:
                 cells = [_cell(row.scores.get(group)) for group in groups]
-                lines.append(f"  {row.system:30}" + "".join(f"{cell:^32}" for cell in cells))
+                lines.append(f"  {row.system:22}" + "".join(f"   {cell}" for cell in cells))
     return "\n".join(lines)
 
 
@@ -192,5 +195,5 @@ def _score(truth, result, mask, skeleton: Skeleton) -> dict[str, dict[str, float
 
 def _cell(values: dict[str, float] | None) -> str:
     if values is None:
-        return "-"
-    return " ".join(f"{values[name]:.3f}".lstrip("0") or "0" for name in COLUMNS)
+        return f"{'-':^29}"
+    return " ".join(f"{values[name]:.3f}".removeprefix("0").rjust(5) for name in COLUMNS)

@@ -172,16 +172,20 @@ def test_the_table_groups_systems_by_protocol():
     assert lines[where["clean"] + 1].split()[0] == "one"
     assert PROTOCOLS["legs"] in lines[where["legs"]]
     assert all(group in lines[0] for group in ("observed", "missing", "upsampled"))
-    assert lines[where["legs"] + 1].count(".123 .500 1.000 .750 1.250") == 3
+    assert lines[where["legs"] + 1].count(".123  .500 1.000  .750 1.250") == 3
     # No joint of the twelve is missing in a clean window.
-    assert lines[where["clean"] + 1].count(".123 .500 1.000 .750 1.250") == 2
+    assert lines[where["clean"] + 1].count(".123  .500 1.000  .750 1.250") == 2
     assert " - " in lines[where["clean"] + 1]
 
 
 def test_the_tables_columns_are_aligned():
     lines = format_table(made_up()).splitlines()
+    other = dict.fromkeys(made_up()[0].scores["missing"], 1.0)
+    row = Row("clean", "one", {"observed": other, "upsampled": other})
+    lines += format_table([row]).splitlines()
     cells = [line for line in lines if line.startswith("  one") or line.startswith("  two")]
-    assert len({line.rstrip().rfind(".123") for line in cells}) == 1
+    assert len(cells) == 4 and len({len(line) for line in cells}) == 1
+    assert len({len(line.rstrip()) for line in lines if line.rstrip().endswith("error")}) == 1
 
 
 def test_a_report_is_json(tmp_path):
