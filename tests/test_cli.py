@@ -333,7 +333,7 @@ def test_interrupting_is_no_traceback(run, monkeypatch):
     def interrupt(options, rest):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_info", interrupt)
+    monkeypatch.setitem(cli._COMMANDS, "info", interrupt)
     code, _, said = run("info")
     assert code == 130 and said.count("\n") == 1 and "interrupted" in said
 

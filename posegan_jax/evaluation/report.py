@@ -115,7 +115,7 @@ def systems(
 def complete(
     inpainter: Inpainter, x: np.ndarray, mask: np.ndarray, settings: Settings
 ) -> np.ndarray:
-    """Single windows through the search and the carried residual; observations are exact.
+    """Single windows through the search and the carried residual; observations are kept.
 
     Args:
       x: (N, F, J, 2) pixels.
@@ -137,7 +137,7 @@ def complete(
         residual = np.where(mask[n][..., None], x[n] - result[n], np.nan)
         clean = np.zeros(mask[n].shape)
         result[n] += carry(inpainter.residual, residual, size, clean, robust=False).mean
-    return result
+    return np.where(mask[..., None], x, result)
 
 
 def format_table(rows: list[Row]) -> str:
