@@ -18,7 +18,9 @@ def get_config() -> ConfigDict:
     config = default_config()
     config.name = "cmu"
     config.data.path = "data/cmu"
-    config.data.prepare = "python -m data_pipelines.prepare --source cmu.npz --out data/cmu"
+    config.data.prepare = (
+        "python -m data_pipelines.prepare --source cmu.npz,accad.npz --out data/cmu"
+    )
     # Without an adversarial term nothing else holds the encoder's codes to N(0, I).
     config.loss.latent_moments = 1.0
     config.optimizer.reconstruction_learning_rate = 1.2e-3

@@ -115,7 +115,9 @@ def systems(
 def complete(
     inpainter: Inpainter, x: np.ndarray, mask: np.ndarray, settings: Settings
 ) -> np.ndarray:
-    """Single windows through the search and the carried residual; observations are kept.
+    """Single windows through the search and the carried residual.
+
+    Observations are kept where the residual is carried; else generated motion comes back alone.
 
     Args:
       x: (N, F, J, 2) pixels.

@@ -173,8 +173,9 @@ class Inpainter:
         seen = Track.from_sequence(densify(sequence), self.skeleton).input_mask
         frames = self.networks.options.frames
         for mask in Rate.of(sequence.fps).split(seen, False):
-            first = starts(len(mask), frames, frames // 2)
-            if _solvable(gather(mask, first, frames, False)).any():
+            count = np.concatenate([[0], mask.sum(axis=1).cumsum()])
+            last = np.minimum(np.arange(len(mask)) + frames, len(mask))
+            if (count[last] - count[:-1] >= 2).any():
                 return True
         return False
 

@@ -62,6 +62,8 @@ class Rate:
     def join(self, tracks: list[np.ndarray]) -> np.ndarray:
         """The inverse of ``split`` for motion (T, J, 2), NaN where there is none.
 
+        A frame stays NaN where no track has motion within k frames of it.
+
         The tracks were completed each on its own and differ a little, which would flicker: every
         frame becomes the mean over all tracks, interpolated linearly to its time.
         """
@@ -87,7 +89,7 @@ def _nearest(ratio: float) -> int:
 
 
 def _triangle_mean(motion: np.ndarray, width: int) -> np.ndarray:
-    """Mean of neighbours with weights falling linearly to 0 at ``width`` frames; NaN stays NaN."""
+    """Mean of neighbours with weights falling linearly to 0 at ``width`` frames, NaN left out."""
     if width == 1:
         return motion
     present = np.isfinite(motion)
@@ -99,4 +101,4 @@ def _triangle_mean(motion: np.ndarray, width: int) -> np.ndarray:
         weight = (width - abs(lag)) * present[there]
         total[here] += weight * np.where(present[there], motion[there], 0.0)
         weights[here] += weight
-    return np.where(present, total / np.maximum(weights, 1), np.nan)
+    return np.where(weights > 0, total / np.maximum(weights, 1), np.nan)

@@ -29,7 +29,7 @@ STRIDE = 24
 FADE = 6
 """Frames on each side of the seam between two stretches over which one fades into the other."""
 MARGIN = 12
-"""Frames on each side of a stretch whose observations count for it."""
+"""Frames of the model on each side of a stretch whose observations count for it."""
 LENGTHS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 32.0, 64.0)
 """Length scales, in frames, of the Matern correlations that the correlation is made of."""
 ROUGHNESS = 0.003
@@ -127,10 +127,15 @@ def carry(
     deviation, trust = np.zeros((2, length, joints))
     relative = residual / size[:, None, None]
     relative_noise = noise / size[:, None]
+    thin = max(round(1 / step), 1)  # of a fast video's frames around a stretch, not all count
     for start, stop, weight in _stretches(length):
-        low, high = max(start - MARGIN, 0), min(stop + MARGIN, length)
-        core = slice(start - low, stop - low)
-        found = _krige(model, relative[low:high], relative_noise[low:high], core, robust, step)
+        before = np.arange(start - thin, max(start - thin * MARGIN, 0) - 1, -thin)[::-1]
+        after = np.arange(stop - 1 + thin, min(stop + thin * MARGIN, length), thin)
+        frames = np.concatenate([before, np.arange(start, stop), after])
+        core = slice(len(before), len(before) + stop - start)
+        found = _krige(
+            model, relative[frames], relative_noise[frames], step * frames, core, robust
+        )
         for total, part in zip((mean, deviation, trust), found, strict=True):
             total[start:stop] += weight.reshape(-1, *[1] * (part.ndim - 1)) * part
     return Carried(mean * size[:, None, None], deviation * size[:, None], trust)
@@ -184,11 +189,13 @@ def jitter(keypoints: np.ndarray) -> np.ndarray:
     return result
 
 
-def _krige(model, residual, noise, core: slice, robust: bool, step: float):
-    """Mean (C, J, 2), deviation (C, J), trust (C, J) in body sizes, for the core of a stretch."""
+def _krige(model, residual, noise, time, core: slice, robust: bool):
+    """Mean (C, J, 2), deviation (C, J), trust (C, J) in body sizes, for the core of a stretch.
+
+    ``time`` (T,) of the frames is in frames of the model.
+    """
     length, joints = residual.shape[:2]
-    time = np.arange(length)
-    correlation = model.correlation(step * (time[:, None] - time))
+    correlation = model.correlation(time[:, None] - time)
     nugget = noise**2 + ROUGHNESS**2
     scale, trust = 1.0, np.ones((length, joints))
     if np.isfinite(residual).any():
@@ -200,7 +207,7 @@ def _krige(model, residual, noise, core: slice, robust: bool, step: float):
     factor = _cholesky(correlation[t][:, t] * model.covariance[d][:, d], nugget[t, d])
     cross = _Cross(model.covariance, correlation, t, d)
     gain = lapack.dpotrs(factor, flat[t, d], lower=1)[0] if len(t) else flat[t, d]
-    mean = cross.product(time[core], gain)
+    mean = cross.product(core, gain)
     variance = scale * np.diagonal(model.covariance)
     left = _left_over(cross, factor, seen, variance, nugget[t, d], core)
     deviation = np.sqrt(left.reshape(-1, joints, 2).mean(-1))
@@ -251,8 +258,8 @@ class _Cross:
     t: np.ndarray
     d: np.ndarray
 
-    def product(self, times: np.ndarray, gain: np.ndarray) -> np.ndarray:
-        """(len(times), D) sums of the covariances times ``gain``."""
+    def product(self, times: slice, gain: np.ndarray) -> np.ndarray:
+        """(C, D) sums of the covariances times ``gain``."""
         spread = np.zeros((len(self.correlation), len(self.covariance)))
         spread[self.t, self.d] = gain
         return self.correlation[times] @ spread @ self.covariance

@@ -113,11 +113,24 @@ class PoseSequence:
         return dataclasses.replace(self, **changes)
 
 
+MOST_FRAMES = 1_000_000
+"""From the first to the last frame of a track: eleven hours at 25 frames per second."""
+
+
 def densify(sequence: PoseSequence) -> PoseSequence:
-    """The same track with a row for every frame from first to last; new rows are missing."""
+    """The same track with a row for every frame from first to last; new rows are missing.
+
+    Raises:
+      InputError: the frames lie so far apart that their numbers can be no count.
+    """
     if not len(sequence):
         return sequence
     first, last = int(sequence.frames[0]), int(sequence.frames[-1])
+    if last - first >= MOST_FRAMES:
+        raise InputError(
+            f"person {sequence.person}: frames {first} to {last} are more than {MOST_FRAMES}; "
+            "split the track"
+        )
     rows = sequence.frames - first
     shape = (last - first + 1, sequence.keypoints.shape[1])
     keypoints = np.full((*shape, 2), np.nan)

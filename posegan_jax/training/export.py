@@ -32,9 +32,10 @@ def export(
     """
     params, metadata = load_params(run, step)
     config = metadata.get("config", {})
-    if "data" in config:
-        names = [os.path.basename(path) for path in config["data"]["path"].split(",")]
-        config["data"]["path"] = ",".join(names)
+    for section, field in (("data", "path"), ("train", "init_from"), ("evaluate", "checkpoint")):
+        if field in config.get(section, {}):
+            paths = config[section][field].split(",")
+            config[section][field] = ",".join(os.path.basename(p.rstrip("/")) for p in paths)
     config.pop("workdir", None)
     if trained_on:
         metadata["trained_on"] = trained_on

@@ -230,9 +230,11 @@ class _Run:
             self.checkpoints.wait()
             last = self.checkpoints.latest_step()
             kept = f"{self.workdir}/checkpoints/{last}" if last is not None else "none"
+            leading = step <= self.options.optimizer.reconstruction_steps
+            rate = "reconstruction_learning_rate" if leading else "learning_rate"
             raise TrainingDiverged(
                 f"training diverged before step {step}: {', '.join(bad)} not finite; last good "
-                f"checkpoint: {kept}; lower optimizer.learning_rate and start again from there"
+                f"checkpoint: {kept}; lower optimizer.{rate} and start again from there"
             )
 
     def _save(self, state: TrainState, step: int, scores: dict[str, float]) -> None:

@@ -296,6 +296,23 @@ def test_phases_of_a_fast_video_do_not_flicker(fill):
     assert shake < least
 
 
+def test_frames_that_a_fast_videos_detector_left_out(fill):
+    truth = refilmed(50.0)
+    seen = np.arange(0, len(truth), 2)
+    result = fill(track(detected(truth)[seen], frames=seen, fps=50.0))
+    assert len(result) == seen[-1] + 1 and np.isfinite(result.keypoints).all()
+    off = np.linalg.norm(result.keypoints - detected(truth)[: len(result)], axis=-1)
+    assert (off / head(truth)[: len(result)]).mean() < 0.05
+
+
+def test_two_joints_anywhere_within_a_window_are_enough(inpainter):
+    keypoints = np.full((60, 12, 2), np.nan)
+    keypoints[11, 0], keypoints[34, 5] = (1.0, 2.0), (3.0, 4.0)
+    assert inpainter.can_complete(track(keypoints))
+    keypoints[35, 5], keypoints[34, 5] = (3.0, 4.0), np.nan
+    assert not inpainter.can_complete(track(keypoints))
+
+
 @pytest.mark.parametrize("fps", [1.0, 1000.0])
 def test_impossible_rates_are_refused(fill, fps):
     with pytest.raises(InputError, match="fps must be between"):

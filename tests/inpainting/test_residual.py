@@ -236,6 +236,18 @@ def test_a_long_hole_has_no_seam():
     assert bends.max() < 0.05 * np.ptp(mean)
 
 
+@pytest.mark.parametrize("phases", [2, 10])
+def test_a_hole_is_filled_alike_at_any_frame_rate(phases):
+    lasting = model(np.eye(3), length=8.0)
+    slow = np.full((40, 3, 2), 0.1 * SIZE)
+    fast = np.full((40 * phases, 3, 2), 0.1 * SIZE)
+    slow[16:24], fast[16 * phases : 24 * phases - phases + 1] = np.nan, np.nan
+    size, noise = np.full(len(fast), SIZE), np.zeros(fast.shape[:2])
+    at_once = carry(lasting, slow, size[:40], noise[:40], False).mean
+    often = carry(lasting, fast, size, noise, False, step=1 / phases).mean
+    np.testing.assert_allclose(often[::phases][10:30], at_once[10:30], atol=0.01 * SIZE)
+
+
 def test_what_is_far_away_does_not_count():
     """So time and memory grow linearly with the length."""
     observed = draw(ALIKE, 4 * STRIDE)

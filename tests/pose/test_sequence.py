@@ -194,3 +194,9 @@ def test_replacing_the_sequences_keeps_all_else():
 
 def test_repr_of_a_file_does_not_spell_out_its_source():
     assert "spelled" not in repr(PoseFile((), "alphapose", source="spelled out"))
+
+
+def test_frame_numbers_that_are_no_count_are_not_filled_in():
+    sequence = PoseSequence(np.ones((2, 17, 2)), frames=[3, 10_000_000], person="p")
+    with pytest.raises(InputError, match="person p: frames 3 to 10000000 are more than"):
+        densify(sequence)
