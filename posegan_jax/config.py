@@ -39,7 +39,10 @@ _NOT_NEGATIVE = (
     "evaluate.seed", "evaluate.steps",
 )
 _RANGES = ("views.pitch", "views.distance", "views.speed")
-_PROBABILITIES = ("clean", "scattered", "runs", "joints", "limbs", "gap", "crop", "jitter")
+_PROBABILITIES = (
+    "clean", "scattered", "runs", "joints", "limbs", "gap", "crop", "jitter", "misses", "miss_rate",
+    "inversions",
+)
 _MULTIPLES = (
     "train.steps", "train.checkpoint_every", "train.evaluate_every", "train.samples_every",
     "optimizer.reconstruction_steps",

@@ -32,6 +32,11 @@ class CorruptionOptions:
       crop: probability of everything beyond a random line across the picture missing.
       jitter: probability of Gaussian displacement of the observed joints, of a standard deviation
         up to ``jitter_scale`` (in units of the normalised window), independent per joint and frame.
+      misses: probability of gross errors: joints displaced by a Gaussian of standard deviation
+        ``miss_scale``, either at random frames, each at a rate up to ``miss_rate``, or for one run
+        of frames per joint (each joint with chance ``miss_rate``).
+      inversions: probability of left and right exchanged, for a random subset of the pairs of
+        joints and up to half of the frames.
     """
 
     detected: tuple[str, ...] = DETECTED_12
@@ -47,6 +52,10 @@ class CorruptionOptions:
     crop: float = 0.2
     jitter: float = 0.4
     jitter_scale: float = 0.03
+    misses: float = 0.25
+    miss_rate: float = 0.2
+    miss_scale: float = 0.3
+    inversions: float = 0.15
 
 
 def observable(skeleton: Skeleton, options: CorruptionOptions) -> np.ndarray:
@@ -101,15 +110,50 @@ def sample_mask(
     return jnp.where(enough, mask, base)
 
 
-def add_jitter(
-    key: jax.Array, x: jax.Array, options: CorruptionOptions
+def add_noise(
+    key: jax.Array, x: jax.Array, skeleton: Skeleton, options: CorruptionOptions
 ) -> jax.Array:
-    """Displaces joints of (N, F, J, 2) normalised windows, each window by its own amount."""
-    k_use, k_scale, k_noise = jax.random.split(key, 3)
+    """Displaces joints of (N, F, J, 2) normalised windows as detectors do (G. Moon et al., PoseFix,
+    2019): inversions and gross misses of some joints, and jitter of them all."""
+    k_invert, k_miss, k_use, k_scale, k_noise = jax.random.split(key, 5)
+    x = _invert(k_invert, x, skeleton, options.inversions)
+    x = x + _misses(k_miss, x.shape, options)
     shape = (x.shape[0], 1, 1, 1)
     scale = jax.random.uniform(k_scale, shape, maxval=options.jitter_scale)
     scale = scale * jax.random.bernoulli(k_use, options.jitter, shape)
     return x + scale * jax.random.normal(k_noise, x.shape)
+
+
+# --- kinds of displacement ------------------------------------------------------------------------
+
+
+def _invert(key, x, skeleton: Skeleton, chance):
+    n, f, j, _ = x.shape
+    k_use, k_pairs, k_length, k_start = jax.random.split(key, 4)
+    mirror = np.asarray(skeleton.mirror)
+    pairs = jax.random.bernoulli(k_pairs, 0.4, (n, 1, j))
+    pairs = pairs[:, :, np.minimum(np.arange(j), mirror)]  # the same for left and right
+    length = jax.random.randint(k_length, (n, 1, 1), 1, f // 2 + 1)
+    start = jax.random.randint(k_start, (n, 1, 1), 1 - f // 4, f)
+    swap = pairs & _between(f, start, start + length)
+    swap = swap & jax.random.bernoulli(k_use, chance, (n, 1, 1))
+    return jnp.where(swap[..., None], x[:, :, mirror], x)
+
+
+def _misses(key, shape, options: CorruptionOptions):
+    n, f, j, _ = shape
+    k_use, k_kind, k_rate, k_draw, k_length, k_start, k_offset = jax.random.split(key, 7)
+    rate = jax.random.uniform(k_rate, (n, 1, 1), maxval=options.miss_rate)
+    chance = jax.random.uniform(k_draw, (n, f, j))
+    length = jax.random.randint(k_length, (n, 1, j), 1, f // 2 + 1)
+    start = jax.random.randint(k_start, (n, 1, j), -f // 4, f)
+    run = (chance[:, :1] < options.miss_rate) & _between(f, start, start + length)
+    lasting = jax.random.bernoulli(k_kind, 0.5, (n, 1, 1))
+    use = jax.random.bernoulli(k_use, options.misses, (n, 1, 1))
+    missed = use & jnp.where(lasting, run, chance < rate)
+    offset = jax.random.normal(k_offset, shape)
+    offset = jnp.where(lasting[..., None], offset[:, :1], offset)
+    return options.miss_scale * missed[..., None] * offset
 
 
 # --- kinds of holes: each returns a boolean array that broadcasts to (N, F, J), True = missing ----

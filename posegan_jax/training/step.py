@@ -18,7 +18,7 @@ import optax
 from jax.sharding import Mesh
 
 from posegan_jax.geometry.normalize import fit_normalization, normalize
-from posegan_jax.motion.corrupt import CorruptionOptions, add_jitter, sample_mask
+from posegan_jax.motion.corrupt import CorruptionOptions, add_noise, sample_mask
 from posegan_jax.motion.sample import ViewOptions, sample_motion, sample_views
 from posegan_jax.motion.store import MotionStore
 from posegan_jax.networks.build import Networks
@@ -63,14 +63,14 @@ def sample_batch(
 ) -> Batch:
     """Draws a batch on the device: motion, view, normalisation, corruption."""
     skeleton = get_skeleton(networks.options.skeleton)
-    k_motion, k_view, k_mask, k_jitter = jax.random.split(key, 4)
+    k_motion, k_view, k_mask, k_noise = jax.random.split(key, 4)
     motion = sample_motion(
         k_motion, store, options.batch_size, networks.options.frames, skeleton, options.views
     )
     image = sample_views(k_view, motion, options.views)
     x = normalize(image, fit_normalization(image, jnp.ones(image.shape[:-1])))
     mask = sample_mask(k_mask, x, skeleton, options.corruption)
-    x_in = add_jitter(k_jitter, x, options.corruption)
+    x_in = add_noise(k_noise, x, skeleton, options.corruption)
     if options.normalize_by == "observed":
         x_in = normalize(x_in, fit_normalization(x_in, mask))
     elif options.normalize_by != "full":

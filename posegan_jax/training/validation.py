@@ -23,7 +23,7 @@ def clean_options(
     count: int, views: ViewOptions, corruption: CorruptionOptions, normalize_by: str = "observed"
 ) -> StepOptions:
     """Options that draw windows whose detected joints are all there and exact."""
-    clean = dataclasses.replace(corruption, clean=1.0, jitter=0.0)
+    clean = dataclasses.replace(corruption, clean=1.0, jitter=0.0, misses=0.0, inversions=0.0)
     views = dataclasses.replace(views, speed=(1.0, 1.0))
     return StepOptions(batch_size=count, normalize_by=normalize_by, views=views, corruption=clean)
 

@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import linprog
 
 from posegan_jax.errors import InputError
-from posegan_jax.motion.corrupt import CorruptionOptions, add_jitter, observable, sample_mask
+from posegan_jax.motion.corrupt import CorruptionOptions, add_noise, observable, sample_mask
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 
 MPI = get_skeleton("mpi_inf_3dhp")
@@ -18,7 +18,8 @@ N, F, J = 200, 24, len(MPI)
 X = np.random.default_rng(0).normal(size=(N, F, J, 2)).astype(np.float32)
 DETECTED = [MPI.index(name) for name in DETECTED_12]
 NOTHING = CorruptionOptions(
-    clean=0.0, scattered=0.0, runs=0.0, joints=0.0, limbs=0.0, gap=0.0, crop=0.0, jitter=0.0
+    clean=0.0, scattered=0.0, runs=0.0, joints=0.0, limbs=0.0, gap=0.0, crop=0.0, jitter=0.0,
+    misses=0.0, inversions=0.0,
 )
 KINDS = ("scattered", "runs", "joints", "limbs", "gap", "crop")
 
@@ -271,7 +272,7 @@ def test_options_that_name_no_joint(options, message):
 
 def displaced(key=KEY, **options):
     options = dataclasses.replace(NOTHING, **options)
-    return np.asarray(add_jitter(key, jnp.asarray(X), options)) - X
+    return np.asarray(add_noise(key, jnp.asarray(X), MPI, options)) - X
 
 
 @pytest.mark.parametrize("options", [{"jitter": 0.0}, {"jitter": 1.0, "jitter_scale": 0.0}])
@@ -307,3 +308,37 @@ def test_jitter_follows_its_key():
     first, again = displaced(jitter=1.0), displaced(jitter=1.0)
     np.testing.assert_array_equal(first, again)
     assert (displaced(key(1), jitter=1.0) != first).any(axis=(1, 2, 3)).all()
+
+
+# --- gross errors ---------------------------------------------------------------------------------
+
+
+def test_misses_befall_their_share():
+    noise = displaced(misses=0.5, miss_rate=0.2)
+    missed = noise.any(axis=-1)
+    windows = missed.any(axis=(1, 2))
+    assert 0.3 < windows.mean() < 0.65
+    assert 0.05 < missed[windows].mean() < 0.15
+    assert np.std(noise[missed]) == pytest.approx(0.3, abs=0.02)
+
+
+def test_misses_come_alone_or_stay():
+    noise = displaced(misses=1.0)
+    missed = noise.any(axis=-1)
+    both = missed[:, 1:] & missed[:, :-1]
+    same = (np.abs(np.diff(noise, axis=1)).max(axis=-1) < 1e-6) & both
+    lasting = same.sum(axis=(1, 2)) / np.maximum(both.sum(axis=(1, 2)), 1)
+    assert set(np.round(lasting[both.any(axis=(1, 2))], 2)) == {0.0, 1.0}
+
+
+def test_inversions_exchange_left_and_right():
+    noise = displaced(inversions=1.0)
+    mirror = np.asarray(MPI.mirror)
+    moved = noise.any(axis=-1)
+    np.testing.assert_allclose((X + noise)[moved], X[:, :, mirror][moved], atol=1e-6)
+    np.testing.assert_array_equal(moved, moved[:, :, mirror])
+    assert not moved[..., MPI.index("neck")].any()
+    frames = moved.any(axis=-1).sum(axis=1)
+    assert frames.max() == F // 2 and frames.min() <= 1
+    pairs = moved.any(axis=1)[..., [MPI.index("left_knee"), MPI.index("left_wrist")]]
+    assert (pairs[:, 0] != pairs[:, 1]).any()  # pairs, not the whole body
