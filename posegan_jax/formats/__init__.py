@@ -28,6 +28,7 @@ from posegan_jax.formats import (
     ultralytics,
 )
 from posegan_jax.formats import joint_map as joint_maps
+from posegan_jax.formats.unknown import explain
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 
 FORMATS = {
@@ -67,11 +68,11 @@ def read(
         raise InputError(f"{path}: no such file")
     try:
         known = [module for module in FORMATS.values() if module.sniff(path)]
+        problem = None if known else explain(path, FORMATS)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    if not known:
-        what = "a folder without frames" if path.is_dir() else "not a known format"
-        raise InputError(f"{path}: {what}; known: {', '.join(FORMATS)}")
+    if problem:
+        raise InputError(problem)
     names = None if joint_map is None else joint_names.load_names(joint_map)
     counted = joint_map is not None and names is None
     given = {

@@ -13,18 +13,33 @@ from posegan_jax.pose.files import atomic_path
 _HEAD = 65536
 _DEEPEST = 8
 _TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"(\s*:)?|[\[\]{}]')
+_REST = re.compile(r"[\w.+\\-]*\s*")
+"""What may follow an error when a file ends too early: a number or word that is not whole."""
+
+_CUT = "; the file seems cut off: write or copy it again"
 
 LONGEST = 1_000_000
 """Most frames from the first to the last of a file: half a day. Numbers further apart are names."""
 
 
 def load(path: Path) -> Any:
-    """The content of a file. Raises InputError when it is not JSON."""
+    """The content of a file. Raises InputError when it is not JSON, which says where and why."""
     try:
-        with open(path, encoding="utf-8-sig") as handle:
-            return json.load(handle)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not valid JSON ({error}); is the file cut off?") from error
+        text = path.read_bytes().decode("utf-8-sig")
+        return json.loads(text)
+    except UnicodeDecodeError as error:
+        cut = error.reason == "unexpected end of data"
+        problem = f"not UTF-8 text at byte {error.start}" + _CUT * cut
+        raise InputError(f"{path}: not valid JSON: {problem}") from error
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}, character {error.pos}"
+        problem = f"{place}: {error.msg}"
+        if not text.strip():
+            raise InputError(f"{path}: not valid JSON: the file is empty") from error
+        cut = error.msg.startswith("Unterminated") or _REST.fullmatch(text, error.pos)
+        raise InputError(f"{path}: not valid JSON ({problem}){_CUT if cut else ''}") from error
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, lists in lists
+        raise InputError(f"{path}: not valid JSON ({error})") from error
 
 
 def dump(content: Any, path: Path) -> None:

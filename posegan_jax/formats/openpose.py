@@ -53,6 +53,9 @@ def read(
         raise InputError(f"{path}: one frame of OpenPose; give the folder with all of them")
     content = {file.name: _load(file) for file in _files(path)}
     frames, notes = jsonfile.frame_numbers(list(content))
+    others = sum(file.suffix == ".json" for file in path.iterdir()) - len(content)
+    if others:
+        notes = [*notes, f"{others} .json files do not end in {_ENDING} and are left out"]
     names: dict[int, str] = {}
     for name, frame in zip(content, frames, strict=True):
         if frame in names:

@@ -41,20 +41,38 @@ def test_the_content_decides_which_format_reads(name, detections, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content",
+    "content, message",
     [
-        b"", b"   ", b"[", b"{}", b'{"image_id": 1, "keypoints": []}', b"[1, 2]",
-        b'[{"keypoints": [1, 2, 0.5]}]', b'[{"image_id": 1}]', b"PK", b"PK\x05\x06" + b"\0" * 18,
-        b"\x80\x04\x95", "frame,x,y\n".encode("utf-16"),
+        (b"", "the file is empty"),
+        (b"\xef\xbb\xbf \n", "the file is empty"),
+        (b"[", "not valid JSON (line 1, column 2, character 1: Expecting value); {cut}"),
+        (b'[{"image_id": 1, "keypo', "character 17: Unterminated string starting at); {cut}"),
+        (b'[{"keypoints": [1.5, 2.', "column 23, character 22: Expecting ',' delimiter); {cut}"),
+        (b'{"a": [1,\n 2.5e-', "(line 2, column 5, character 14: Expecting ',' delimiter); {cut}"),
+        (b'[{"a": nul', "character 7: Expecting value); {cut}"),
+        (b'["\xc3', "not UTF-8 text at byte 2; {cut}"),
+        (b'["\xff"]', "not UTF-8 text at byte 2"),
+        (b'[{"a" 1}, {"b": 2}]', "character 6: Expecting ':' delimiter)"),
+        (b"{}", "valid JSON, an object without keys, but {unknown}"),
+        (b"[1, 2]", "valid JSON, a list of other things than objects, but {unknown}"),
+        (b"[[], []]", "valid JSON, without any object, but {unknown}"),
+        (b'{"image_id": 1, "keypoints": []}', "of the keys image_id, keypoints, but {unknown}"),
+        (b'[[], [{"image_id": 1}]]', "a list with objects of the keys image_id, but {unknown}"),
+        (b"PK\x05\x06" + b"\0" * 18, "a binary file, {unknown}"),
+        (b"\x80\x04\x95", "a binary file, {unknown}"),
+        ("frame,x,y\n".encode("utf-16"), "a binary file, {unknown}"),
+        (b"frame,x,y\n", "a text file, {unknown}"),
     ],
 )
-def test_what_no_format_knows(content, tmp_path):
+def test_what_no_format_knows(content, message, tmp_path):
     path = tmp_path / "in.json"
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
         formats.read(path)
-    known = ", ".join(formats.FORMATS)
-    assert str(caught.value) == f"{path}: not a known format; known: {known}"
+    unknown = f"not a known format; known: {', '.join(formats.FORMATS)}"
+    message = message.format(cut="the file seems cut off: write or copy it again", unknown=unknown)
+    said = str(caught.value)
+    assert said.startswith(f"{path}: ") and said.endswith(message) and "\n" not in said
 
 
 def test_other_programs_npz_files(tmp_path):
@@ -72,11 +90,19 @@ def test_no_such_file(tmp_path):
     assert str(caught.value) == f"{tmp_path / 'nowhere.json'}: no such file"
 
 
-def test_a_folder(tmp_path):
-    with pytest.raises(InputError) as caught:
+@pytest.mark.parametrize(
+    "files, message",
+    [
+        ({}, "there is no file in it"),
+        ({"a.mp4": "", "b.mp4": "", "c": ""}, "it holds 2 .mp4 files, 1 other files, and only"),
+        ({"a.json": "[]", "b.txt": ""}, "none of its 1 .json files has a list of people"),
+    ],
+)
+def test_a_folder_without_frames(files, message, tmp_path):
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=f"{tmp_path}: a folder without frames: {message}"):
         formats.read(tmp_path)
-    known = ", ".join(formats.FORMATS)
-    assert str(caught.value) == f"{tmp_path}: a folder without frames; known: {known}"
 
 
 def test_a_file_that_may_not_be_read(detections, monkeypatch):

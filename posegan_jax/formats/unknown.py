@@ -1,0 +1,73 @@
+"""Why no format knows a file: what to tell its user."""
+
+import codecs
+from collections import Counter
+from collections.abc import Collection
+from pathlib import Path
+
+from posegan_jax.errors import InputError
+from posegan_jax.formats import jsonfile
+from posegan_jax.formats.joint_names import one_line
+
+_HEAD = 65536
+_MANY = 8
+
+
+def explain(path: Path, known: Collection[str]) -> str:
+    """One line about a file or folder that no format knows, with its name.
+
+    Args:
+      path: what was given.
+      known: names of the formats.
+    """
+    if path.is_dir():
+        return f"{path}: {_folder(path)}; known: {', '.join(known)}"
+    with open(path, "rb") as handle:
+        head = handle.read(_HEAD)
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    if not start:
+        return f"{path}: the file is empty"
+    if start in b"[{":
+        try:
+            content = jsonfile.load(path)
+        except InputError as error:
+            return str(error)
+        what = f"valid JSON, {_about(content)}, but not a known format"
+    else:
+        what = f"{_kind(head)}, not a known format"
+    return f"{path}: {what}; known: {', '.join(known)}"
+
+
+def _folder(path: Path) -> str:
+    """What a folder holds instead of frames."""
+    kinds = Counter(file.suffix.lower() or "other" for file in path.iterdir() if file.is_file())
+    if not kinds:
+        return "a folder without frames: there is no file in it"
+    if ".json" in kinds:
+        return (
+            f"a folder without frames: none of its {kinds['.json']} .json files has a list of "
+            "people, as OpenPose's have; of another format give one file"
+        )
+    held = ", ".join(f"{count} {kind} files" for kind, count in kinds.most_common(_MANY))
+    return f"a folder without frames: it holds {held}, and only .json files can be frames"
+
+
+def _about(content) -> str:
+    """The keys of an object, or of the first object in lists."""
+    what = "an object"
+    while isinstance(content, list):
+        content = next((item for item in content if item not in ([], {}, None)), None)
+        what = "a list with objects"
+    if not isinstance(content, dict):
+        return "without any object" if content is None else "a list of other things than objects"
+    keys = one_line(list(content)[:_MANY])[:200]
+    return f"{what} of the keys {keys}" if keys else "an object without keys"
+
+
+def _kind(head: bytes) -> str:
+    whole = len(head) < _HEAD  # else it may end in mid-letter
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head, final=whole)
+    except UnicodeDecodeError:
+        return "a binary file"
+    return "a binary file" if "\0" in text else "a text file"
