@@ -111,10 +111,7 @@ def unparse(
     )
     ids = [item["image_id"] for item in objects]
     names = jsonfile.FrameNames(dict(zip(source.frames, ids, strict=True)))
-    added = {
-        frame: [_new(new, names(frame), objects, id_key) for new in news]
-        for frame, news in edits.added.items()
-    }
+    added = records.added(edits, lambda new: _new(new, names(new.frame), objects, id_key))
     return records.merge(result, source.frames, added)
 
 
@@ -143,7 +140,8 @@ def _record(item: dict, keypoints: Any, frame: int, where: str, id_key: str) -> 
         joints = jsonfile.floats(keypoints)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-    return records.Record(frame, person, joints, jsonfile.number(item.get("score")))
+    score = jsonfile.number(item.get("score"))
+    return records.Record(frame, person, joints, score, item.get(records.PROVENANCE))
 
 
 def _new(new: records.New, image_id: Any, objects: Sequence[dict], id_key: str) -> dict:
@@ -185,10 +183,7 @@ def _unparse_images(edits: records.Edits, content: dict) -> dict:
         [item[key] for item in content.values()], edits,
         lambda person, new: person | {joints: records.flat(new, person[joints])},
     )
-    added = {
-        frame: [{joints: records.flat(new.joints)} for new in news]
-        for frame, news in edits.added.items()
-    }
+    added = records.added(edits, lambda new: {joints: records.flat(new.joints)})
     images = [
         (image, item | {key: old + added.pop(frame, [])})
         for (image, item), old, frame in zip(content.items(), people, frames, strict=True)

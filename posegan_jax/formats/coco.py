@@ -84,7 +84,8 @@ def write(file: PoseFile, path: Path) -> None:
     for frame, news in sorted(edits.added.items()):
         for new in news:
             number += 1
-            annotations.append(_new(new, int(number), ids[frame], flag, examples))
+            annotation = _new(new, int(number), ids[frame], flag, examples)
+            annotations.append(records.stamped(annotation, new.joints))
     if images:
         content["images"] = images
     content["annotations"] = annotations
@@ -141,8 +142,8 @@ def _record(item: Any, frames: dict[Any, int], where: str) -> records.Record:
         raise InputError(f"{where}: {error}") from error
     if len(joints) % 3:
         raise InputError(f"{where}: keypoints must be a list of x, y, v")
-    score = jsonfile.number(item.get("score"))
-    return records.Record(frames[item["image_id"]], person, joints, score)
+    score, provenance = jsonfile.number(item.get("score")), item.get(records.PROVENANCE)
+    return records.Record(frames[item["image_id"]], person, joints, score, provenance)
 
 
 def _highest_flag(annotations: list[dict]) -> int:

@@ -114,10 +114,9 @@ def write(file: PoseFile, path: Path) -> None:
         lambda body, joints: _put(body, picture.over(joints, scale)),
     )
     example = next((body[0] for frame in frames for body in frame.bodies), None)
-    added = {
-        frame: [_put([], picture.over(new.joints, scale), example) for new in news]
-        for frame, news in edits.added.items()
-    }
+    added = records.added(
+        edits, lambda new: _put([], picture.over(new.joints, scale), example)
+    )
     entries = [
         frame.wrap(old + added.pop(frame.number, []))
         for frame, old in zip(frames, bodies, strict=True)

@@ -86,9 +86,7 @@ def write(file: PoseFile, path: Path) -> None:
     frames, groups = _frames(source.content, path)
     old = [item for group in groups for item in group]
     groups = records.updated(groups, edits, _put)
-    added = {
-        frame: [_new(new, old) for new in news] for frame, news in edits.added.items()
-    }
+    added = records.added(edits, lambda new: _new(new, old))
     wrapped = isinstance(source.content, dict)
     entries = source.content["instance_info"] if wrapped else source.content
     entries = _entries(entries, frames, groups, added, path)
@@ -147,7 +145,8 @@ def _record(item: Any, frame: int, where: str) -> records.Record:
     if len(scores) != len(places) or not places:
         raise InputError(f"{where}: {len(places)} keypoints with {len(scores)} {_SCORES}")
     joints = [value for xy, score in zip(places, scores, strict=True) for value in (*xy, score)]
-    return records.Record(frame, person, joints, jsonfile.number(item.get("bbox_score")))
+    score = jsonfile.number(item.get("bbox_score"))
+    return records.Record(frame, person, joints, score, item.get(records.PROVENANCE))
 
 
 def _put(item: dict, joints: records.Joints) -> dict:

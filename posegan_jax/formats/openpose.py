@@ -6,6 +6,7 @@ COCO model's, 25 those of BODY_25 or of BODY_25B, see ``which_body25``. Other pr
 17, 26, 133 or 136 joints in the same way. Faces, hands, 3D joints and all else stay as they are.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -105,9 +106,8 @@ def write(file: PoseFile, path: Path) -> None:
             edits.added.setdefault(frame, [])
     version = next((frame.get("version") for frame in content.values()), 1.3)
     examples = [p for frame in source.content.values() for p in frame["people"] if _pose_of(p)]
-    for frame, added in sorted(edits.added.items()):
+    for frame, new in sorted(records.added(edits, lambda new: _new(new, examples)).items()):
         old = content.get(names(frame), {"version": version, "people": []})
-        new = [_new(person, examples) for person in added]
         content[names(frame)] = old | {"people": old["people"] + new}
     with atomic_folder(path, ".json") as folder:
         for name, frame in content.items():
@@ -174,7 +174,9 @@ def _record(person: dict, frame: int, where: str) -> records.Record:
     if len(values) % 3:
         raise InputError(f"{where}: {key} must be a list of x, y, score")
     tracked = number is not None and not (jsonfile.is_number(number) and number < 0)
-    return records.Record(frame, number if tracked else None, values, float("nan"))
+    return records.Record(
+        frame, number if tracked else None, values, math.nan, person.get(records.PROVENANCE)
+    )
 
 
 def _put(person: dict, joints: records.Joints) -> dict:
@@ -189,6 +191,7 @@ def _new(new: records.New, examples: list[dict]) -> dict:
         return {"person_id": [number], "pose_keypoints_2d": records.flat(new.joints)}
     example = examples[new.example or 0]
     person = {key: [] if isinstance(value, list) else value for key, value in example.items()}
+    person.pop(records.PROVENANCE, None)
     if "person_id" in example:
         person["person_id"] = [-1] if new.example is None else example["person_id"]
         if new.example is None and new.person is not None:

@@ -1,5 +1,6 @@
 """Normalised coordinates, which are shares of the picture's width and height, and its size."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -47,4 +48,4 @@ def times(joints: Sequence[float], size: tuple[float, float]) -> list[float]:
 
 def over(joints: records.Joints, size: tuple[float, float]) -> records.Joints:
     """Pixels -> shares."""
-    return records.Joints(joints.values / np.array((*size, 1.0)), joints.changed)
+    return dataclasses.replace(joints, values=joints.values / np.array((*size, 1.0)))

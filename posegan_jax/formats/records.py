@@ -18,7 +18,7 @@ import numpy as np
 from posegan_jax.errors import InputError
 from posegan_jax.formats import jsonfile
 from posegan_jax.formats.jsonfile import LONGEST
-from posegan_jax.pose.sequence import PoseFile, PoseSequence
+from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.pose.tracking import similarity, track
 
@@ -41,6 +41,12 @@ CROWD = 500
 DIGITS = 4
 """Decimals of the pixels and scores that are written."""
 
+PROVENANCE = "posegan_provenance"
+"""Key of ours in someone's object: a number of ``Provenance`` for every joint. Objects without it
+hold what was observed; other programs pass over it."""
+
+_KINDS = {int(kind) for kind in Provenance}
+
 
 class Record(NamedTuple):
     """One person in one frame, as the file has it.
@@ -50,12 +56,14 @@ class Record(NamedTuple):
       person: id in the file, None if there is none.
       joints: K times x, y, score in one list; pixels.
       score: of the whole record, NaN if there is none; of two for one person the better counts.
+      provenance: what the object has under PROVENANCE, None if nothing.
     """
 
     frame: int
     person: int | float | str | None
     joints: list[float]
     score: float
+    provenance: Any = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -69,6 +77,7 @@ class Source:
       rows: (person, frame) -> index of the record that a sequence's row came from.
       skeleton: name, None for a file without records.
       min_score: threshold under which joints were read as missing.
+      provenance: (N, K) of ``Provenance``, as if no joint were missing.
     """
 
     content: Any
@@ -77,6 +86,7 @@ class Source:
     rows: Mapping[tuple[Any, int], int] = dataclasses.field(default_factory=dict)
     skeleton: str | None = None
     min_score: float = 0.0
+    provenance: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0), np.uint8))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -87,10 +97,12 @@ class Joints:
       values: (K, 3) x, y, score; zeros where a joint is missing.
       changed: (K, 3) bool, which of these differ from what was read; None where the whole list is
         new or has another skeleton.
+      provenance: (K,) of ``Provenance``. Unknown says nothing: the joint is missing or as read.
     """
 
     values: np.ndarray
-    changed: np.ndarray | None = None
+    changed: np.ndarray | None
+    provenance: np.ndarray
 
 
 class New(NamedTuple):
@@ -157,17 +169,18 @@ def read(
             f"{path}: not one joint has coordinates and a score of at least {min_score:g}; "
             "give a lower --min-score, or another file"
         )
+    provenance, note_source = _provenance(records, values.shape[1])
     people, doubles, note_tracked = _people(records, values)
     rows, note_kept = _rows(records, people, doubles, values)
     frames = [record.frame for record in records]
     sequences = [
-        _sequence(person, skeleton, items, values, min_score)
+        _sequence(person, skeleton, items, values, provenance, min_score)
         for person, items in _by_person(rows).items()
     ]
     return PoseFile(
         tuple(sequences), name, str(path),
-        Source(content, values, frames, rows, skeleton, min_score),
-        (*notes, *note_tracked, *note_kept),
+        Source(content, values, frames, rows, skeleton, min_score, provenance),
+        (*notes, *note_tracked, *note_kept, *note_source),
     )
 
 
@@ -198,6 +211,24 @@ def person_of(item: dict, key: str) -> int | float | str | None:
     if not (jsonfile.is_number(person) and abs(person) < 1e300):
         raise InputError(f"{key} must be a number or a name, not {value!r}")
     return int(person) if isinstance(person, float) and person.is_integer() else person
+
+
+def _provenance(records: Sequence[Record], joints: int) -> tuple[np.ndarray, list[str]]:
+    """(N, K) provenance of every joint as the file says it; a note of what does not fit."""
+    result, useless = np.full((len(records), joints), Provenance.OBSERVED, np.uint8), 0
+    for row, record in zip(result, records, strict=True):
+        if _is_provenance(record.provenance, joints):
+            row[:] = record.provenance
+        else:
+            useless += record.provenance is not None
+    note = f"{useless} objects have a {PROVENANCE} that does not fit: taken as observed"
+    return result, [note] if useless else []
+
+
+def _is_provenance(kinds: Any, joints: int) -> bool:
+    return isinstance(kinds, list) and len(kinds) == joints and all(
+        type(kind) is int and kind in _KINDS for kind in kinds
+    )
 
 
 def _people(records: Sequence[Record], values: np.ndarray) -> tuple[list, int, list[str]]:
@@ -269,10 +300,10 @@ def _by_person(rows: Mapping) -> dict[Any, list[tuple[int, int]]]:
     return {person: sorted(items) for person, items in found.items()}
 
 
-def _sequence(person, skeleton, items, values, min_score) -> PoseSequence:
+def _sequence(person, skeleton, items, values, provenance, min_score) -> PoseSequence:
     frames, index = np.array(items).T
     keypoints, scores = _present(values[index], min_score)
-    return PoseSequence(keypoints, scores, None, skeleton, frames, person)
+    return PoseSequence(keypoints, scores, None, skeleton, frames, person, provenance[index])
 
 
 def _present(values: np.ndarray, min_score: float) -> tuple[np.ndarray, np.ndarray]:
@@ -318,7 +349,7 @@ def edits(
                 if joints is not None:
                     changed[index] = _carried(joints, sequence.skeleton, skeleton)
             elif sequence.observed[t].any():
-                joints = _carried(Joints(_flat(sequence, t)), sequence.skeleton, skeleton)
+                joints = _carried(_new(sequence, t), sequence.skeleton, skeleton)
                 score = float(sequence.scores[t, sequence.observed[t]].mean())
                 added[frame].append(
                     New(frame, sequence.person, joints, round(score, DIGITS),
@@ -326,7 +357,7 @@ def edits(
                 )
     if skeleton != source.skeleton:
         for index in range(len(source.frames)):
-            kept = Joints(source.values[index])
+            kept = Joints(source.values[index], None, source.provenance[index])
             changed.setdefault(index, _carried(kept, source.skeleton, skeleton))
     return Edits(skeleton, changed, added)
 
@@ -363,10 +394,36 @@ def updated(
         for i, item in enumerate(items):
             if holds(item):
                 if index in edits.updated:
-                    items[i] = put(item, edits.updated[index])
+                    joints = edits.updated[index]
+                    items[i] = stamped(put(item, joints), joints)
                 index += 1
         result.append(items)
     return result
+
+
+def added(edits: Edits, make: Callable[[New], Any]) -> dict[int, list]:
+    """The new objects of a file by frame, each made of what is new."""
+    return {
+        frame: [stamped(make(new), new.joints) for new in news]
+        for frame, news in edits.added.items()
+    }
+
+
+def stamped(item: Any, joints: Joints) -> Any:
+    """Someone's object with where the joints come from; as it is in formats without objects."""
+    if not isinstance(item, dict):
+        return item
+    said = item.get(PROVENANCE)
+    if not _is_provenance(said, len(joints.values)):
+        item = {key: value for key, value in item.items() if key != PROVENANCE}
+        said = np.full(len(joints.values), Provenance.OBSERVED)
+    return item | {PROVENANCE: joints.provenance.tolist()} if _tells(joints, said) else item
+
+
+def _tells(joints: Joints, said: Sequence[int] | np.ndarray) -> bool:
+    """Whether the provenance of joints is another one than is said."""
+    kinds = joints.provenance
+    return bool(((kinds != said) & (kinds != Provenance.UNKNOWN)).any())
 
 
 def by_place(groups: Sequence[list], added: Mapping[int, list], path: Path) -> list[list]:
@@ -414,17 +471,22 @@ def _skeleton(
 
 def _updated(source: Source, index: int, sequence: PoseSequence, t: int) -> Joints | None:
     """A record with a row's numbers where they differ from what was read; None if none do."""
-    new = _flat(sequence, t)
-    old = source.values[index]
     if sequence.skeleton != source.skeleton:
-        return Joints(new)
+        return _new(sequence, t)
+    new, old = _flat(sequence, t), source.values[index]
     keypoints, scores = _present(old, source.min_score)
     moved = sequence.keypoints[t] != keypoints
     moved &= ~(np.isnan(sequence.keypoints[t]) & np.isnan(keypoints))
     changed = np.column_stack([moved, sequence.scores[t] != scores])
     # The numbers of a missing joint are no joint's: none of them may stay once it is filled.
     changed |= (sequence.observed[t] != np.isfinite(keypoints[:, 0]))[:, None]
-    return Joints(np.where(changed, new, old), changed) if changed.any() else None
+    joints = Joints(np.where(changed, new, old), changed, sequence.provenance[t])
+    return joints if changed.any() or _tells(joints, source.provenance[index]) else None
+
+
+def _new(sequence: PoseSequence, t: int) -> Joints:
+    """All joints of a row."""
+    return Joints(_flat(sequence, t), None, sequence.provenance[t])
 
 
 def _flat(sequence: PoseSequence, t: int) -> np.ndarray:
@@ -440,4 +502,6 @@ def _carried(joints: Joints, old: str, new: str) -> Joints:
     source, destination, _ = get_skeleton(old).map_to(get_skeleton(new))
     values = np.zeros((len(get_skeleton(new)), 3))
     values[destination] = joints.values[source]
-    return Joints(values)
+    provenance = np.full(len(values), Provenance.UNKNOWN, np.uint8)
+    provenance[destination] = joints.provenance[source]
+    return Joints(values, None, provenance)

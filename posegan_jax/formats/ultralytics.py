@@ -75,9 +75,7 @@ def write(file: PoseFile, path: Path) -> None:
         return item | {"keypoints": _numbers(joints, item["keypoints"])}
 
     groups = records.updated(groups, edits, put, _holds)
-    added = {
-        frame: [_new(new, old, scale) for new in news] for frame, news in edits.added.items()
-    }
+    added = records.added(edits, lambda new: _new(new, old, scale))
     if content and isinstance(content[0], dict) and set(added) <= {0}:
         jsonfile.dump(groups[0] + added.get(0, []), path)
     else:
@@ -118,7 +116,8 @@ def _record(item: Any, frame: int, where: str) -> records.Record:
     if not len(x) == len(y) == len(scores):
         raise InputError(f"{where}: x, y and visible differ in length")
     joints = [value for joint in zip(x, y, scores, strict=True) for value in joint]
-    return records.Record(frame, person, joints, jsonfile.number(item.get("confidence")))
+    score = jsonfile.number(item.get("confidence"))
+    return records.Record(frame, person, joints, score, item.get(records.PROVENANCE))
 
 
 def _numbers(joints: records.Joints, keypoints: dict) -> dict:
