@@ -57,13 +57,15 @@ def descend(
       networks: the modules.
       variables: their variables, as arguments of the compiled program rather than constants in it.
       x: (N, F, J, 2) windows normalised by their observed joints, zero where missing.
-      mask: (N, F, J) 1 = observed.
+      mask: (N, F, J) 0 = missing; what is more weighs a joint in the objective. The encoder sees
+        but which ones are there.
       options: static.
 
     Returns:
       The best iterate of each window.
     """
-    start = networks.encoder.apply(variables["encoder"], x, mask)
+    there = (mask > 0).astype(x.dtype)
+    start = networks.encoder.apply(variables["encoder"], x, there)
 
     def search(z0, x, mask):
         return _search(networks, variables, z0, x, mask, options)

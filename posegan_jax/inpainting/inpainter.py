@@ -187,7 +187,7 @@ class Inpainter:
 
         Args:
           x: (N, F, J, 2) pixels; missing joints may hold anything finite.
-          mask: (N, F, J) 1 = observed.
+          mask: (N, F, J) 0 = missing; what is more weighs a joint in the search.
           options: of the search.
           progress: called with windows done and windows in all.
 
@@ -259,8 +259,9 @@ def pretrained_path():
 
 @functools.partial(jax.jit, static_argnames=("networks", "options"))
 def _solve(variables, x, mask, *, networks: Networks, options: DescentOptions):
-    normalization = fit_normalization(x, mask)
-    found = descend(networks, variables, normalize(x, normalization) * mask[..., None], mask,
+    there = (mask > 0).astype(x.dtype)
+    normalization = fit_normalization(x, there)
+    found = descend(networks, variables, normalize(x, normalization) * there[..., None], mask,
                     options)
     return denormalize(found.x_tilde, normalization), found.loss
 
@@ -274,7 +275,7 @@ def _pad(array: np.ndarray, count: int) -> jax.Array:
 
 def _solvable(mask: np.ndarray) -> np.ndarray:
     """(N,) windows with at least two observed joints: one has neither size nor direction."""
-    return mask.sum(axis=(1, 2)) >= 2
+    return (mask > 0).sum(axis=(1, 2)) >= 2
 
 
 def _settings(settings, quality, shift, steps, frames: int) -> Settings:

@@ -38,7 +38,7 @@ def generate(
     Args:
       z: (N, L) latent codes.
       x: (N, F, J, 2) observed windows; missing joints may hold anything.
-      mask: (N, F, J) 1 = observed.
+      mask: (N, F, J) weights, 0 = missing.
 
     Returns:
       (N, F, J, 2) in the frame of x.

@@ -6,10 +6,11 @@ the best linear estimate is that of a Gaussian process (kriging; C. Rasmussen an
 Gaussian Processes for Machine Learning, 2006, chapter 2). The covariance of the process is
 separable,
 
-    cov(r[t, d], r[u, e]) = covariance[d, e] correlation(t - u) size[t] size[u]
+    cov(r[t, j], r[u, k]) = covariance[j, k] correlation(t - u) size[t] size[u]
 
-over frames t, u and coordinates d, e, learned from the residuals of training windows, in units of
-the body's size in the picture. One formula then fills holes, bridges gaps, upsamples, and, with the
+over frames t, u and joints j, k, the same for x and y, learned from the residuals of training
+windows, in units of the body's size in the picture. (Telling x from y and counting what one says of
+the other gains 0.001 of AUC at eight times the cost.) One formula then fills holes, bridges gaps, upsamples, and, with the
 detector's noise as the nugget of the process, removes jitter; observations that all others
 contradict are weighed down.
 """
@@ -45,12 +46,12 @@ TINY = 1e-6
 
 @dataclasses.dataclass(frozen=True)
 class ResidualModel:
-    """Moments of the residuals, D = 2 J coordinates (x, y of every joint).
+    """Moments of the residuals.
 
     Attributes:
-      calibration: (D + 1, D) linear map from a generated pose (centred, in body sizes, and 1) to
-        the mean of its residual.
-      covariance: (D, D) at one frame, in squared body sizes.
+      calibration: (2 J + 1, 2 J) linear map from a generated pose (centred, in body sizes, and 1)
+        to the mean of its residual.
+      covariance: (J, J) of joints, per coordinate, at one frame, in squared body sizes.
       weights: of the Matern correlations with ``LENGTHS``; they add up to 1.
     """
 
@@ -67,6 +68,8 @@ class ResidualModel:
         """
         correlation = np.asarray(moments.correlation, np.float64)
         covariance = np.asarray(moments.covariance, np.float64)
+        joints = len(covariance) // 2
+        covariance = np.einsum("jckc->jk", covariance.reshape(joints, 2, joints, 2)) / 2
         lags = np.arange(len(correlation))
         importance = np.sqrt(len(lags) - lags)  # as many pairs of frames are that far apart
         weights, _ = nnls(_matern(lags) * importance[:, None], correlation * importance)
@@ -194,45 +197,59 @@ def _krige(model, residual, noise, time, core: slice, robust: bool):
 
     ``time`` (T,) of the frames is in frames of the model.
     """
-    length, joints = residual.shape[:2]
     correlation = model.correlation(time[:, None] - time)
     nugget = noise**2 + ROUGHNESS**2
-    scale, trust = 1.0, np.ones((length, joints))
-    if np.isfinite(residual).any():
-        scale, nugget, trust = _weigh(model, residual, correlation, nugget, robust)
-    flat, nugget = residual.reshape(length, -1), np.repeat(nugget, 2, axis=1)
-    seen = np.isfinite(flat)
-    t, d = np.nonzero(seen)
+    seen = np.isfinite(residual[..., 0])
+    t, j = np.nonzero(seen)
+    prior = correlation[t][:, t] * model.covariance[j][:, j]
+    scale, extra = _weigh(prior, residual[t, j], nugget[t, j], robust)
     correlation = scale * correlation
-    factor = _cholesky(correlation[t][:, t] * model.covariance[d][:, d], nugget[t, d])
-    cross = _Cross(model.covariance, correlation, t, d)
-    gain = lapack.dpotrs(factor, flat[t, d], lower=1)[0] if len(t) else flat[t, d]
-    mean = cross.product(core, gain)
+    factor = _cholesky(scale * prior, nugget[t, j] + extra)
+    gain = lapack.dpotrs(factor, residual[t, j], lower=1)[0] if len(t) else residual[t, j]
+    spread = np.zeros(residual.shape)
+    spread[t, j] = gain
+    mean = np.einsum("ct,tjx,jk->ckx", correlation[core], spread, model.covariance, optimize=True)
     variance = scale * np.diagonal(model.covariance)
-    left = _left_over(cross, factor, seen, variance, nugget[t, d], core)
-    deviation = np.sqrt(left.reshape(-1, joints, 2).mean(-1))
-    return mean.reshape(-1, joints, 2), deviation, trust[core]
+    own = nugget.copy()
+    own[t, j] += extra
+    # Where a joint was observed, its own observation alone already bounds what is left.
+    left = np.where(seen, own * variance / (own + variance), variance)
+    missing = ~seen
+    missing[: core.start] = missing[core.stop :] = False
+    times, joints = np.nonzero(missing)
+    if len(times) and len(t):
+        cross = correlation[t][:, times] * model.covariance[j][:, joints]
+        explained = solve_triangular(factor, cross, lower=True, check_finite=False)
+        left[times, joints] -= (explained**2).sum(0)
+    trust = np.ones(seen.shape)
+    # Half the trust is lost where as much variance was added as the process itself has.
+    trust[t, j] = 1.0 / (1.0 + extra / variance[j])
+    return mean, np.sqrt(np.maximum(left[core], 0.0)), trust[core]
 
 
-def _weigh(model, residual, correlation, nugget, robust: bool):
+def _weigh(prior, residual, nugget, robust: bool):
     """How lively a stretch is, and which of its observations all others contradict.
 
     From leave-one-out errors: the error of an observation when predicted from all others, and that
     error's variance, follow from the inverse covariance (Rasmussen and Williams, 2006, section
-    5.4.2). Both coordinates of a joint share one covariance here, which is close and much cheaper.
+    5.4.2).
+
+    Args:
+      prior: (n, n) covariance of the observations by the process.
+      residual: (n, 2).
+      nugget: (n,) their own variance.
+      robust: weigh observations down at all.
 
     Returns:
-      The scale of the process against training, and the nugget and trust of observations, (T, J).
+      The scale of the process against training, and what is to be added to the nugget, (n,).
     """
-    joints = residual.shape[1]
-    covariance = np.einsum("jckc->jk", model.covariance.reshape(joints, 2, joints, 2)) / 2
-    t, j = np.nonzero(np.isfinite(residual[..., 0]))
-    prior = correlation[t][:, t] * covariance[j][:, j]
-    scale, extra = 1.0, np.zeros(len(t))
+    scale, extra = 1.0, np.zeros(len(residual))
+    if not len(residual):
+        return scale, extra
     for _ in range(2 if robust else 1):
-        factor = _cholesky(scale * prior, nugget[t, j] + extra)
+        factor = _cholesky(scale * prior, nugget + extra)
         total = 1.0 / np.diagonal(lapack.dpotri(factor, lower=1)[0])
-        error = lapack.dpotrs(factor, residual[t, j], lower=1)[0] * total[:, None]
+        error = lapack.dpotrs(factor, residual, lower=1)[0] * total[:, None]
         variance = total - extra  # what was added to an observation must not excuse it
         standard = (error**2).sum(-1) / variance
         # The median of a chi-square of two degrees is 1.386.
@@ -242,49 +259,7 @@ def _weigh(model, residual, correlation, nugget, robust: bool):
             expected = variance * ratio + GROSS**2
             excess = standard * variance / expected / (2 * OUTLIER**2)
             extra = expected * np.where(excess > 0.5, excess**2, 0.0)
-    weighed, trust = nugget.copy(), np.ones(nugget.shape)
-    weighed[t, j] += extra
-    # Half the trust is lost where as much variance was added as the process itself has.
-    trust[t, j] = 1.0 / (1.0 + extra / (scale * np.diagonal(covariance)[j]))
-    return scale, weighed, trust
-
-
-@dataclasses.dataclass(frozen=True)
-class _Cross:
-    """Covariance of any coordinate at any frame with the observations at (t, d)."""
-
-    covariance: np.ndarray
-    correlation: np.ndarray
-    t: np.ndarray
-    d: np.ndarray
-
-    def product(self, times: slice, gain: np.ndarray) -> np.ndarray:
-        """(C, D) sums of the covariances times ``gain``."""
-        spread = np.zeros((len(self.correlation), len(self.covariance)))
-        spread[self.t, self.d] = gain
-        return self.correlation[times] @ spread @ self.covariance
-
-    def columns(self, times: np.ndarray, coordinates: np.ndarray) -> np.ndarray:
-        """(n, m) covariances of the observations with m places."""
-        return self.correlation[self.t][:, times] * self.covariance[self.d][:, coordinates]
-
-
-def _left_over(cross: _Cross, factor, seen, variance, nugget, core: slice) -> np.ndarray:
-    """(C, D) variance that is left after the observations."""
-    own = np.zeros(seen.shape)
-    own[cross.t, cross.d] = nugget
-    # Where a coordinate was observed, its own observation alone already bounds what is left.
-    left = own * variance / (own + variance)
-    missing = ~seen
-    missing[: core.start] = missing[core.stop :] = False
-    times, coordinates = np.nonzero(missing)
-    left[~seen] = np.broadcast_to(variance, seen.shape)[~seen]
-    if len(times) and len(cross.t):
-        explained = solve_triangular(
-            factor, cross.columns(times, coordinates), lower=True, check_finite=False
-        )
-        left[times, coordinates] -= (explained**2).sum(0)
-    return np.maximum(left[core], 0.0)
+    return scale, extra
 
 
 def _cholesky(prior, nugget):

@@ -29,11 +29,11 @@ def model(between, length=6.0, deviation=0.1):
       length: frames, the one of ``LENGTHS`` that counts.
       deviation: of every coordinate in body sizes.
     """
-    covariance = deviation**2 * np.kron(np.asarray(between, float), np.eye(2))
-    d = len(covariance)
+    covariance = deviation**2 * np.asarray(between, float)
+    d, j = 2 * len(covariance), len(covariance)
     weights = np.array([value == length for value in LENGTHS], float)
     assert weights.sum() == 1
-    return ResidualModel(np.zeros((d + 1, d)), covariance + 1e-9 * np.eye(d), weights)
+    return ResidualModel(np.zeros((d + 1, d)), covariance + 1e-9 * np.eye(j), weights)
 
 
 def draw(process, frames, seed=0):
@@ -41,10 +41,10 @@ def draw(process, frames, seed=0):
     rng = np.random.default_rng(seed)
     time = np.arange(frames)
     correlation = process.correlation(time[:, None] - time) + 1e-9 * np.eye(frames)
-    noise = rng.normal(size=(frames, len(process.covariance)))
+    noise = rng.normal(size=(2, frames, len(process.covariance)))
     drawn = np.linalg.cholesky(correlation) @ noise @ np.linalg.cholesky(process.covariance).T
     drawn += ROUGHNESS * rng.normal(size=drawn.shape)
-    return SIZE * drawn.reshape(frames, -1, 2)
+    return SIZE * np.moveaxis(drawn, 0, -1)
 
 
 def estimate(process, observed, noise=0.0, robust=False):
@@ -299,13 +299,20 @@ def test_the_fitted_covariance_can_be_inverted():
     flat = ResidualMoments.default(2)._replace(covariance=0.01 * np.ones((4, 4)))
     fitted = ResidualModel.fit(flat)
     assert np.linalg.eigvalsh(fitted.covariance).min() > 0
-    np.testing.assert_allclose(fitted.covariance, flat.covariance, atol=1e-6)
+    np.testing.assert_allclose(fitted.covariance, 0.01 * np.ones((2, 2)), atol=1e-6)
+
+
+def test_the_fitted_covariance_is_the_mean_of_both_coordinates():
+    between = np.array([[4.0, 1.0, 0.6, 0.0], [1.0, 2.0, 0.0, 0.2],
+                        [0.6, 0.0, 1.0, 0.0], [0.0, 0.2, 0.0, 3.0]])
+    fitted = ResidualModel.fit(ResidualMoments.default(2)._replace(covariance=between))
+    np.testing.assert_allclose(fitted.covariance, [[3.0, 0.4], [0.4, 2.0]], rtol=1e-4)
 
 
 def test_calibration_adds_the_mean_residual_of_a_pose():
     rng = np.random.default_rng(0)
     linear = rng.normal(size=(7, 6))
-    process = ResidualModel(linear, np.eye(6), np.eye(len(LENGTHS))[0])
+    process = ResidualModel(linear, np.eye(3), np.eye(len(LENGTHS))[0])
     poses = rng.normal(size=(4, 3, 2)) * 100 + 300
     size = rng.uniform(50, 100, 4)
     found = process.calibrate(poses, size)
