@@ -27,7 +27,8 @@ def mpjpe(x: jax.Array, x_tilde: jax.Array, mask: jax.Array | None = None) -> ja
     """Mean per-joint position error (thesis, equation of section 4.4).
 
     Args:
-      x, x_tilde: (..., F, J, C).
+      x: (..., F, J, C).
+      x_tilde: (..., F, J, C).
       mask: (..., F, J); the mean is over joints with 1, zero if there is none.
 
     Returns:

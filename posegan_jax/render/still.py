@@ -86,7 +86,8 @@ def before_after(
     columns have one scale.
 
     Args:
-      before, after: the same frames; the skeletons may differ.
+      before: one person.
+      after: the same frames; the skeleton may be another one.
       path: file to write; its folder must exist.
       columns: poses per row, evenly spaced over the frames, fewer where there are fewer frames.
 
