@@ -103,7 +103,8 @@ def film(folder, frames):
 
 
 def bare(record):
-    return {key: value for key, value in record.items() if key != "keypoints"}
+    own = ("keypoints", "posegan_provenance")
+    return {key: value for key, value in record.items() if key not in own}
 
 
 def lines_with(text, word):

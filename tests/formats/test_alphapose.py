@@ -52,23 +52,6 @@ def load(path):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-@pytest.fixture
-def reading(tmp_path):
-    """Records -> the PoseFile that is read from them."""
-    return lambda records, **options: formats.read(save(tmp_path / "in.json", records), **options)
-
-
-@pytest.fixture
-def writing(tmp_path):
-    """Sequences -> the records that are written for them."""
-
-    def write(sequences):
-        formats.write(sequences, tmp_path / "out.json")
-        return load(tmp_path / "out.json")
-
-    return write
-
-
 def joint(record, index):
     return record["keypoints"][3 * index : 3 * index + 3]
 
@@ -488,16 +471,6 @@ def test_people_who_are_left_out_stay_in_the_file(reading, writing):
 # --- new frames -----------------------------------------------------------------------------------
 
 
-def with_frames(sequence, frames):
-    """The sequence with rows of sevens for these frames in addition."""
-    every = np.union1d(sequence.frames, frames)
-    keypoints = np.full((len(every), *sequence.keypoints.shape[1:]), 7.0)
-    scores = np.full(keypoints.shape[:2], 0.5)
-    old = np.isin(every, sequence.frames)
-    keypoints[old], scores[old] = sequence.keypoints, sequence.scores
-    return sequence.replace(keypoints=keypoints, scores=scores, frames=every, provenance=None)
-
-
 @pytest.mark.parametrize(
     "image_ids, frames, expected",
     [
@@ -512,7 +485,9 @@ def with_frames(sequence, frames):
         (["one.jpg", "two.jpg"], [2], ["one.jpg", "two.jpg", "2.jpg"]),
     ],
 )
-def test_new_frames_in_the_manner_of_the_others(image_ids, frames, expected, reading, writing):
+def test_new_frames_in_the_manner_of_the_others(
+    image_ids, frames, expected, reading, writing, with_frames
+):
     records = [detection(image_id, seed, idx=1) for seed, image_id in enumerate(image_ids)]
     file = reading(records)
     after = writing(file.replace([with_frames(file[0], frames)]))
@@ -526,7 +501,7 @@ def test_new_frames_in_the_manner_of_the_others(image_ids, frames, expected, rea
     }
 
 
-def test_what_is_added_is_read_back(reading, writing, tmp_path):
+def test_what_is_added_is_read_back(reading, writing, tmp_path, with_frames):
     file = reading(clip(frames=(3, 4, 9)))
     longer = with_frames(file[0], [5, 6, 7, 8])
     writing(file.replace([longer]))
@@ -535,7 +510,7 @@ def test_what_is_added_is_read_back(reading, writing, tmp_path):
         np.testing.assert_array_equal(getattr(again, name), getattr(longer, name))
 
 
-def test_rows_without_any_joint_are_no_detections(reading, writing):
+def test_rows_without_any_joint_are_no_detections(reading, writing, with_frames):
     file = reading(clip(frames=(3, 9)))
     longer = with_frames(file[0], [5, 6])
     keypoints = longer.keypoints.copy()
@@ -547,7 +522,7 @@ def test_rows_without_any_joint_are_no_detections(reading, writing):
     assert after[1]["score"] == 0.5
 
 
-def test_a_new_object_stands_with_those_of_its_image(reading, writing):
+def test_a_new_object_stands_with_those_of_its_image(reading, writing, with_frames):
     # In the order of names rather than numbers, as a directory is listed.
     records = [detection(f"{frame}.jpg", idx=1) for frame in (0, 1, 10, 11, 2, 3)]
     records.insert(1, detection("0.jpg", idx=2))
@@ -562,7 +537,7 @@ def test_a_new_object_stands_with_those_of_its_image(reading, writing):
     ]
 
 
-def test_a_new_object_of_an_image_without_number_bears_its_name(reading, writing):
+def test_a_new_object_of_an_image_without_number_bears_its_name(reading, writing, with_frames):
     names = ["one.jpg", "two.jpg", "three.jpg"]
     records = [detection(name, idx=1) for name in names]
     records += [detection(name, idx=2) for name in names[::2]]
@@ -578,7 +553,7 @@ def test_a_new_object_of_an_image_without_number_bears_its_name(reading, writing
 @pytest.mark.parametrize(
     "keys", [{"idx": [1.0], "category_id": 3}, {"idx": [[1.0], [2.0]]}, {"idx": "anna"}, {}]
 )
-def test_a_new_object_says_who_it_is_as_the_others_do(keys, reading, writing):
+def test_a_new_object_says_who_it_is_as_the_others_do(keys, reading, writing, with_frames):
     file = reading([detection(frame, **keys) for frame in (0, 2)])
     after = writing(file.replace([with_frames(file[0], [1])]))
     assert [list(record) for record in after] == [list(after[0])] * 3
@@ -644,7 +619,7 @@ def test_objects_of_nobody_change_skeleton_by_name(reading, writing, tmp_path):
     assert {s.skeleton for s in formats.read(tmp_path / "out.json")} == {"mpi_inf_3dhp"}
 
 
-def test_sequences_left_on_the_old_skeleton_follow_by_name(reading, writing, tmp_path):
+def test_sequences_left_on_the_old_skeleton_follow_by_name(reading, writing, tmp_path, with_frames):
     # Someone of whom too little is seen to be completed stands beside one who was.
     records = [detection(0, idx=1), detection(0, 1, idx=2), detection(2, 2, idx=2)]
     file = reading(records)
@@ -755,7 +730,7 @@ def test_images_with_lists_of_people(by_image, reading, writing):
     assert writing(file) == content
 
 
-def test_new_people_of_images(by_image, reading, writing):
+def test_new_people_of_images(by_image, reading, writing, with_frames):
     people, joints = by_image.keys
     content = by_image({7: 1, 8: 0, 11: 1})
     file = reading(content)

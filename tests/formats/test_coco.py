@@ -1,6 +1,5 @@
 """COCO annotations: images, flags of visibility, and nothing lost."""
 
-import json
 
 import numpy as np
 import pytest
@@ -43,34 +42,6 @@ def dataset():
     }
 
 
-@pytest.fixture
-def reading(tmp_path):
-    def read(content, **options):
-        (tmp_path / "in.json").write_text(json.dumps(content))
-        return formats.read(tmp_path / "in.json", **options)
-
-    return read
-
-
-@pytest.fixture
-def writing(tmp_path):
-    def write(sequences, **options):
-        formats.write(sequences, tmp_path / "out.json", **options)
-        return json.loads((tmp_path / "out.json").read_text())
-
-    return write
-
-
-def with_frames(sequence, frames):
-    """The sequence with rows of sevens for these frames in addition."""
-    every = np.union1d(sequence.frames, frames)
-    keypoints = np.full((len(every), *sequence.keypoints.shape[1:]), 7.0)
-    scores = np.full(keypoints.shape[:2], 0.5)
-    old = np.isin(every, sequence.frames)
-    keypoints[old], scores[old] = sequence.keypoints, sequence.scores
-    return sequence.replace(keypoints=keypoints, scores=scores, frames=every, provenance=None)
-
-
 def test_what_is_read(reading, writing):
     content = dataset()
     file = reading(content)
@@ -93,7 +64,7 @@ def test_visibility(v, seen, score, reading, writing):
     assert writing(file) == content
 
 
-def test_scores_instead_of_flags(reading, writing):
+def test_scores_instead_of_flags(reading, writing, with_frames):
     content = dataset()
     for item in content["annotations"][:3]:
         item["keypoints"][2::3] = [0.875] * 17
@@ -107,7 +78,7 @@ def test_scores_instead_of_flags(reading, writing):
     assert after["annotations"][4]["score"] == 0.5
 
 
-def test_flags_without_a_two(reading, writing):
+def test_flags_without_a_two(reading, writing, with_frames):
     """PoseTrack's."""
     content = dataset()
     for item in content["annotations"][:3]:
@@ -143,7 +114,7 @@ def test_a_filled_joint_is_a_hidden_one(reading, writing):
     assert after == content
 
 
-def test_new_images_and_annotations(reading, writing):
+def test_new_images_and_annotations(reading, writing, with_frames):
     content = dataset()
     file = reading(content)
     after = writing(file.replace([with_frames(file[0], [8, 10]), file[1]]))
@@ -196,7 +167,7 @@ def test_frames_of_images(images, frames, noted, reading, writing):
     assert writing(file) == content
 
 
-def test_annotations_without_images(reading, writing):
+def test_annotations_without_images(reading, writing, with_frames):
     content = {"annotations": [annotation(1, 50, 1), annotation(2, 52, 1)]}
     file = reading(content)
     assert file[0].frames.tolist() == [50, 52] and writing(file) == content

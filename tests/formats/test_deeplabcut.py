@@ -36,16 +36,6 @@ labeled-data,walk,img0009.png,1,2,,
 
 
 @pytest.fixture
-def reading(tmp_path):
-    def read(text, **options):
-        path = tmp_path / "in.csv"
-        path.write_text(text)
-        return formats.read(path, **options)
-
-    return read
-
-
-@pytest.fixture
 def writing(tmp_path):
     def write(file):
         formats.write(file, tmp_path / "out.csv", "deeplabcut")

@@ -36,16 +36,6 @@ def assert_same(a, b):
         assert type(getattr(a, name)) is type(getattr(b, name))
 
 
-@pytest.fixture
-def reading(tmp_path):
-    def read(text, **options):
-        path = tmp_path / "in.csv"
-        path.write_text(text)
-        return formats.read(path, **options)
-
-    return read
-
-
 @pytest.mark.parametrize(
     "changes",
     [{}, {"fps": None}, {"person": None}, {"person": "7"}, {"person": "null"}, {"person": ""},

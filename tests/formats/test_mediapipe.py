@@ -1,6 +1,5 @@
 """MediaPipe landmarks: the layouts that programs dump, normalised coordinates, and nothing lost."""
 
-import json
 
 import numpy as np
 import pytest
@@ -55,34 +54,6 @@ LAYOUTS = {
 every_layout = pytest.mark.parametrize("name", LAYOUTS)
 
 
-@pytest.fixture
-def reading(tmp_path):
-    def read(content, **options):
-        (tmp_path / "in.json").write_text(json.dumps(content))
-        return formats.read(tmp_path / "in.json", **options)
-
-    return read
-
-
-@pytest.fixture
-def writing(tmp_path):
-    def write(sequences, **options):
-        formats.write(sequences, tmp_path / "out.json", **options)
-        return json.loads((tmp_path / "out.json").read_text())
-
-    return write
-
-
-def with_frames(sequence, numbers):
-    """The sequence with rows of sevens for these frames in addition."""
-    every = np.union1d(sequence.frames, numbers)
-    keypoints = np.full((len(every), *sequence.keypoints.shape[1:]), 7.0)
-    scores = np.full(keypoints.shape[:2], 0.625)
-    old = np.isin(every, sequence.frames)
-    keypoints[old], scores[old] = sequence.keypoints, sequence.scores
-    return sequence.replace(keypoints=keypoints, scores=scores, frames=every, provenance=None)
-
-
 @every_layout
 def test_what_is_read(name, reading, writing):
     content = LAYOUTS[name]()
@@ -121,7 +92,7 @@ def numbers_in(content):
 
 
 @every_layout
-def test_new_frames(name, reading, writing, tmp_path):
+def test_new_frames(name, reading, writing, tmp_path, with_frames):
     content = LAYOUTS[name]()
     (sequence,) = file = reading(content)
     longer = with_frames(sequence, [2, 5])
@@ -146,7 +117,7 @@ def test_upsampled(name, reading, writing, tmp_path):
 
 
 @pytest.mark.parametrize("kind", [dict, list])
-def test_one_picture(kind, reading, writing):
+def test_one_picture(kind, reading, writing, with_frames):
     for content in ({"pose_landmarks": body(0, kind=kind)}, {"landmarks": body(0)}, body(0)):
         file = reading(content, image_size=SIZE)
         np.testing.assert_allclose(
@@ -157,7 +128,7 @@ def test_one_picture(kind, reading, writing):
             writing(file.replace([with_frames(file[0], [2])]))
 
 
-def test_several_bodies_are_tracked(reading, writing, tmp_path):
+def test_several_bodies_are_tracked(reading, writing, tmp_path, with_frames):
     content = [
         {"frame": t, "pose_landmarks": [body(t, p) for p in ((1, 2) if t != 1 else (1,))]}
         for t in range(3)
@@ -168,7 +139,7 @@ def test_several_bodies_are_tracked(reading, writing, tmp_path):
     after = writing(file.replace([file[0], with_frames(file[1], [1])]))
     assert len(after[1]["pose_landmarks"]) == 2
     assert after[1]["pose_landmarks"][1][0] == pytest.approx(
-        {"x": 7 / 1280, "y": 7 / 720, "z": 0, "visibility": 0.625}
+        {"x": 7 / 1280, "y": 7 / 720, "z": 0, "visibility": 0.5}
     )
 
 

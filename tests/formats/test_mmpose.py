@@ -1,6 +1,5 @@
 """MMPose predictions: four layouts, joints by data set, and nothing lost."""
 
-import json
 
 import numpy as np
 import pytest
@@ -51,34 +50,6 @@ def frames_of(content):
     return [entry if isinstance(entry, list) else entry["instances"] for entry in entries]
 
 
-@pytest.fixture
-def reading(tmp_path):
-    def read(content, **options):
-        (tmp_path / "in.json").write_text(json.dumps(content))
-        return formats.read(tmp_path / "in.json", **options)
-
-    return read
-
-
-@pytest.fixture
-def writing(tmp_path):
-    def write(sequences, **options):
-        formats.write(sequences, tmp_path / "out.json", **options)
-        return json.loads((tmp_path / "out.json").read_text())
-
-    return write
-
-
-def with_frames(sequence, frames):
-    """The sequence with rows of sevens for these frames in addition."""
-    every = np.union1d(sequence.frames, frames)
-    keypoints = np.full((len(every), *sequence.keypoints.shape[1:]), 7.0)
-    scores = np.full(keypoints.shape[:2], 0.5)
-    old = np.isin(every, sequence.frames)
-    keypoints[old], scores[old] = sequence.keypoints, sequence.scores
-    return sequence.replace(keypoints=keypoints, scores=scores, frames=every, provenance=None)
-
-
 @every_layout
 def test_what_is_read(name, reading, writing):
     content = LAYOUTS[name]()
@@ -109,7 +80,7 @@ def test_only_what_changed_is_written(name, reading, writing):
 
 
 @every_layout
-def test_new_frames(name, reading, writing):
+def test_new_frames(name, reading, writing, with_frames):
     content = LAYOUTS[name]()
     file = reading(content)
     first = FIRST[name]
@@ -147,7 +118,7 @@ def test_one_image(reading, writing):
         assert writing(file) == content
 
 
-def test_ids_of_a_tracker(reading, writing):
+def test_ids_of_a_tracker(reading, writing, with_frames):
     content = [[instance(t, p, track_id=p) for p in (4, 7)] for t in range(3)]
     file = reading(content)
     assert [s.person for s in file] == [4, 7] and not file.notes

@@ -87,16 +87,6 @@ def writing(tmp_path):
     return write
 
 
-def with_frames(sequence, frames):
-    """The sequence with rows of sevens for these frames in addition."""
-    every = np.union1d(sequence.frames, frames)
-    keypoints = np.full((len(every), *sequence.keypoints.shape[1:]), 7.0)
-    scores = np.full(keypoints.shape[:2], 0.5)
-    old = np.isin(every, sequence.frames)
-    keypoints[old], scores[old] = sequence.keypoints, sequence.scores
-    return sequence.replace(keypoints=keypoints, scores=scores, frames=every, provenance=None)
-
-
 def upsampled(sequence):
     return PoseSequence(
         np.arange(len(sequence) * 56.0).reshape(-1, 28, 2) + 1, np.full((len(sequence), 28), 0.5),
@@ -203,7 +193,7 @@ def test_a_face_without_a_body_is_nobody(reading, writing):
     assert writing(file) == content
 
 
-def test_files_of_version_1_0(reading, writing):
+def test_files_of_version_1_0(reading, writing, with_frames):
     content = {
         f"{t}_keypoints.json": {
             "version": 1.0, "people": [{"pose_keypoints": body("coco18", 0, t)}]
@@ -243,7 +233,7 @@ def test_only_what_changed_is_written(reading, writing):
     assert after == content
 
 
-def test_new_frames(reading, writing):
+def test_new_frames(reading, writing, with_frames):
     content = video()
     file = reading(content)
     after = writing(file.replace([with_frames(file[0], [1, 4]), with_frames(file[1], [3])]))

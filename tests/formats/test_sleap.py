@@ -26,16 +26,6 @@ frame_idx,b.score,video_path,b.y,b.x,a.x,a.y,a.score
 
 
 @pytest.fixture
-def reading(tmp_path):
-    def read(text, **options):
-        path = tmp_path / "in.csv"
-        path.write_text(text)
-        return formats.read(path, **options)
-
-    return read
-
-
-@pytest.fixture
 def writing(tmp_path):
     def write(file):
         formats.write(file, tmp_path / "out.csv", "sleap")

@@ -1,6 +1,5 @@
 """Ultralytics results: lists of detections, and nothing lost."""
 
-import json
 
 import numpy as np
 import pytest
@@ -32,34 +31,6 @@ def normalised():
         item["keypoints"]["x"] = [x / 1280 for x in item["keypoints"]["x"]]
         item["keypoints"]["y"] = [y / 720 for y in item["keypoints"]["y"]]
     return content
-
-
-@pytest.fixture
-def reading(tmp_path):
-    def read(content, **options):
-        (tmp_path / "in.json").write_text(json.dumps(content))
-        return formats.read(tmp_path / "in.json", **options)
-
-    return read
-
-
-@pytest.fixture
-def writing(tmp_path):
-    def write(sequences, **options):
-        formats.write(sequences, tmp_path / "out.json", **options)
-        return json.loads((tmp_path / "out.json").read_text())
-
-    return write
-
-
-def with_frames(sequence, frames):
-    """The sequence with rows of sevens for these frames in addition."""
-    every = np.union1d(sequence.frames, frames)
-    keypoints = np.full((len(every), *sequence.keypoints.shape[1:]), 7.0)
-    scores = np.full(keypoints.shape[:2], 0.5)
-    old = np.isin(every, sequence.frames)
-    keypoints[old], scores[old] = sequence.keypoints, sequence.scores
-    return sequence.replace(keypoints=keypoints, scores=scores, frames=every, provenance=None)
 
 
 def test_what_is_read(reading, writing):
@@ -123,7 +94,7 @@ def test_only_what_changed_is_written(reading, writing):
     assert writing(file.replace([file[0], moved])) == expected
 
 
-def test_new_frames(reading, writing):
+def test_new_frames(reading, writing, with_frames):
     content = [[detection(t, 4, track_id=4)] if t != 1 else [] for t in range(3)]
     file = reading(content)
     after = writing(file.replace([with_frames(file[0], [1, 4])]))
@@ -152,7 +123,7 @@ def test_upsampled(reading, writing, tmp_path):
     assert {s.skeleton for s in formats.read(tmp_path / "out.json")} == {"mpi_inf_3dhp"}
 
 
-def test_normalised_coordinates(reading, writing):
+def test_normalised_coordinates(reading, writing, with_frames):
     content = normalised()
     file = reading(content, image_size=(1280, 720))
     np.testing.assert_allclose(file[0].keypoints, reading(video())[0].keypoints, rtol=1e-12)
