@@ -1,0 +1,178 @@
+"""Seeded ways in which what is observed differs from the truth.
+
+Each is a function of a clip's true motion and a generator, and the generator's seed is made of the
+benchmark's seed, the protocol's name and the clip's number: neither other protocols nor other clips
+change what befalls one.
+"""
+
+import dataclasses
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+
+from posegan_jax.evaluation.noise import ErrorKind, detect
+from posegan_jax.pose.skeleton import DETECTED_12, Skeleton
+
+GAP_EVERY = 60
+"""Frames of a clip from one gap to the next."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """What a method is given, and what it is measured by.
+
+    Attributes:
+      truth: (T, J, 2) pixels.
+      keypoints: (T, J, 2) what was observed, NaN where missing; never more than ``DETECTED_12``.
+      scores: (T, J) in [0, 1], 0 where missing.
+      kinds: (T, J) uint8 of ``ErrorKind`` for simulated detections, else 0.
+      detected: (J,) bool, the 12 joints.
+    """
+
+    truth: np.ndarray
+    keypoints: np.ndarray
+    scores: np.ndarray
+    kinds: np.ndarray
+    detected: np.ndarray
+
+    @property
+    def observed(self) -> np.ndarray:
+        """(T, J) bool."""
+        return np.isfinite(self.keypoints[..., 0])
+
+    def groups(self) -> dict[str, np.ndarray]:
+        """(T, J) bool masks: 'observed' and 'missing' ones of the 12, and 'upsampled' joints."""
+        observed = self.observed
+        whole = np.broadcast_to(self.detected, observed.shape)
+        return {"observed": observed, "missing": whole & ~observed, "upsampled": ~whole}
+
+
+Hide = Callable[[np.ndarray, Skeleton, np.random.Generator], np.ndarray]
+"""Truth (T, J, 2), skeleton, generator -> (T, J) or (J,) bool, True where nothing is observed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """What hides joints, whether a detector's errors are added, and both in words."""
+
+    text: str
+    hide: tuple[Hide, ...] = ()
+    noisy: bool = False
+
+
+def make_case(
+    name: str, truth: np.ndarray, skeleton: Skeleton, seed: int, number: int
+) -> Case:
+    """What is observed of a clip or window under a protocol.
+
+    Args:
+      name: of ``PROTOCOLS``.
+      truth: (T, J, 2) pixels, complete.
+      skeleton: names the J joints.
+      seed: of the benchmark.
+      number: of the clip in it.
+    """
+    protocol = PROTOCOLS[name]
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode()), number])
+    detected = np.array([joint in DETECTED_12 for joint in skeleton.joints])
+    if protocol.noisy:
+        found = detect(truth, skeleton, rng)
+        keypoints, scores, kinds = found.keypoints, found.scores, found.kinds
+    else:
+        keypoints = np.where(detected[:, None], truth, np.nan)
+        scores = np.broadcast_to(detected * 1.0, truth.shape[:2]).copy()
+        kinds = np.full(truth.shape[:2], ErrorKind.GOOD, np.uint8)
+    for hide in protocol.hide:
+        hidden = np.broadcast_to(hide(truth, skeleton, rng), scores.shape)
+        keypoints[hidden], scores[hidden], kinds[hidden] = np.nan, 0.0, ErrorKind.GOOD
+    return Case(truth, keypoints, scores, kinds, detected)
+
+
+# --- what hides joints ----------------------------------------------------------------------------
+
+
+def _holes(rate: float) -> Hide:
+    return lambda truth, skeleton, rng: rng.random(truth.shape[:2]) < rate
+
+
+def _parts(*parts: str, sides: int = 2) -> Hide:
+    """These joints of both sides, or of one that is drawn, in every frame."""
+
+    def hide(truth, skeleton, rng):
+        chosen = ("left", "right") if sides == 2 else (rng.choice(["left", "right"]),)
+        names = {f"{side}_{part}" for side in chosen for part in parts}
+        return np.array([joint in names for joint in skeleton.joints])
+
+    return hide
+
+
+def _gap(frames: int) -> Hide:
+    """All joints: in the middle of a window; in longer clips at a random place of every 60 frames.
+
+    No gap touches the first or the last frame: before and after there is something to go by.
+    """
+
+    def hide(truth, skeleton, rng):
+        length = len(truth)
+        if length < GAP_EVERY:
+            begins = [(length - frames) // 2]
+        else:
+            # At least 12 frames are seen between two gaps.
+            spare = GAP_EVERY - frames - 12
+            begins = np.arange(6, length - spare - frames - 6, GAP_EVERY)
+            begins = begins + rng.integers(spare + 1, size=len(begins))
+        time = np.arange(length)
+        inside = [(time >= first) & (time < first + frames) for first in begins]
+        return np.any(inside, axis=0)[:, None]
+
+    return hide
+
+
+def _crop(truth, skeleton, rng):
+    """Beyond a line across the picture, parallel to one of its edges.
+
+    The line is drawn until 10 to 60 % of the 12 joints are hidden and at least two are seen in
+    every frame; the lower edge is drawn twice as often as the others, as people stand on the
+    ground. Where no line is good, knees and ankles are hidden.
+    """
+    detected = np.array([joint in DETECTED_12 for joint in skeleton.joints])
+    low, high = truth.min(axis=(0, 1)), truth.max(axis=(0, 1))
+    for _ in range(100):
+        axis, sign = ((1, 1), (1, 1), (1, -1), (0, 1), (0, -1))[rng.integers(5)]
+        line = low[axis] + rng.random() * (high - low)[axis]
+        hidden = sign * (truth[..., axis] - line) > 0
+        share = hidden[:, detected].mean()
+        if 0.1 <= share <= 0.6 and (~hidden[:, detected]).sum(axis=1).min() >= 2:
+            return hidden
+    return _parts("knee", "ankle")(truth, skeleton, rng)
+
+
+PROTOCOLS = {
+    "clean": Protocol("the 12 detected joints, all of them, exact"),
+    **{
+        f"holes{rate}": Protocol(
+            f"{rate} % of them missing at random, each joint and frame on its own",
+            (_holes(rate / 100),),
+        )
+        for rate in (10, 20, 40, 60)
+    },
+    "arm": Protocol("elbow and wrist of one side never seen", (_parts("elbow", "wrist", sides=1),)),
+    "leg": Protocol("knee and ankle of one side never seen", (_parts("knee", "ankle", sides=1),)),
+    "legs": Protocol("hips seen, knees and ankles never", (_parts("knee", "ankle"),)),
+    "lower": Protocol("hips, knees and ankles never seen", (_parts("hip", "knee", "ankle"),)),
+    **{
+        f"gap{frames}": Protocol(
+            f"all joints missing for {frames} frames: in the middle of a window, in every "
+            f"{GAP_EVERY} frames of a clip",
+            (_gap(frames),),
+        )
+        for frames in (5, 10, 20)
+    },
+    "crop": Protocol("everything beyond a line across the picture missing", (_crop,)),
+    "noise": Protocol("a detector's jitter, misses, inversions and swaps", noisy=True),
+    "wild": Protocol(
+        "a detector's errors, 20 % missing at random, gaps of 10 frames, and a crop",
+        (_holes(0.2), _gap(10), _crop), noisy=True,
+    ),
+}
