@@ -4,6 +4,7 @@ import argparse
 
 import posegan_jax
 from posegan_jax import formats
+from posegan_jax.pose.skeleton import SKELETONS
 
 UPSAMPLED = "mpi_inf_3dhp"
 
@@ -55,6 +56,11 @@ def make_parser() -> argparse.ArgumentParser:
     convert.add_argument("input")
     convert.add_argument("output")
     convert.add_argument("--format", choices=tuple(formats.FORMATS), help="of the output")
+    convert.add_argument(
+        "--joints", choices=tuple(SKELETONS), metavar="SKELETON",
+        help="of the output, e.g. coco17 or body25 (default: the input's, or those of the format)",
+    )
+    convert.add_argument("--person", metavar="ID", help="write this person alone")
     _add_reading(convert)
 
     render = _command(commands, "render", "draw one file, or two side by side")

@@ -4,6 +4,7 @@ A command that fails on its input prints one line and exits with code 2.
 """
 
 import argparse
+import dataclasses
 import os
 import sys
 import time
@@ -83,8 +84,9 @@ def _fill(options: argparse.Namespace, rest: list[str]) -> None:
 def _convert(options: argparse.Namespace, rest: list[str]) -> None:
     file = _read(options)
     _say_read(file)
-    formats.write(file, options.output, options.format)
-    print(f"wrote {options.output}")
+    if options.person is not None:
+        file = _alone(file, options.person)
+    _write(file, Path(options.output), options.format, options.joints)
 
 
 def _render(options: argparse.Namespace, rest: list[str]) -> None:
@@ -253,8 +255,7 @@ def _source(path: str | None, video: str | os.PathLike | None):
 def _write_all(
     file: PoseFile, filled: PoseFile, output: Path, video, picture, report=None, source=None
 ) -> None:
-    formats.write(filled, output)
-    print(f"wrote {output}")
+    _write(filled, output)
     if report:
         _report([file, filled], Path(report), ["input", "completed"])
     if not len(file):
@@ -266,6 +267,24 @@ def _write_all(
         print(f"wrote {picture}")
     if video:
         _video([file, filled], Path(video), ["input", "completed"], source)
+
+
+def _alone(file: PoseFile, person: str) -> PoseFile:
+    """One person of a file, without the others' part of it."""
+    people = tuple(sequence for sequence in file if str(sequence.person) == person)
+    if not people:
+        ids = ", ".join(str(sequence.person) for sequence in file) or "nobody"
+        raise InputError(f"{file.path}: no person {person}; there are: {ids[:200]}")
+    return dataclasses.replace(file, sequences=people, source=None)
+
+
+def _write(file: PoseFile, path: Path, format=None, joints=None) -> None:
+    """Writes a file and says which joints are lost where it gets others."""
+    result = formats.converted(file, path, format, joints)
+    for note in result.notes[len(file.notes) :]:
+        print(f"  {note}")
+    formats.write(result, path, result.format)
+    print(f"wrote {path}")
 
 
 def _report(files: Sequence[PoseFile], path: Path, labels: list[str]) -> None:

@@ -263,6 +263,9 @@ def test_a_file_without_people_stays_one(run, tmp_path):
         ("convert {input} out.doc", r"out.doc.*\.json, \.npz"),
         ("convert {input} nowhere/out.npz", "nowhere/out.npz"),
         ("convert {input} out.npz --format doc", "--format.*doc"),
+        ("convert {input} out.npz --joints coco18x", "--joints.*coco18x"),
+        ("convert {input} out.npz --person 7", "no person 7; there are: 1, 2"),
+        ("convert {input} out.trc --fps 30", "one person, not 2; write each alone, e.g. with --pe"),
         ("convert {input} out.npz --joint-map nothere.json", "nothere.json: no such joint map"),
         ("convert {input} out.npz --joint-map {garbage}", "garbage.json: not valid JSON"),
         ("convert {input} out.npz --joint-map {empty}", "empty.json: a joint map is"),
@@ -373,6 +376,19 @@ def test_convert_a_folder_with_joints_of_ones_own(run, tmp_path):
     assert run("convert", tmp_path / "in", tmp_path / "a.npz", *chosen)[0] == 0
     (sequence,) = formats.read(tmp_path / "a.npz")
     assert get_skeleton(sequence.skeleton).joints == tuple(joints)
+
+
+def test_convert_to_other_joints_and_one_person(run, detections, tmp_path):
+    code, said, _ = run("convert", detections, tmp_path / "out", "--format", "openpose")
+    assert code == 0 and "joints carried over to body25 by name; not known and missing:" in said
+    assert {s.skeleton for s in formats.read(tmp_path / "out")} == {"body25"}
+    code, said, _ = run(
+        "convert", detections, tmp_path / "out.json", "--person", 2, "--joints", "alphapose12",
+        "--format", "npz",
+    )
+    assert code == 0 and "left behind: nose, left_eye" in said
+    (again,) = formats.read(tmp_path / "out.json")
+    assert (again.person, again.skeleton) == (2, "alphapose12")
 
 
 def test_convert_to_a_named_format(run, detections, tmp_path):

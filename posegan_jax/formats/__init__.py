@@ -2,8 +2,9 @@
 
 A format is a module with ``NAME``, ``sniff(path) -> bool``, ``read(path, min_score) -> PoseFile``
 and ``write(file, path)``; ``OPTIONS`` names what else its ``read`` takes, and ``FOLDER`` is true
-where it writes folders. The content decides which one reads a file; a new file's format is the one
-it was read from, or follows from its suffix.
+where it writes folders. ``HOLDS`` names the skeletons of new files where not all are possible, and
+``CHOICES`` those that others are carried over to, if not all of these. The content decides which
+one reads a file; a new file's format is the one it was read from, or follows from its suffix.
 """
 
 import dataclasses
@@ -28,6 +29,7 @@ from posegan_jax.formats import (
     ultralytics,
 )
 from posegan_jax.formats import joint_map as joint_maps
+from posegan_jax.formats.fit import fit, skeleton_for
 from posegan_jax.formats.unknown import explain
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 
@@ -87,7 +89,8 @@ def read(
 
 
 def write(
-    sequences: PoseFile | Sequence[PoseSequence], path: str | os.PathLike, format: str | None = None
+    sequences: PoseFile | Sequence[PoseSequence], path: str | os.PathLike,
+    format: str | None = None, joints: str | None = None,
 ) -> None:
     """Writes sequences, and with a PoseFile all else that the file held.
 
@@ -96,18 +99,40 @@ def write(
       path: a new file; it appears under its name only when it is whole.
       format: a format's name. By default that of the PoseFile where the suffix allows it, else the
         one that the suffix stands for.
+      joints: the skeleton to write. By default that of the sequences, or, in another format than
+        the PoseFile's, the one of this format that keeps most of their joints.
 
     Raises:
       InputError: unknown format or suffix, no sequences of one kind, or nowhere to write to.
+    """
+    file = converted(sequences, path, format, joints)
+    FORMATS[file.format].write(file, Path(path))
+
+
+def converted(
+    sequences: PoseFile | Sequence[PoseSequence], path: str | os.PathLike,
+    format: str | None = None, joints: str | None = None,
+) -> PoseFile:
+    """What ``write`` writes: in its format, and with the joints that this has a place for.
+
+    Its last note says which joints are carried over, lost and missing, where any are.
+
+    Args: as of ``write``.
+
+    Raises:
+      InputError: unknown format or suffix, or no joint that the format has a place for.
     """
     path = Path(path)
     file = sequences if isinstance(sequences, PoseFile) else PoseFile(tuple(sequences), format="")
     name = format or _format_for(file, path)
     if name not in FORMATS:
         raise InputError(f"unknown format {name!r}; known: {', '.join(FORMATS)}")
+    held = getattr(FORMATS[name], "HOLDS", None)
     if file.format != name:
         file = dataclasses.replace(file, format=name, source=None)
-    FORMATS[name].write(file, path)
+        if held and joints is None:
+            joints = skeleton_for(file, held, getattr(FORMATS[name], "CHOICES", held))
+    return file if joints is None else fit(file, joints)
 
 
 def makes_folder(file: PoseFile, path: str | os.PathLike) -> bool:

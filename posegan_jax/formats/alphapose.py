@@ -27,6 +27,8 @@ SKELETONS = {
 }
 """Number of joints -> skeleton in a list of results."""
 
+HOLDS = tuple(SKELETONS.values())
+
 BY_IMAGE = {18: "coco18", 28: "mpi_inf_3dhp"}
 """The same for ``cmu`` and ``open``."""
 

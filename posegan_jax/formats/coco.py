@@ -19,6 +19,7 @@ from posegan_jax.pose.skeleton import get_skeleton
 
 NAME = "coco"
 OPTIONS = ("skeletons",)
+HOLDS = tuple(records.SKELETONS.values())
 MIN_SCORE = 0.2
 _VISIBLE = 2
 

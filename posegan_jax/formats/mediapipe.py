@@ -23,6 +23,7 @@ from posegan_jax.pose.sequence import PoseFile
 
 NAME = "mediapipe"
 OPTIONS = ("skeletons", "image_size")
+HOLDS = ("mediapipe33",)
 MIN_SCORE = 0.5
 """The visibility under which MediaPipe itself does not draw a landmark."""
 

@@ -31,6 +31,8 @@ DATASETS = {
 }
 """dataset_name in meta_info -> skeleton, where the number of joints fits."""
 
+HOLDS = tuple(dict.fromkeys((*records.SKELETONS.values(), *DATASETS.values())))
+
 _SCORES = "keypoint_scores"
 _FRAMES, _LISTS, _IMAGE = range(3)  # objects with instances; lists of instances; instances
 
@@ -80,9 +82,8 @@ def write(file: PoseFile, path: Path) -> None:
       InputError: skeletons that the format has no place for, more than one, or a negative frame
         where a frame is a place in a list.
     """
-    source = file.source or records.Source({"meta_info": {}, "instance_info": []})
-    known = {**dict.fromkeys(records.SKELETONS.values()), **dict.fromkeys(DATASETS.values())}
-    edits = records.edits(file, source, path, tuple(known))
+    source = file.source or records.Source({"meta_info": _meta(file), "instance_info": []})
+    edits = records.edits(file, source, path, HOLDS)
     frames, groups = _frames(source.content, path)
     old = [item for group in groups for item in group]
     groups = records.updated(groups, edits, _put)
@@ -93,6 +94,13 @@ def write(file: PoseFile, path: Path) -> None:
     jsonfile.dump(
         source.content | {"instance_info": entries} if wrapped else entries, path
     )
+
+
+def _meta(file: PoseFile) -> dict:
+    """The data set of a new file's joints, where there is one."""
+    skeletons = {sequence.skeleton for sequence in file}
+    names = [name for name, skeleton in DATASETS.items() if {skeleton} == skeletons]
+    return {"dataset_name": names[0]} if names else {}
 
 
 def _layout(entries: list) -> int:

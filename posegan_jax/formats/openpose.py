@@ -22,6 +22,8 @@ from posegan_jax.pose.skeleton import get_skeleton
 NAME = "openpose"
 OPTIONS = ("skeletons",)
 FOLDER = True
+HOLDS = ("body25", "body25b", "coco18")
+CHOICES = ("body25",)
 MIN_SCORE = 0.1
 """Joints that OpenPose has not found are zeros; hidden ones have low scores."""
 

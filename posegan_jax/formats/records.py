@@ -462,10 +462,14 @@ def _skeleton(
     for name in names:
         if name not in skeletons:
             raise InputError(
-                f"{path}: {file.format} files hold {', '.join(skeletons)}, not {name}; use .npz"
+                f"{path}: {file.format} files hold {', '.join(skeletons)}, not {name}; "
+                "choose one with --joints, or use .npz"
             )
     if len(names) > 1:
-        raise InputError(f"{path}: a file holds one skeleton, not {' and '.join(names)}; use .npz")
+        raise InputError(
+            f"{path}: a file holds one skeleton, not {' and '.join(names)}; "
+            "choose one with --joints, or use .npz"
+        )
     return names[0] if names else source.skeleton
 
 

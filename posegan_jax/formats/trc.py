@@ -91,7 +91,10 @@ def write(file: PoseFile, path: Path) -> None:
       InputError: not exactly one sequence, or one without fps for a new file.
     """
     if len(file) != 1:
-        raise InputError(f"{path}: a TRC file holds one person, not {len(file)}; write each alone")
+        raise InputError(
+            f"{path}: a TRC file holds one person, not {len(file)}; write each alone, e.g. with "
+            "--person"
+        )
     source = file.source
     rows = None
     if source is not None:

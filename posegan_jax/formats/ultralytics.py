@@ -16,6 +16,7 @@ from posegan_jax.pose.sequence import PoseFile
 
 NAME = "ultralytics"
 OPTIONS = ("skeletons", "image_size")
+HOLDS = tuple(records.SKELETONS.values())
 MIN_SCORE = 0.3
 """YOLO gives a place to every joint; those that it does not see have low scores."""
 

@@ -635,19 +635,21 @@ def test_sequences_left_on_the_old_skeleton_follow_by_name(reading, writing, tmp
 
 
 def test_two_new_skeletons_do_not_fit_into_one_file(reading, tmp_path):
-    first, second = reading([detection(0, idx=1), detection(0, 1, idx=2)])
-    with pytest.raises(InputError, match="one skeleton, not coco17 and mpi_inf_3dhp; use .npz"):
-        formats.write([first, upsampled(second)], tmp_path / "out.json")
+    file = reading([detection(0, idx=1), detection(0, 1, idx=2)])
+    halpe = PoseSequence(np.ones((1, 26, 2)), skeleton="halpe26", person=1)
+    with pytest.raises(InputError, match="one skeleton, not halpe26 and mpi_inf_3dhp; choose one"):
+        formats.write(file.replace([halpe, upsampled(file[1])]), tmp_path / "out.json")
     assert not (tmp_path / "out.json").exists()
 
 
 @pytest.mark.parametrize("skeleton", ["body25", "h36m17", "alphapose12"])
-def test_skeletons_that_would_be_read_as_another_are_refused(skeleton, tmp_path):
+def test_skeletons_that_would_be_read_as_another_are_refused(skeleton, reading, tmp_path):
     # h36m17 has as many joints as coco17.
+    file = reading(clip())
     sequence = PoseSequence(np.ones((2, len(get_skeleton(skeleton)), 2)), skeleton=skeleton)
-    with pytest.raises(InputError, match=f"out.json: .* hold coco17, .*not {skeleton}; use .npz"):
-        formats.write([sequence], tmp_path / "out.json")
-    assert not list(tmp_path.iterdir())
+    with pytest.raises(InputError, match=f"out.json: .* hold coco17, .*not {skeleton}; .* .npz"):
+        formats.write(file.replace([sequence]), tmp_path / "out.json")
+    assert not (tmp_path / "out.json").exists()
 
 
 # --- from scratch ---------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from posegan_jax import formats
 from posegan_jax.formats.records import PROVENANCE
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 
-KEYED = ("alphapose", "coco", "mmpose", "ultralytics", "openpose")
+KEYED = {"alphapose", "coco", "mmpose", "ultralytics", "openpose"}
 
 
 def objects_of(content):
@@ -86,16 +86,18 @@ def test_a_folder_of_openpose(openpose_frames, written, tmp_path):
     same(again, file)
 
 
-@pytest.mark.parametrize("format", KEYED)
+@pytest.mark.parametrize("format", sorted(KEYED - {"alphapose"}))
 def test_new_files_have_it_where_something_was_filled(format, written):
-    keypoints = np.random.default_rng(0).uniform(10, 90, (3, 17, 2)).round(3)
-    provenance = np.full((3, 17), Provenance.OBSERVED)
-    sequence = PoseSequence(keypoints, np.full((3, 17), 0.75), person=1, provenance=provenance)
+    keypoints = np.random.default_rng(0).uniform(10, 90, (3, 25, 2)).round(3)
+    provenance = np.full((3, 25), Provenance.OBSERVED)
+    sequence = PoseSequence(
+        keypoints, np.full((3, 25), 0.75), None, "body25", None, 1, provenance
+    )
     plain = content_of(written([sequence], format))
     provenance[1, 4] = Provenance.FILLED
     again = content_of(written([sequence.replace(provenance=provenance)], format))
     keyed = [item for item in objects_of(again) if PROVENANCE in item]
-    assert [item.pop(PROVENANCE) for item in keyed] == [[1] * 4 + [3] + [1] * 12]
+    assert [item.pop(PROVENANCE) for item in keyed] == [[1] * 4 + [3] + [1] * 20]
     assert again == plain
 
 
