@@ -1,7 +1,8 @@
 """The thesis's training: MPI-INF-3DHP, all three networks from the first step.
 
 Command:  python -m posegan_jax.main --config=configs/mpi.py
-Data:     MPI-INF-3DHP prepared at ``data.path`` (research licence; weights are not redistributed).
+Data:     MPI-INF-3DHP prepared at ``data.path`` (research licence; weights are not redistributed):
+          actors 2 to 8 train, actor 1 validates; data_pipelines/README.md says how.
 Cost:     50 million iterations of 256 windows; meant for a GPU or TPU.
 Expected: the thesis reports PCKh@0.5 .762 (12 joints) and .733 (28 joints) on AlphaPose input.
 """
@@ -16,7 +17,7 @@ def get_config() -> ConfigDict:
     config.name = "mpi"
     config.data.path = "data/mpi_inf_3dhp"
     config.data.prepare = (
-        "python -m data_pipelines.prepare --source MPI_INF_3DHP.npz --out data/mpi_inf_3dhp"
+        "python -m data_pipelines.prepare --source mpi_inf_3dhp:FOLDER --out data/mpi_inf_3dhp"
     )
     config.data.window_stride = 12
     return config

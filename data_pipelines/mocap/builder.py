@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data_pipelines.mocap.source import JOINTS, RATE, SPLITS, Source
+from data_pipelines.mocap.source import JOINTS, SPLITS, Source
 
 
 class MotionClips(tfds.core.GeneratorBasedBuilder):
-    """Motion capture clips of 28 joints at 25 frames per second.
+    """Motion capture clips of 28 joints, at 25 frames per second but for native rates.
 
     Call ``download_and_prepare()`` from Python: the ``tfds`` command needs TensorFlow, and so does
     every file format but array_record. Text is read back as UTF-8 bytes.
@@ -37,6 +37,8 @@ class MotionClips(tfds.core.GeneratorBasedBuilder):
     def _info(self) -> tfds.core.DatasetInfo:
         text = tfds.features.Text
         origins = [{"dataset": s.dataset, "licence": s.licence} for s in self._sources]
+        clips = (c for s in self._sources for split in SPLITS for c in s.clips[split])
+        rates = sorted({clip.fps for clip in clips})
         return tfds.core.DatasetInfo(
             builder=self,
             description="Motion capture as 3D positions of 28 joints, millimetres, y up.",
@@ -54,7 +56,9 @@ class MotionClips(tfds.core.GeneratorBasedBuilder):
                 }
             ),
             disable_shuffling=True,  # the order of the sources; training draws at random anyway
-            metadata=tfds.core.MetadataDict(joints=list(JOINTS), fps=RATE, sources=origins),
+            metadata=tfds.core.MetadataDict(
+                joints=list(JOINTS), fps=rates[0] if len(rates) == 1 else rates, sources=origins
+            ),
             license="\n".join(licence_lines(self._sources)),
         )
 

@@ -7,12 +7,14 @@ import dataclasses
 import math
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.motion.clip import Clip
+from posegan_jax.motion.clips2d import Clip2D
 from posegan_jax.pose.skeleton import get_skeleton
 
 JOINTS = get_skeleton("mpi_inf_3dhp").joints
@@ -32,14 +34,19 @@ class Source:
     Attributes:
       dataset: name of the data set; the file's own name where it gives none.
       licence: its licence and the acknowledgement that it asks for; may be empty.
-      clips: split -> its clips, positions (T, 28, 3) float32 millimetres, T >= 2, at ``RATE``.
+      clips: split -> its clips, positions (T, 28, 3) float32 millimetres, T >= 2, at ``RATE``
+        unless the reader was told to keep native rates.
       skipped: clips left out because they have fewer than two frames.
+      views: 2D clips to test with, where the data set has them.
+      notes: what the user should know beside counts, one line each.
     """
 
     dataset: str
     licence: str
     clips: dict[str, list[Clip]]
     skipped: int
+    views: Sequence[Clip2D] = ()
+    notes: Sequence[str] = ()
 
 
 def read_source(path: Path) -> Source:
