@@ -72,7 +72,8 @@ def read_annotation(path: Path, name: str, cameras: tuple[int, ...]) -> list[np.
 
 def _load(path: Path, name: str) -> np.ndarray:
     try:
-        content = scipy.io.loadmat(path, variable_names=[name])
+        with path.open("rb") as file:
+            content = scipy.io.loadmat(file, variable_names=[name])
     except FileNotFoundError:
         raise InputError(
             f"{path}: no such file; --subjects names those that there are"
