@@ -2,6 +2,9 @@
 
 import contextlib
 import io
+import os
+import tempfile
+import zipfile
 from pathlib import Path
 
 import tensorflow_datasets as tfds
@@ -36,9 +39,21 @@ def fetch(url: str, folder: Path) -> Path:
                 register_checksums=url not in known, register_checksums_path=record,
                 force_checksums_validation=url in known,
             )
-            return Path(manager.download_and_extract(url))
+            archive = Path(manager.download(url))
+        return _extract(archive)
     except Exception as error:  # requests, urllib3, zipfile and TFDS: many kinds
         problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"{url}: cannot be fetched ({problem}); download it yourself and give KIND:FOLDER"
         ) from error
+
+
+def _extract(archive: Path) -> Path:
+    """Extracts a .zip beside itself, whole or not at all; TFDS would need TensorFlow for it."""
+    folder = archive.with_suffix(".extracted")
+    if not folder.is_dir():
+        with tempfile.TemporaryDirectory(dir=archive.parent, suffix=".tmp") as temporary:
+            with zipfile.ZipFile(archive) as content:
+                content.extractall(Path(temporary) / "whole")
+            os.rename(Path(temporary) / "whole", folder)
+    return folder
