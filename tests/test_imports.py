@@ -23,8 +23,8 @@ ROOMS = (
 TOP = ("__init__", "__main__", "arguments", "cli", "config", "main")
 # Both take a whole configuration: they are what main.py calls with it.
 EXCEPTIONS = {("training/loop.py", "config"), ("evaluation/report.py", "config")}
-# What the light rooms import from elsewhere. SciPy is for untracked files alone, see below, and
-# what follows NumPy in formats for netCDF files alone.
+# What the light rooms import from elsewhere. SciPy is for people without ids who are near each
+# other alone, see below, and what follows NumPy in formats for netCDF files alone.
 LIGHT = {"pose": {"numpy", "scipy"}, "formats": {"numpy", "h5netcdf", "h5py", "xarray"}}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -75,26 +75,31 @@ except RuntimeError:
 
 
 def test_formats_read_and_write_without_jax(tmp_path):
-    tracked, untracked = tmp_path / "tracked.json", tmp_path / "untracked.json"
-    records = [{"image_id": t, "keypoints": [1 + t, 2, 0.9] * 17} for t in range(3)]
-    untracked.write_text(json.dumps(records))
-    tracked.write_text(json.dumps([record | {"idx": 1} for record in records]))
+    alone = [{"image_id": t, "keypoints": [1 + t, 2, 0.9] * 17} for t in range(3)]
+    ids = [record | {"idx": 1} for record in alone]
+    body = [[10.0 * k, 20.0 * (k % 5), 0.9] for k in range(17)]
+    near = [[[x + shift, y, score] for x, y, score in body] for shift in (0.0, 30.0)]
+    two = [
+        {"image_id": t, "keypoints": [value for joint in person for value in joint]}
+        for t in range(3) for person in near
+    ]
     code = """
 import sys
 import posegan_jax.formats
-for path in sys.argv[1:]:
-    file = posegan_jax.formats.read(path)
-    posegan_jax.write(file, path)
-    for suffix in (".npz", ".csv"):
-        posegan_jax.write(file, path + suffix)
-        posegan_jax.read(path + suffix)
+path = sys.argv[1]
+file = posegan_jax.formats.read(path)
+posegan_jax.write(file, path)
+for suffix in (".npz", ".csv"):
+    posegan_jax.write(file, path + suffix)
+    posegan_jax.read(path + suffix)
 """
-    modules = loaded(code, tracked)
-    assert "posegan_jax.formats.alphapose" in modules
-    assert not modules & {*HEAVY, *NETCDF, "scipy"}
-    modules = loaded(code, untracked)
-    assert "scipy.optimize" in modules
-    assert not modules & set(HEAVY)
+    for name, records, solver in (("ids", ids, set()), ("alone", alone, set()),
+                                  ("two", two, {"scipy"})):
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(records))
+        modules = loaded(code, path)
+        assert "posegan_jax.formats.alphapose" in modules
+        assert modules & {*HEAVY, *NETCDF, "scipy"} == solver
 
 
 # --- names ----------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from posegan_jax.formats import jsonfile
 from posegan_jax.formats.jsonfile import LONGEST
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 from posegan_jax.pose.skeleton import get_skeleton
-from posegan_jax.pose.tracking import similarity, track
+from posegan_jax.pose.tracking import by_frame, detections, similarity, track
 
 SKELETONS = {
     17: "coco17", 18: "coco18", 25: "body25", 26: "halpe26", 28: "mpi_inf_3dhp",
@@ -36,7 +36,7 @@ DOUBLE = 0.95
 who pass each other come up to 0.9."""
 
 CROWD = 500
-"""Doubles are looked for among this many people of a frame: so that no file takes forever."""
+"""Without ids, this many people of a frame, the best, are told apart: no file may take forever."""
 
 DIGITS = 4
 """Decimals of the pixels and scores that are written."""
@@ -237,7 +237,7 @@ def _people(records: Sequence[Record], values: np.ndarray) -> tuple[list, int, l
     Returns:
       people: None for a record that is nobody's, as it has no joint or is another one's double.
       doubles: number of these.
-      notes: that people were tracked.
+      notes: that people were tracked, and not all of a crowd.
     """
     people = [record.person for record in records]
     if None not in people:
@@ -245,24 +245,37 @@ def _people(records: Sequence[Record], values: np.ndarray) -> tuple[list, int, l
     keypoints, scores = _present(values, 0.0)
     seen = np.flatnonzero(np.isfinite(keypoints[..., 0]).any(-1))
     frames = np.array([record.frame for record in records], np.int64)
-    single = _single(records, frames, seen, keypoints, scores)
+    single, surplus = _single(records, frames, seen, keypoints, scores)
     ids = track(frames[single], keypoints[single], scores[single]).tolist()
     people = [None] * len(records)
     for i, person in zip(single.tolist(), ids, strict=True):
         people[i] = person
-    note = f"no ids in the file: tracked {len(set(ids))} people by pose similarity"
-    return people, len(seen) - len(single), [note]
+    notes = [f"no ids in the file: tracked {len(set(ids))} people by pose similarity"]
+    if surplus:
+        notes.append(f"{surplus} people beyond the best {CROWD} of a frame are kept as they are")
+    return people, len(seen) - len(single) - surplus, notes
 
 
-def _single(records, frames, seen, keypoints, scores) -> np.ndarray:
-    """Those records of ``seen`` that are not nearly the same as a better one of their frame."""
-    kept: dict[int, list[int]] = defaultdict(list)
-    for i in sorted(seen.tolist(), key=lambda i: -_quality(records[i])):
-        others = kept[frames[i].item()]
-        near = np.array(others[:CROWD], int)
-        if (similarity(keypoints, scores, i, near) < DOUBLE).all():
-            others.append(i)
-    return np.sort([i for group in kept.values() for i in group]).astype(int)
+def _single(records, frames, seen, keypoints, scores) -> tuple[np.ndarray, int]:
+    """Those records of ``seen`` that are not nearly the same as a better one of their frame.
+
+    Returns:
+      Their indices, in order, and how many were left out before, as a frame has too many.
+    """
+    quality = np.array([_quality(records[i]) for i in seen.tolist()])
+    order = seen[np.argsort(-quality, kind="stable")]
+    found = detections(keypoints[order], scores[order])
+    kept, surplus = [order[:0]], 0
+    for here in by_frame(frames[order]):
+        here, left = here[:CROWD], here[CROWD:]
+        single = np.ones(len(here), bool)
+        alike = similarity(found, here, here, DOUBLE) > 0 if len(here) > 1 else ()
+        for i, row in enumerate(alike):
+            if single[i]:
+                single[i + 1 :] &= ~row[i + 1 :]
+        kept.append(order[here[single]])
+        surplus += len(left)
+    return np.sort(np.concatenate(kept)), surplus
 
 
 def _rows(records, people, doubles, values) -> tuple[dict[tuple[Any, int], int], list[str]]:

@@ -5,6 +5,9 @@ object keypoint similarity (COCO's OKS) with each person's last pose, as SORT (B
 does on boxes. Someone unseen for longer than ``max_age`` frames is forgotten.
 """
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 
 SIGMA = 0.1
@@ -12,6 +15,42 @@ SIGMA = 0.1
 
 MIN_SIMILARITY = 0.15
 """Least mean similarity at which two poses can be one person."""
+
+_AT_ONCE = 65536
+"""Pairs of poses that are compared together: a crowd must not take all memory."""
+
+
+class Detections(NamedTuple):
+    """Poses and the boxes around their joints.
+
+    Attributes:
+      poses: (N, K, 2) pixels, NaN where missing.
+      scores: (N, K) confidences; they weigh the joints.
+      low: (N, 2) upper left corners, infinite without any joint.
+      high: (N, 2) lower right corners, minus infinity there.
+      area: (N,) square pixels, at least 1.
+    """
+
+    poses: np.ndarray
+    scores: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    area: np.ndarray
+
+
+def detections(poses: np.ndarray, scores: np.ndarray) -> Detections:
+    """Poses (N, K, 2) in pixels, NaN where missing, and scores (N, K) with their boxes."""
+    there = np.isfinite(poses)
+    low = np.where(there, poses, np.inf).min(1)
+    high = np.where(there, poses, -np.inf).max(1)
+    area = np.prod(np.where(there.any(1), high - low, 0.0), axis=-1)
+    return Detections(poses, scores, low, high, np.maximum(area, 1.0))
+
+
+def by_frame(frames: np.ndarray) -> Iterator[np.ndarray]:
+    """Indices of the detections of every frame, in order of time and then of the detections."""
+    order = np.argsort(frames, kind="stable")
+    yield from np.split(order, np.flatnonzero(np.diff(frames[order])) + 1)
 
 
 def track(
@@ -28,54 +67,58 @@ def track(
     Returns:
       (N,) ids from 0, in order of first appearance.
     """
-    from scipy.optimize import linear_sum_assignment  # half a second that few files need
-
+    found = detections(poses, scores)
     ids = np.full(len(frames), -1)
-    people: dict[int, tuple[int, int]] = {}  # id -> last frame, last detection
-    count = 0
-    for frame in np.unique(frames):
-        people = {i: seen for i, seen in people.items() if frame - seen[0] <= max_age}
-        here = np.flatnonzero(frames == frame)
-        known = list(people)
-        last = [people[i][1] for i in known]
-        matrix = np.array([similarity(poses, scores, a, here) for a in last])
-        if known:
-            # Pairs that cannot be one person must not sway the matching of the others.
-            matrix[matrix < MIN_SIMILARITY] = 0.0
-            for row, column in zip(*linear_sum_assignment(-matrix), strict=True):
-                if matrix[row, column] > 0:
-                    ids[here[column]] = known[row]
-        for detection in here:
-            if ids[detection] < 0:
-                ids[detection] = count
-                count += 1
-            people[ids[detection]] = (int(frame), detection)
+    last, count = np.zeros(0, int), 0  # everyone's last detection, who is followed; ids so far
+    for here in by_frame(frames):
+        last = last[frames[here[:1]] - frames[last] <= max_age]
+        # Pairs that cannot be one person must not sway the matching of the others.
+        known, seen = _matching(similarity(found, last, here, MIN_SIMILARITY))
+        ids[here[seen]] = ids[last[known]]
+        last[known] = here[seen]
+        new = np.delete(here, seen)
+        ids[new] = count + np.arange(len(new))
+        last, count = np.append(last, new), count + len(new)
     return ids
 
 
-def similarity(poses: np.ndarray, scores: np.ndarray, a: int, others: np.ndarray) -> np.ndarray:
-    """Score-weighted OKS of one detection with others, each on the larger one's area.
+def similarity(found: Detections, a: np.ndarray, b: np.ndarray, least: float) -> np.ndarray:
+    """Score-weighted OKS of detections with others, each pair on the larger one's area.
 
     Args:
-      poses: (N, K, 2) pixels, NaN where missing.
-      scores: (N, K) confidences.
-      a: index of the one.
-      others: (M,) indices.
+      found: all detections.
+      a: (A,) indices of some.
+      b: (B,) indices of the others.
+      least: similarity that counts, above 0.
 
     Returns:
-      (M,) from 0 to 1; 0 where two have no joint in common.
+      (A, B) from ``least`` to 1, and 0 where two are less alike or have no joint in common.
     """
-    distance = np.sum((poses[a] - poses[others]) ** 2, axis=-1)
-    weight = np.where(np.isfinite(distance), np.sqrt(scores[a] * scores[others]), 0.0)
-    area = np.maximum(_area(poses[others]), max(_area(poses[[a]]).item(), 1.0))[:, None]
-    closeness = np.exp(-np.nan_to_num(distance) / (2 * area * (2 * SIGMA) ** 2))
-    total = weight.sum(-1)
-    return (weight * closeness).sum(-1) / np.where(total > 0, total, 1.0)
+    scale = 2 * (2 * SIGMA) ** 2 * np.maximum(found.area[a][:, None], found.area[b])
+    gap = np.maximum(found.low[a][:, None] - found.high[b], found.low[b] - found.high[a][:, None])
+    # No two joints are nearer than the boxes: most pairs of a crowd are told apart by these.
+    near = np.sum(np.maximum(gap, 0.0) ** 2, axis=-1) <= -1.0001 * np.log(least) * scale
+    pairs = np.argwhere(near)
+    result = np.zeros(near.shape)
+    for start in range(0, len(pairs), _AT_ONCE):
+        i, j = pairs[start : start + _AT_ONCE].T
+        distance = np.sum((found.poses[a[i]] - found.poses[b[j]]) ** 2, axis=-1)
+        weight = np.sqrt(found.scores[a[i]] * found.scores[b[j]])
+        weight = np.where(np.isfinite(distance), weight, 0.0)
+        closeness = np.exp(-np.nan_to_num(distance) / scale[i, j][:, None])
+        total = weight.sum(-1)
+        value = (weight * closeness).sum(-1) / np.where(total > 0, total, 1.0)
+        result[i, j] = np.where(value >= least, value, 0.0)
+    return result
 
 
-def _area(poses: np.ndarray) -> np.ndarray:
-    """(M, K, 2) -> (M,) area of the box around the joints that are there."""
-    there = np.isfinite(poses)
-    low = np.where(there, poses, np.inf).min(1)
-    high = np.where(there, poses, -np.inf).max(1)
-    return np.prod(np.where(there.any(1), high - low, 0.0), axis=-1)
+def _matching(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns, each at most once, whose sum is the largest; none with a value of 0."""
+    pairs = matrix > 0
+    if (pairs.sum(0) <= 1).all() and (pairs.sum(1) <= 1).all():
+        return np.nonzero(pairs)
+    from scipy.optimize import linear_sum_assignment  # half a second that few files need
+
+    rows, columns = linear_sum_assignment(matrix, maximize=True)
+    kept = matrix[rows, columns] > 0
+    return rows[kept], columns[kept]

@@ -389,6 +389,20 @@ def test_people_detected_twice_where_people_are_tracked(reading, writing):
     assert writing(file) == records
 
 
+def test_a_crowd_that_no_frame_holds(reading, writing, monkeypatch):
+    monkeypatch.setattr("posegan_jax.formats.records.CROWD", 3)
+    people = [detection(t, seed=person, score=1.0 + person) for t in (0, 1) for person in range(5)]
+    file = reading(people)
+    assert [len(sequence) for sequence in file] == [2] * 3
+    assert file.notes == (
+        "no ids in the file: tracked 3 people by pose similarity",
+        "4 people beyond the best 3 of a frame are kept as they are",
+    )
+    for sequence, best in zip(file, people[2:5], strict=True):
+        np.testing.assert_array_equal(sequence.keypoints[0, NOSE], joint(best, NOSE)[:2])
+    assert writing(file) == people
+
+
 @pytest.mark.parametrize(
     "values, min_score", [([12.5, 13.5, 0.1], None), ([12.5, 13.5, 0.8], 0.9), ([0, 0, 1], 0.0)]
 )

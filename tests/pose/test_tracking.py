@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from posegan_jax.pose import tracking
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.pose.tracking import MIN_SIMILARITY, SIGMA, track
 
@@ -59,9 +60,11 @@ def test_two_people_who_cross_keep_their_ids():
     assert same_partition(track(frames, poses, scores), truth)
 
 
-def apart(similarity):
-    """How far BODY is moved, (2,), to be this similar to itself."""
-    area = np.prod(np.ptp(BODY, axis=0))
+AREA = np.prod(np.ptp(BODY, axis=0))
+
+
+def apart(similarity, area=AREA):
+    """How far a body, BODY or of another area, is moved, (2,), to be this similar to itself."""
     return np.array([np.sqrt(-2 * area * (2 * SIGMA) ** 2 * np.log(similarity)), 0.0])
 
 
@@ -132,6 +135,35 @@ def test_scores_weigh_the_joints():
     scores[:, ARM] = 1.0
     assert track(np.arange(2), poses, scores).tolist() == [0, 1]
     assert track(np.arange(2), poses, 1.0 - scores).tolist() == [0, 0]
+
+
+def test_a_crowd_is_compared_in_parts(monkeypatch):
+    rng = np.random.default_rng(1)
+    poses = BODY + rng.uniform([0, 0], [600, 300], (40, 2))[:, None]
+    poses[rng.random(poses.shape[:2]) < 0.2] = np.nan
+    poses[7] = np.nan
+    found = tracking.detections(poses, rng.uniform(0.1, 1, poses.shape[:2]))
+    a, b = np.arange(25), np.arange(40)
+    whole = tracking.similarity(found, a, b, 0.3)
+    each = [[tracking.similarity(found, a[[i]], b[[j]], 0.3).item() for j in b] for i in a]
+    np.testing.assert_allclose(whole, each, rtol=1e-12)
+    assert 25 < (whole > 0).sum() < 400 and not whole[7].any()
+    assert whole[whole > 0].min() >= 0.3 and whole.max() == 1
+    monkeypatch.setattr(tracking, "_AT_ONCE", 7)
+    np.testing.assert_array_equal(tracking.similarity(found, a, b, 0.3), whole)
+
+
+def test_boxes_keep_no_pair_apart_that_is_alike_enough():
+    # The one joint that they have in common is as far away as the boxes are.
+    for least in (MIN_SIMILARITY, 0.95):
+        for factor, alike in ((1 + 1e-9, True), (1 - 1e-9, False)):
+            poses = np.full((2, len(COCO), 2), np.nan)
+            poses[0, :2] = [[0, 0], [100, 100]]
+            poses[1, 1:3] = poses[0, 1] + apart(factor * least, 1e4)
+            poses[1, 2] += [0, 50]
+            found = tracking.detections(poses, np.ones((2, len(COCO))))
+            value = tracking.similarity(found, np.array([0]), np.array([1]), least)
+            np.testing.assert_allclose(value, [[factor * least * alike]])
 
 
 def test_detections_without_any_joint():
