@@ -12,6 +12,8 @@ from collections.abc import Callable
 import numpy as np
 
 from posegan_jax.evaluation.noise import ErrorKind, detect
+from posegan_jax.inpainting.rate import MODEL_FPS
+from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import DETECTED_12, Skeleton
 
 GAP_EVERY = 60
@@ -27,14 +29,26 @@ class Case:
       keypoints: (T, J, 2) what was observed, NaN where missing; never more than ``DETECTED_12``.
       scores: (T, J) in [0, 1], 0 where missing.
       kinds: (T, J) uint8 of ``ErrorKind`` for simulated detections, else 0.
-      detected: (J,) bool, the 12 joints.
+      skeleton: names the J joints.
+      fps: frames per second.
     """
 
     truth: np.ndarray
     keypoints: np.ndarray
     scores: np.ndarray
     kinds: np.ndarray
-    detected: np.ndarray
+    skeleton: Skeleton
+    fps: float
+
+    @property
+    def detected(self) -> np.ndarray:
+        """(J,) bool, the 12 joints."""
+        return np.array([joint in DETECTED_12 for joint in self.skeleton.joints])
+
+    @property
+    def sequence(self) -> PoseSequence:
+        """What a method is given; it does not hold the truth."""
+        return PoseSequence(self.keypoints, self.scores, self.fps, self.skeleton.name)
 
     @property
     def observed(self) -> np.ndarray:
@@ -62,7 +76,8 @@ class Protocol:
 
 
 def make_case(
-    name: str, truth: np.ndarray, skeleton: Skeleton, seed: int, number: int
+    name: str, truth: np.ndarray, skeleton: Skeleton, seed: int, number: int,
+    fps: float = MODEL_FPS,
 ) -> Case:
     """What is observed of a clip or window under a protocol.
 
@@ -72,6 +87,7 @@ def make_case(
       skeleton: names the J joints.
       seed: of the benchmark.
       number: of the clip in it.
+      fps: frames per second of the clip.
     """
     protocol = PROTOCOLS[name]
     rng = np.random.default_rng([seed, zlib.crc32(name.encode()), number])
@@ -86,7 +102,7 @@ def make_case(
     for hide in protocol.hide:
         hidden = np.broadcast_to(hide(truth, skeleton, rng), scores.shape)
         keypoints[hidden], scores[hidden], kinds[hidden] = np.nan, 0.0, ErrorKind.GOOD
-    return Case(truth, keypoints, scores, kinds, detected)
+    return Case(truth, keypoints, scores, kinds, skeleton, fps)
 
 
 # --- what hides joints ----------------------------------------------------------------------------
@@ -174,5 +190,10 @@ PROTOCOLS = {
     "wild": Protocol(
         "a detector's errors, 20 % missing at random, gaps of 10 frames, and a crop",
         (_holes(0.2), _gap(10), _crop), noisy=True,
+    ),
+    "all": Protocol(
+        "a detector's errors, 40 % missing at random, gaps of 20 frames, a crop, and elbow and "
+        "wrist of one side never seen",
+        (_holes(0.4), _gap(20), _crop, _parts("elbow", "wrist", sides=1)), noisy=True,
     ),
 }

@@ -1,0 +1,126 @@
+"""Regression of what is missing on what is observed, whatever the pattern: a conditional Gaussian.
+
+For one pattern of missing joints this is ridge regression of the missing coordinates on the
+observed ones; the covariance of training windows gives the regressions of all patterns at once.
+With a covariance of low rank it is completion by probabilistic PCA.
+"""
+
+import dataclasses
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from posegan_jax.inpainting.select import compose
+from posegan_jax.pose.windows import gather, starts
+
+# Where a window lies, and how large it is, is not known before: variances of its place and of its
+# size against those of the observed joints, which is what it is normalised by.
+_PLACE, _SIZE = 4.0, 0.25
+
+
+@dataclasses.dataclass(frozen=True)
+class Gaussian:
+    """Windows of F frames as one normal distribution, D = 2 F J coordinates.
+
+    Attributes:
+      mean: (D,) of windows normalised by mean and size of their detected joints.
+      covariance: (D, D), with what is not known of place and size.
+      frames: F.
+      penalty: variance that observations have besides: what ridge regression calls its penalty.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    frames: int
+    penalty: float
+
+    @classmethod
+    def fit(
+        cls, windows: np.ndarray, detected: np.ndarray, penalty: float, rank: int | None = None
+    ) -> "Gaussian":
+        """From complete windows.
+
+        Args:
+          windows: (N, F, J, 2) in any units.
+          detected: (J,) bool, the joints that windows are normalised by.
+          penalty: relative to the size of the detected joints, squared.
+          rank: of the covariance; the rest of the variance is spread over all coordinates.
+        """
+        center, size = _frame(windows[:, :, detected].reshape(len(windows), -1, 2))
+        flat = ((windows - center[:, None]) / size[:, None]).reshape(len(windows), -1)
+        mean = flat.mean(axis=0)
+        covariance = np.cov(flat, rowvar=False)
+        if rank is not None:
+            values, vectors = np.linalg.eigh(covariance)
+            rest, values, vectors = values[:-rank].mean(), values[-rank:], vectors[:, -rank:]
+            covariance = (vectors * (values - rest)) @ vectors.T + rest * np.eye(len(mean))
+        place = np.tile(np.eye(2), (len(mean) // 2, 1))
+        covariance += _PLACE * place @ place.T + _SIZE * np.outer(mean, mean)
+        return cls(mean, covariance, windows.shape[1], penalty)
+
+    def complete(self, window: np.ndarray) -> np.ndarray:
+        """(F, J, 2) with NaN where missing -> complete; what is observed is kept.
+
+        With fewer than two joints observed nothing is known of the size, and NaN stays.
+        """
+        return self.complete_all(window[None])[0]
+
+    def complete_all(self, windows: np.ndarray) -> np.ndarray:
+        """``complete`` for (N, F, J, 2); those that lack the same joints share their solution."""
+        flat = windows.reshape(len(windows), -1)
+        patterns, which = np.unique(np.isfinite(flat), axis=0, return_inverse=True)
+        result = flat.copy()
+        for i, seen in enumerate(patterns):
+            if 4 <= seen.sum() < seen.size:
+                rows = np.flatnonzero(which == i)
+                result[np.ix_(rows, ~seen)] = self._conditional(flat[np.ix_(rows, seen)], seen)
+        return result.reshape(windows.shape)
+
+    def _conditional(self, observed: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        """(n, K) observed coordinates -> (n, D - K) means of the others."""
+        center, size = _frame(observed.reshape(len(observed), -1, 2))
+        relative = ((observed.reshape(len(observed), -1, 2) - center) / size).reshape(
+            observed.shape
+        )
+        inner = self.covariance[np.ix_(seen, seen)]
+        # A pattern has a place and a size of its own; both are observed, exactly enough.
+        expected_center, expected_size = _frame(self.mean[seen].reshape(1, -1, 2))
+        relative = relative * expected_size[0, 0, 0] + np.tile(expected_center[0, 0],
+                                                               observed.shape[1] // 2)
+        factor = cho_factor(inner + self.penalty * np.eye(len(inner)))
+        gain = cho_solve(factor, (relative - self.mean[seen]).T)
+        mean = self.mean[~seen] + (self.covariance[np.ix_(~seen, seen)] @ gain).T
+        mean = (mean.reshape(len(mean), -1, 2) - expected_center) / expected_size
+        return (mean * size + center).reshape(len(mean), -1)
+
+
+def complete_track(
+    model: Gaussian, keypoints: np.ndarray, shift: int | None = None
+) -> np.ndarray:
+    """A track of any length by overlapping windows, blended as ours are; (T, J, 2).
+
+    Args:
+      model: of windows of F frames.
+      keypoints: NaN where missing; what is observed is kept.
+      shift: frames between windows, half of F by default.
+    """
+    frames = model.frames
+    first = starts(len(keypoints), frames, shift or max(frames // 2, 1))
+    windows = model.complete_all(gather(keypoints, first, frames, np.nan))
+    whole = np.isfinite(windows).all(axis=(1, 2, 3))
+    if not whole.any():
+        return keypoints.copy()
+    result = compose(
+        windows[whole], first[whole], len(keypoints), keypoints, np.zeros(keypoints.shape[:2]),
+        np.zeros(whole.sum()), "blend",
+    )
+    return np.where(np.isfinite(keypoints), keypoints, result)
+
+
+def _frame(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Center (N, 1, 2) and root mean square size (N, 1, 1) of points (N, K, 2)."""
+    center = points.mean(axis=1, keepdims=True)
+    size = np.sqrt(((points - center) ** 2).sum(-1).mean(-1))
+    return center, np.maximum(size, 1e-9)[:, None, None]
+
+
