@@ -68,6 +68,7 @@ def make_parser() -> argparse.ArgumentParser:
     render.add_argument("-o", "--output", required=True, help=".mp4, .gif, .png or .html")
     render.add_argument("--fps", type=float, help="frames per second of the input")
     _add_source(render)
+    _add_size(render)
 
     _command(
         commands, "train",
@@ -120,9 +121,14 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         help='which joint is which: {"joints": ["left_shoulder", ...]} in their order or '
         '{"names": {"theirs": "ours"}} in JSON, or the name of a skeleton, e.g. body25b',
     )
+    _add_size(parser)
+
+
+def _add_size(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image-size", type=_size, metavar="WIDTHxHEIGHT",
-        help="of the video, for normalised coordinates of an unknown picture",
+        help="of the pictures that the poses were detected in: for normalised coordinates, and "
+        "where --source shows them in another size",
     )
 
 

@@ -68,13 +68,13 @@ def _demo(options: argparse.Namespace, rest: list[str]) -> None:
 
 def _fill(options: argparse.Namespace, rest: list[str]) -> None:
     """Completes every person of a file."""
-    file = _read(options)
+    source = _source(options, options.video)
+    file = _read(options, source)
     # Filling takes minutes: what would fail after it is found out before.
     _check_output(options.output, folder=formats.makes_folder(file, options.output))
     _check_output(options.video, VIDEOS)
     _check_output(options.picture, PICTURES)
     _check_output(options.report, REPORTS)
-    source = _source(options.source, options.video)
     filled = _complete(file, options)
     _write_all(
         file, filled, Path(options.output), options.video, options.picture, options.report, source
@@ -92,10 +92,13 @@ def _convert(options: argparse.Namespace, rest: list[str]) -> None:
 def _render(options: argparse.Namespace, rest: list[str]) -> None:
     """Draws one file, or two side by side."""
     _check_output(options.output, VIDEOS + PICTURES + REPORTS)
-    source = _source(options.source, options.output)
-    files = [formats.read(path, fps=options.fps) for path in options.inputs]
-    if len(files) > 2:
-        raise InputError(f"{len(files)} files: give one, or two to compare")
+    if len(options.inputs) > 2:
+        raise InputError(f"{len(options.inputs)} files: give one, or two to compare")
+    source = _source(options, options.output)
+    size = options.image_size or (source.shape if source else None)
+    files = [formats.read(path, fps=options.fps, image_size=size) for path in options.inputs]
+    for file in files:
+        _say_read(file)
     labels = [Path(path).name for path in options.inputs]
     output = Path(options.output)
     if output.suffix.lower() in PICTURES:
@@ -175,11 +178,11 @@ def _inpainter(checkpoint: str | None):
     return Inpainter.from_checkpoint(checkpoint) if checkpoint else Inpainter.from_pretrained()
 
 
-def _read(options: argparse.Namespace) -> PoseFile:
-    """The input of a command that has the options of ``_add_reading``."""
+def _read(options: argparse.Namespace, source=None) -> PoseFile:
+    """The input of a command that has the options of ``_add_reading``, as seen in a video."""
     return formats.read(
         options.input, fps=options.fps, min_score=options.min_score, joint_map=options.joint_map,
-        image_size=options.image_size,
+        image_size=options.image_size or (source.shape if source else None),
     )
 
 
@@ -239,8 +242,9 @@ def _complete(file: PoseFile, options: argparse.Namespace) -> PoseFile:
     return file.replace(result)
 
 
-def _source(path: str | None, video: str | os.PathLike | None):
+def _source(options: argparse.Namespace, video: str | os.PathLike | None):
     """The video to draw on, None without a path."""
+    path = options.source
     if path is None:
         return None
     if video is None or Path(video).suffix.lower() not in VIDEOS:
@@ -249,7 +253,7 @@ def _source(path: str | None, video: str | os.PathLike | None):
 
     if Path(path).exists() and Path(video).exists() and os.path.samefile(path, video):
         raise InputError(f"--source {path}: the result would replace it; give another name")
-    return SourceVideo(path)
+    return SourceVideo(path, options.image_size)
 
 
 def _write_all(

@@ -271,7 +271,7 @@ def test_a_file_without_people_stays_one(run, tmp_path):
         ("convert {input} out.npz --joint-map {empty}", "empty.json: a joint map is"),
         ("convert {input} out.npz --image-size 7", "--image-size.*'7' is not WIDTHxHEIGHT"),
         ("convert {input} out.npz --image-size 5x-5", "'5x-5' is not WIDTHxHEIGHT"),
-        ("convert {input} out.npz --image-size 5x5", "alphapose files take no image size"),
+        ("render {input} -o film.mp4 --image-size 5", "'5' is not WIDTHxHEIGHT"),
         ("render {input} -o film.avi", r"film.avi.*\.mp4"),
         ("render {input} -o nowhere/film.mp4", "no such folder"),
         ("render nothere.json -o film.mp4", "nothere.json: no such file"),
@@ -428,6 +428,22 @@ def test_render_draws_on_the_source_and_writes_a_page(run, detections, tmp_path)
 
 
 # --- info and evaluate ----------------------------------------------------------------------------
+
+
+def test_the_source_must_be_the_picture_of_the_poses(run, fails, detections, tmp_path):
+    drawn, source = tmp_path / "drawn.mp4", film(tmp_path, 40)
+    command = ("render", detections, "-o", drawn, "--source", source)
+    assert "of the joints are beyond the 160 x 96 picture" in run(*command)[1]
+    said = run(*command, "--image-size", "1600x960")[1]
+    assert "beyond" not in said and f"wrote {drawn}" in said
+    assert "160 x 96" in fails(*command, "--image-size", "640x480")
+    shares = tmp_path / "shares.json"
+    formats.write(formats.read(detections), shares, format="mediapipe")
+    content = json.loads(shares.read_text())
+    shares.write_text(json.dumps(content["frames"]))
+    assert "picture of unknown size" in run("render", shares, "-o", drawn)[1]
+    said = run("render", shares, "-o", drawn, "--source", source)[1]
+    assert "(mediapipe, mediapipe33): " in said and "picture" not in said
 
 
 def test_info_says_what_is_there(run):

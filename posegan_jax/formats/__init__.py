@@ -24,6 +24,7 @@ from posegan_jax.formats import (
     movement,
     npz,
     openpose,
+    picture,
     sleap,
     trc,
     ultralytics,
@@ -59,8 +60,8 @@ def read(
       joint_map: which joint is which: a skeleton's name, or a JSON file with the names of all
         joints, see ``joint_map.load``; for files that name their joints, a JSON file
         {"names": {"name in the file": "our name"}}.
-      image_size: (width, height) of the video in pixels, for files with normalised coordinates that
-        do not hold it.
+      image_size: (width, height) in pixels of the video that the poses were detected in: for files
+        with normalised coordinates that do not hold it, and to check all others against.
 
     Raises:
       InputError: no such file, an unknown format, or content that is not what the format says.
@@ -77,12 +78,14 @@ def read(
         raise InputError(problem)
     names = None if joint_map is None else joint_names.load_names(joint_map)
     counted = joint_map is not None and names is None
-    given = {
-        "names": names,
-        "skeletons": joint_maps.load(joint_map) if counted else None,
-        "image_size": image_size,
-    }
-    file = known[0].read(path, min_score, **_options(known[0], path, given))
+    given = {"names": names, "skeletons": joint_maps.load(joint_map) if counted else None}
+    options = _options(known[0], path, given)
+    if "image_size" in _accepted(known[0]):
+        options["image_size"] = image_size
+    file = known[0].read(path, min_score, **options)
+    if image_size is not None or known[0] is not trc:  # whose units may be metres
+        notes = (*file.notes, *picture.misfit(file.sequences, image_size))
+        file = dataclasses.replace(file, notes=notes)
     if fps is not None:
         file = file.replace([sequence.replace(fps=fps) for sequence in file])
     return file
@@ -140,15 +143,18 @@ def makes_folder(file: PoseFile, path: str | os.PathLike) -> bool:
     return getattr(FORMATS[_format_for(file, Path(path))], "FOLDER", False)
 
 
+def _accepted(module) -> tuple[str, ...]:
+    return getattr(module, "OPTIONS", ())
+
+
 def _options(module, path: Path, given: dict) -> dict:
     """Those options that are given. Raises InputError for one that means nothing to the format."""
     given = {name: value for name, value in given.items() if value is not None}
     flags = {
         "names": "joint map of names", "skeletons": "joint map of joints in their order",
-        "image_size": "image size",
     }
     for name in given:
-        if name not in getattr(module, "OPTIONS", ()):
+        if name not in _accepted(module):
             raise InputError(f"{path}: {module.NAME} files take no {flags[name]}")
     return given
 

@@ -12,6 +12,7 @@ import imageio_ffmpeg
 from PIL import Image
 
 from posegan_jax.errors import InputError
+from posegan_jax.formats.picture import same_shape
 from posegan_jax.render.skeleton import Viewport
 
 
@@ -28,12 +29,20 @@ class SourceVideo:
 
     Attributes:
       path: of the video.
-      shape: width and height of its frames in pixels, upright: what poses are measured in.
+      shape: width and height of its frames, upright, in the pixels that poses are measured in.
       fps: frames per second, None if the file does not tell.
     """
 
-    def __init__(self, path: str | os.PathLike):
-        """Reads the first frame. Raises InputError when there is no video that can be read."""
+    def __init__(self, path: str | os.PathLike, image_size: tuple[float, float] | None = None):
+        """Reads the first frame.
+
+        Args:
+          path: of the video.
+          image_size: (width, height) that poses are measured in, where the frames have another.
+
+        Raises:
+          InputError: no video that can be read, or its frames have another shape than image_size.
+        """
         self.path = Path(path)
         if not self.path.is_file():
             raise InputError(f"{self.path}: no such video")
@@ -44,7 +53,13 @@ class SourceVideo:
             raise InputError(f"cannot run {command[0]}: {error.strerror}") from error
         if not done.stdout:
             raise InputError(f"{self.path}: not a video that ffmpeg can read")
-        self.shape: tuple[int, int] = Image.open(io.BytesIO(done.stdout)).size
+        shape = Image.open(io.BytesIO(done.stdout)).size
+        if image_size is not None and not same_shape(shape, image_size):
+            raise InputError(
+                f"{self.path}: its frames are {shape[0]} x {shape[1]}, which is another shape than "
+                f"the image size {image_size[0]:g} x {image_size[1]:g}"
+            )
+        self.shape: tuple[float, float] = image_size or shape
         rate = re.search(rb" Video: .*?, ([\d.]+) fps", done.stderr)
         self.fps: float | None = (float(rate[1]) or None) if rate else None
 

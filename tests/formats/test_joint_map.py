@@ -125,5 +125,3 @@ def test_formats_without_such_an_option(tmp_path, mapped):
     formats.write([PoseSequence(np.ones((2, 17, 2)))], tmp_path / "a.npz")
     with pytest.raises(InputError, match="a.npz: npz files take no joint map"):
         formats.read(tmp_path / "a.npz", joint_map=mapped(NAMES))
-    with pytest.raises(InputError, match="a.npz: npz files take no image size"):
-        formats.read(tmp_path / "a.npz", image_size=(5, 5))

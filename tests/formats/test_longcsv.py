@@ -84,10 +84,10 @@ def test_min_score_makes_joints_missing(tmp_path):
 
 def test_decisions_are_told(reading):
     file = reading(
-        "frame,person,joint,x,y,score,colour\n0,1,nose,1,2,1,red\n0,1,nose,5,6,1,\n"
+        "frame,person,joint,x,y,score,colour\n0,1,nose,7,9,1,red\n0,1,nose,5,6,1,\n"
         "x,1,nose,1,2,1,\n1,1,nose,1e9,2,1,\n1,1,ear tip,1,abc,1,\n4503599627370497,1,nose,1,2,1,\n"
     )
-    np.testing.assert_array_equal(file[0].keypoints[0, 0], [1, 2])
+    np.testing.assert_array_equal(file[0].keypoints[0, 0], [7, 9])
     assert not file[0].observed[1].any()
     assert file.notes == (
         "columns that are not kept: colour",

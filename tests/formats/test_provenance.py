@@ -114,7 +114,7 @@ def test_it_changes_and_it_follows_the_joints(reading, writing):
 
 @pytest.mark.parametrize("value", [[3] * 16, [4] * 17, [True] * 17, ["filled"] * 17, "o" * 17, {}])
 def test_what_does_not_fit_is_told_and_kept(value, reading, writing):
-    content = [{"image_id": 0, "idx": 1, "keypoints": [1.0, 2.0, 0.5] * 17, PROVENANCE: value}]
+    content = [{"image_id": 0, "idx": 1, "keypoints": [8.0, 9.0, 0.5] * 17, PROVENANCE: value}]
     file = reading(content)
     assert file.notes == (f"1 objects have a {PROVENANCE} that does not fit: taken as observed",)
     assert (file[0].provenance == Provenance.OBSERVED).all() and writing(file) == content

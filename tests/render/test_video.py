@@ -211,6 +211,19 @@ def test_poses_are_drawn_on_the_frame_of_their_number(tmp_path):
     assert halo.max() > 200  # white between the joint and the picture
 
 
+def test_poses_measured_in_another_size_than_the_frames(tmp_path):
+    path = film(tmp_path / "source.mp4")
+    source = SourceVideo(path, (1600, 960))
+    assert source.shape == (1600, 960)
+    write_video([[elbow(range(1), 800, 480)]], tmp_path / "a.mp4", ["input"], source=source)
+    (frame,) = read(tmp_path / "a.mp4")[1]
+    middle = HEADER + 192
+    assert_colour(frame[HEADER + 4 : HEADER + 20, 20:620], COLOURS[0])
+    assert_colour(frame[middle - 1 : middle + 2, 319:322], LEFT, 40)
+    with pytest.raises(InputError, match=r"source.mp4: its frames are 160 x 96, .*640 x 480"):
+        SourceVideo(path, (640, 480))
+
+
 def test_frames_before_the_first_and_people_without_a_rate(tmp_path):
     source = SourceVideo(film(tmp_path / "source.mp4"))
     people = [elbow([-2, -1, 0, 1], 10, 10, fps=7)]
