@@ -1,7 +1,12 @@
-"""Held-out motion as a camera sees it: whole clips and windows, in pixels at 25 fps."""
+"""Held-out motion as a camera sees it: whole clips and windows, in pixels.
+
+3D motion is projected through random cameras at 25 frames per second; 2D test clips are as they
+were annotated.
+"""
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -9,6 +14,7 @@ from posegan_jax.errors import InputError
 from posegan_jax.geometry.camera import look_at, project
 from posegan_jax.inpainting.rate import MODEL_FPS
 from posegan_jax.motion.clip import Clip
+from posegan_jax.motion.clips2d import FILE, Clip2D, load_clips2d
 from posegan_jax.motion.sample import ViewOptions
 from posegan_jax.motion.store import load_clips
 
@@ -27,14 +33,66 @@ class View:
     """A stretch of motion seen by one camera.
 
     Attributes:
-      keypoints: (T, 28, 2) pixels in a picture of ``PICTURE``, exact and complete.
+      keypoints: (T, 28, 2) pixels, exact and complete; of 3D motion in a picture of ``PICTURE``.
       subject: who moves.
       name: the clip's, and the first frame in it.
+      fps: frames per second.
+      video: of 2D test clips, sequence and camera, e.g. 'S1/Seq2/video_4'.
+      frames: (T,) of 2D test clips, frame numbers in that video, from 0.
     """
 
     keypoints: np.ndarray
     subject: str
     name: str
+    fps: float = MODEL_FPS
+    video: str = ""
+    frames: np.ndarray | None = None
+
+
+def has_clips2d(source: str) -> bool:
+    """Whether a motion set has 2D test clips."""
+    path = Path(source)
+    return path.name == FILE or (path / FILE).is_file()
+
+
+def annotated_clips(
+    source: str, count: int | None = None, frames: int = 0, longest: int = 0, seed: int = 1
+) -> list[View]:
+    """2D test clips of a set, or windows of them.
+
+    Args:
+      source: folder of a prepared set with 2D test clips.
+      count: views; all clips by default. Videos take turns.
+      frames: length of windows; 0 for whole clips.
+      longest: frames of a clip; 0: whatever they have.
+      seed: of the order, and of the places of windows and cuts.
+
+    Raises:
+      InputError: there are no such clips, or none is as long as a window.
+    """
+    clips = [clip for clip in load_clips2d(source) if len(clip.frames) >= max(frames, 3)]
+    if not clips:
+        raise InputError(f"{source}: no 2D test clip has {max(frames, 3)} frames")
+    if count is None:
+        chosen = clips
+    else:
+        queues: dict[str, list] = {}
+        for i in np.random.default_rng(seed).permutation(len(clips)):
+            queues.setdefault(_video(clips[i]), []).append(clips[i])
+        turns = _turns(queues)
+        chosen = [turns[i % len(turns)] for i in range(count)] if frames else turns[:count]
+    views = []
+    for i, clip in enumerate(chosen):
+        length = frames or min(longest or len(clip.frames), len(clip.frames))
+        rng = np.random.default_rng([seed, 2, i])
+        first = int(rng.integers(len(clip.frames) - length + 1))
+        part = slice(first, first + length)
+        video = _video(clip)
+        views.append(
+            View(clip.keypoints[part].astype(np.float64), clip.sequence.partition("/")[0],
+                 f"{video}@{clip.frames[first]}", clip.fps, video, clip.frames[part])
+        )
+    return views
 
 
 def view_clips(
@@ -94,9 +152,18 @@ def _in_turns(clips: Sequence[Clip], rng: np.random.Generator) -> list[Clip]:
     queues: dict[str, list[Clip]] = {}
     for i in rng.permutation(len(clips)):
         queues.setdefault(clips[i].subject, []).append(clips[i])
-    subjects = sorted(queues)
+    return _turns(queues)
+
+
+def _turns(queues: dict[str, list]) -> list:
+    """The first of every queue, the second of every queue, ..."""
+    names = sorted(queues)
     most = max(len(queue) for queue in queues.values())
-    return [queues[s][i] for i in range(most) for s in subjects if i < len(queues[s])]
+    return [queues[name][i] for i in range(most) for name in names if i < len(queues[name])]
+
+
+def _video(clip: Clip2D) -> str:
+    return f"{clip.sequence}/video_{clip.camera}"
 
 
 def _at_model_rate(clip: Clip) -> Clip:

@@ -114,6 +114,40 @@ def acceleration_error(
     return _masked_mean(error, mask[..., 2:, :] * mask[..., 1:-1, :] * mask[..., :-2, :])
 
 
+def bone_length_variation(
+    x: jax.Array, x_tilde: jax.Array, bones: np.ndarray, mask: jax.Array
+) -> jax.Array:
+    """How unsteady the lengths of bones are: their error's standard deviation over time.
+
+    In a picture true lengths change as well, by foreshortening; so what is measured is the
+    difference to the true length.
+
+    Args:
+      x: (..., F, J, C) truth.
+      x_tilde: (..., F, J, C).
+      bones: (B, 2) indices of parent and child.
+      mask: (..., F, J); a bone counts in a frame where both its ends do.
+
+    Returns:
+      (...) mean over the bones that count in two frames at least, in the unit of x; NaN without
+      such a bone.
+    """
+    parent, child = np.asarray(bones).T
+    counts = (mask[..., parent] * mask[..., child]) > 0
+
+    def length(pose):
+        # What does not count may be NaN.
+        return jnp.where(counts, safe_norm(pose[..., child, :] - pose[..., parent, :]), 0.0)
+
+    error = length(x_tilde) - length(x)
+    frames = counts.sum(axis=-2)
+    mean = error.sum(axis=-2) / jnp.maximum(frames, 1)
+    square = jnp.where(counts, (error - mean[..., None, :]) ** 2, 0.0).sum(axis=-2)
+    deviation = jnp.sqrt(square / jnp.maximum(frames, 1))
+    enough = frames >= 2
+    return jnp.where(enough, deviation, 0.0).sum(axis=-1) / enough.sum(axis=-1)
+
+
 def _hits(prediction, truth, head, alphas, mask):
     """(A, J) weights of joints within each threshold, and (J,) weights of all that count."""
     error = jnp.linalg.norm(prediction - truth, axis=-1) / head[..., None]

@@ -10,6 +10,7 @@ from posegan_jax.geometry.metrics import (
     HEAD_FLOOR,
     acceleration_error,
     auc,
+    bone_length_variation,
     head_size,
     mpjpe,
     mpjse,
@@ -118,6 +119,36 @@ def test_safe_norm():
 def test_gradients_are_finite_where_two_poses_meet(error):
     gradient = jax.jit(jax.grad(error))(JUMPING, JUMPING)
     np.testing.assert_array_equal(gradient, jnp.zeros_like(JUMPING))
+
+
+# --- bones ----------------------------------------------------------------------------------------
+
+BONES = np.array([[0, 1], [1, 2]])
+CHAIN = jnp.asarray([[[0.0, 0.0], [0.0, 2.0], [0.0, 5.0]]] * 4)  # bones of 2 and 3, four frames
+
+
+def test_a_bone_that_is_too_long_all_the_time_does_not_vary():
+    longer = CHAIN.at[:, 2].add(jnp.asarray([0.0, 7.0]))
+    assert float(bone_length_variation(CHAIN, longer, BONES, jnp.ones((4, 3)))) == 0.0
+
+
+def test_bones_vary_by_the_deviation_of_their_error():
+    swinging = CHAIN.at[:, 2, 1].add(jnp.asarray([1.0, -1.0, 1.0, -1.0]))
+    varied = bone_length_variation(CHAIN, swinging, BONES, jnp.ones((4, 3)))
+    assert float(varied) == pytest.approx(0.5)  # 0 and 1
+    # The truth's own changes are no error.
+    assert float(bone_length_variation(swinging, swinging, BONES, jnp.ones((4, 3)))) == 0.0
+
+
+def test_bones_count_where_both_their_ends_do():
+    swinging = CHAIN.at[:, 2, 1].add(jnp.asarray([1.0, -1.0, NAN, 9.0])).at[:, 0].set(NAN)
+    mask = jnp.ones((4, 3)).at[:, 0].set(0.0).at[2:, 2].set(0.0)
+    assert float(bone_length_variation(CHAIN, swinging, BONES, mask)) == pytest.approx(1.0)
+    lonely = jnp.zeros((4, 3)).at[0].set(1.0)  # no bone in two frames
+    assert np.isnan(bone_length_variation(CHAIN, CHAIN, BONES, lonely))
+    both = bone_length_variation(*(jnp.stack([a, a]) for a in (CHAIN, swinging)), BONES,
+                                 jnp.stack([mask, jnp.zeros((4, 3))]))
+    np.testing.assert_allclose(both, [1.0, NAN])
 
 
 # --- PCKh -----------------------------------------------------------------------------------------

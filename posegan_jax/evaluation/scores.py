@@ -1,0 +1,142 @@
+"""Scores of completed tracks, by the joint groups of the thesis's tables 2 and 3 and by what was
+observed."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from posegan_jax.evaluation.protocols import Case
+from posegan_jax.geometry import metrics
+
+Head = Literal["neck", "head"]
+"""Where the head ends: its size is |head_top - neck|, or |head_top - head|."""
+
+ALPHAS = metrics.DEFAULT_ALPHAS
+
+GROUPS_12 = {
+    "Ankles": ("left_ankle", "right_ankle"), "Knees": ("left_knee", "right_knee"),
+    "Hips": ("left_hip", "right_hip"), "Shoulders": ("left_shoulder", "right_shoulder"),
+    "Elbows": ("left_elbow", "right_elbow"), "Wrists": ("left_wrist", "right_wrist"),
+}
+"""Columns of the thesis's table 2; then 'Total-12J'."""
+
+GROUPS_16 = {
+    "Toes": ("left_toe", "right_toe"), "Feet": ("left_foot", "right_foot"),
+    "Spine": ("spine", "spine2", "spine3", "spine4", "pelvis", "neck"),
+    "Head": ("head", "head_top"), "Clavicles": ("left_clavicle", "right_clavicle"),
+    "Hands": ("left_hand", "right_hand"),
+}
+"""Columns of its table 3; then 'Total-28J', over all joints."""
+
+PARTS = ("observed", "missing", "upsampled")
+TOTALS = ("Total-12J", "Total-28J")
+CURVE_METRICS = ("pckh@0.1", "pckh@0.5", "pckh@1.0", "auc")
+METRICS = (*CURVE_METRICS, "error", "acceleration", "bones")
+"""Of totals and parts. 'error' is MPJPE in head sizes, 'acceleration' its second difference's in
+head sizes per frame^2, 'bones' the deviation of bone lengths over time in head sizes; all three
+over what was delivered. PCKh counts what was not delivered as wrong."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """How good completed tracks are.
+
+    Attributes:
+      values: group -> metric -> value, None where nothing counts. Groups are the columns of both
+        tables (``CURVE_METRICS``), and ``TOTALS`` and ``PARTS`` (``METRICS``).
+      curves: PCKh over ``ALPHAS`` of the totals.
+    """
+
+    values: dict[str, dict[str, float | None]]
+    curves: dict[str, list[float]]
+
+
+def score(cases: Sequence[Case], results: Sequence[np.ndarray], head: Head = "neck") -> Scores:
+    """Scores the results of one method on all clips; every joint and frame counts alike.
+
+    Args:
+      cases: the clips, all with the same skeleton.
+      results: (T, J, 2) pixels for each, NaN where nothing was delivered.
+      head: what measures.
+    """
+    skeleton = cases[0].skeleton
+    # One frame more than the longest: no difference over time reaches from one clip to the next.
+    longest = max(len(case.truth) for case in cases) + 1
+    truth = _stack([case.truth for case in cases], longest, 0.0)
+    result = _stack(results, longest, np.nan)
+    whole = {
+        "Total-12J": [np.broadcast_to(c.detected, c.truth.shape[:2]) for c in cases],
+        "Total-28J": [np.ones(c.truth.shape[:2], bool) for c in cases],
+    } | {part: [c.groups()[part] for c in cases] for part in PARTS}
+    masks = np.stack([_stack(m, longest, False) for m in whole.values()])
+    ends = skeleton.index("head_top"), skeleton.index(head)
+    measured = jax.device_get(_measure(truth, result, masks, ends, skeleton.bones()))
+    values, curves = {}, {}
+    for i, name in enumerate(whole):
+        there = masks[i].any()
+        curve = np.asarray(metrics.auc(measured["curves"][i])), measured["curves"][i]
+        values[name] = _curve_values(*curve) if there else dict.fromkeys(CURVE_METRICS)
+        for metric in ("error", "acceleration", "bones"):
+            values[name][metric] = _number(measured[metric][i]) if there else None
+        if name in TOTALS:
+            curves[name] = measured["curves"][i].astype(float).tolist()
+    for name, joints in (GROUPS_12 | GROUPS_16).items():
+        curve = measured["per_joint"][:, [skeleton.index(joint) for joint in joints]].mean(axis=1)
+        values[name] = _curve_values(np.asarray(metrics.auc(curve)), curve)
+    return Scores(values, curves)
+
+
+@jax.jit(static_argnames=("ends", "bones"))
+def _measure(truth, result, masks, ends, bones):
+    """Everything at once: truth and result (N, T, J, 2), masks (G, N, T, J)."""
+    valid = masks[1]  # every joint of every frame of the clips
+    size = metrics.head_size(truth, *ends)
+    size = jnp.where(valid[..., 0], size, 1.0)
+    # Over time one scale per clip, or a changing scale would be taken for motion.
+    mean = (size * valid[..., 0]).sum(-1) / valid[..., 0].sum(-1)
+    delivered = jnp.isfinite(result).all(-1)
+    scaled, scaled_result = (a / mean[:, None, None, None] for a in (truth, result))
+
+    def of_group(mask):
+        there = (mask & delivered).astype(jnp.float32)
+        row = (-1, *truth.shape[2:])
+        error = jnp.where(
+            there > 0, metrics.safe_norm(result - truth) / size[..., None], 0.0
+        ).sum() / there.sum()
+        acceleration = metrics.acceleration_error(
+            scaled.reshape(row), scaled_result.reshape(row), there.reshape(-1, there.shape[-1])
+        )
+        return {
+            "curves": metrics.pckh(result, truth, size, ALPHAS, mask.astype(jnp.float32)),
+            "error": error,
+            "acceleration": jnp.where(there.any(), acceleration, jnp.nan),
+            "bones": jnp.nanmean(
+                metrics.bone_length_variation(scaled, scaled_result, np.array(bones), there)
+            ),
+        }
+
+    per_joint = metrics.pckh_per_joint(result, truth, size, ALPHAS, valid.astype(jnp.float32))
+    return jax.lax.map(of_group, masks) | {"per_joint": per_joint}
+
+
+def _stack(arrays: Sequence[np.ndarray], length: int, fill) -> np.ndarray:
+    """(N, length, ...), filled up at the end."""
+    first = np.asarray(arrays[0])
+    dtype = np.float32 if first.dtype.kind == "f" else first.dtype
+    stacked = np.full((len(arrays), length, *first.shape[1:]), fill, dtype)
+    for row, array in zip(stacked, arrays, strict=True):
+        row[: len(array)] = array
+    return stacked
+
+
+def _curve_values(auc, curve) -> dict[str, float | None]:
+    values = dict(zip(CURVE_METRICS, (*curve[[10, 50, 100]], auc), strict=True))
+    return {name: _number(value) for name, value in values.items()}
+
+
+def _number(value) -> float | None:
+    return float(value) if np.isfinite(value) else None
