@@ -8,7 +8,7 @@ Whatever has not changed is then written back as it was: records, keys, numbers.
 
 import bisect
 import dataclasses
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +34,10 @@ ABSURD = 1e6
 DOUBLE = 0.95
 """Two poses in one frame that are more alike than this are one person, detected twice. Two people
 who pass each other come up to 0.9."""
+
+SHARED = 0.1
+"""A tracker gives an id to one person of a frame. If an id has several in more than this share of
+its frames it is none: without tracking, AlphaPose writes 0 for everybody."""
 
 CROWD = 500
 """Without ids, this many people of a frame, the best, are told apart: no file may take forever."""
@@ -240,7 +244,8 @@ def _people(records: Sequence[Record], values: np.ndarray) -> tuple[list, int, l
       notes: that people were tracked, and not all of a crowd.
     """
     people = [record.person for record in records]
-    if None not in people:
+    problem = _ids_problem(records)
+    if problem is None:
         return people, 0, []
     keypoints, scores = _present(values, 0.0)
     seen = np.flatnonzero(np.isfinite(keypoints[..., 0]).any(-1))
@@ -250,10 +255,23 @@ def _people(records: Sequence[Record], values: np.ndarray) -> tuple[list, int, l
     people = [None] * len(records)
     for i, person in zip(single.tolist(), ids, strict=True):
         people[i] = person
-    notes = [f"no ids in the file: tracked {len(set(ids))} people by pose similarity"]
+    notes = [f"{problem}: tracked {len(set(ids))} people by pose similarity"]
     if surplus:
         notes.append(f"{surplus} people beyond the best {CROWD} of a frame are kept as they are")
     return people, len(seen) - len(single) - surplus, notes
+
+
+def _ids_problem(records: Sequence[Record]) -> str | None:
+    """Why the ids of a file say nothing, None if they do."""
+    people = [record.person for record in records]
+    if None in people:
+        return "no ids in the file"
+    seen = Counter((record.person, record.frame) for record in records)
+    frames = Counter(person for person, _ in seen)
+    crowded = Counter(person for (person, _), count in seen.items() if count > 1)
+    if any(count > SHARED * frames[person] for person, count in crowded.items()):
+        return "one id for several people of a frame, so ids do not count"
+    return None
 
 
 def _single(records, frames, seen, keypoints, scores) -> tuple[np.ndarray, int]:

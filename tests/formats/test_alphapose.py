@@ -201,6 +201,20 @@ def test_ids_of_some_objects_alone_do_not_count(reading, writing):
     assert writing(file) == records
 
 
+@pytest.mark.parametrize("idx", [[0.0], 7, "person"])
+def test_one_id_for_everybody_is_none(idx, reading, writing, with_frames):
+    records = [detection(t, seed=person, idx=idx) for t in range(9) for person in (1, 2)]
+    file = reading(records)
+    assert [len(sequence) for sequence in file] == [9, 9]
+    assert file.notes == (
+        "one id for several people of a frame, so ids do not count: tracked 2 people by pose "
+        "similarity",
+    )
+    assert writing(file) == records
+    after = writing(file.replace([file[0], with_frames(file[1], [9])]))
+    assert after[:18] == records and after[18]["idx"] == idx
+
+
 def test_joints_that_mean_nothing_do_not_disturb_tracking(reading):
     records = [detection(frame, seed=0) for frame in range(3)]
     for record in records:
@@ -217,24 +231,26 @@ def test_people_in_order_of_appearance(reading):
 
 @pytest.mark.parametrize("better", [0, 1])
 def test_the_better_of_two_detections_of_a_person_in_a_frame_counts(better, reading, writing):
-    records = clip()
+    records = clip(range(12))
     second = detection("1.jpg", seed=50, idx=1, score=2.5 if better else 0.5)
     records.insert(2, second)
     file = reading(records)
     np.testing.assert_array_equal(
         file[0].keypoints[1, NOSE], joint(records[1 + better], NOSE)[:2]
     )
-    assert len(file[0]) == 4
+    assert len(file[0]) == 12
     assert len(file.notes) == 1 and file.notes[0].startswith("1 second detection")
     assert writing(file) == records
 
 
 @pytest.mark.parametrize("score", [{"score": None}, {"score": float("nan")}, {"score": "0.9"}])
 def test_without_a_usable_score_the_joints_scores_decide(score, reading):
-    records = [detection(0, 1, idx=1) | score, detection(0, 2, idx=1) | score]
-    records[1]["keypoints"][2::3] = [1.0] * 17
+    records = clip(range(12))
+    records[1] |= score
+    records.insert(2, detection("1.jpg", 50, idx=1) | score)
+    records[2]["keypoints"][2::3] = [1.0] * 17
     (sequence,) = reading(records)
-    np.testing.assert_array_equal(sequence.keypoints[0, NOSE], joint(records[1], NOSE)[:2])
+    np.testing.assert_array_equal(sequence.keypoints[1, NOSE], joint(records[2], NOSE)[:2])
 
 
 def test_unknown_keys_and_their_order_stay(reading, tmp_path):
@@ -361,7 +377,7 @@ def test_the_threshold_of_reading_is_that_of_writing(values, reading, writing):
 
 
 def test_impossible_numbers_are_counted_in_one_line(reading, writing):
-    records = clip()
+    records = clip(range(12))
     put(records[1], WRIST, [1e30, 5.0, 0.9])
     put(records[2], WRIST, [float("nan")] * 3)
     records.append(detection("3.jpg", seed=9, idx=1, score=0.1))
@@ -468,7 +484,7 @@ def test_changes_reach_the_right_person(reading, writing):
 
 
 def test_a_second_detection_is_left_alone(reading, writing):
-    records = clip()
+    records = clip(range(12))
     records.insert(2, detection("1.jpg", seed=50, idx=1, score=0.5))
     file = reading(records)
     after = writing(file.replace([changed(file[0], 1, WRIST, (1, 2))]))
@@ -620,12 +636,12 @@ def test_missing_joints_of_another_skeleton_are_zeros(reading, writing):
 
 
 def test_objects_of_nobody_change_skeleton_by_name(reading, writing, tmp_path):
-    records = clip()
+    records = clip(range(12))
     records.insert(2, detection("1.jpg", seed=50, idx=1, score=0.5))
     records.append(detection("3.jpg", seed=60, idx=2))
     file = reading(records)
     after = writing(file.replace([upsampled(file[0])]))
-    for i in (2, 5):
+    for i in (2, 13):
         assert after[i] | {"keypoints": 0} == records[i] | {"keypoints": 0}
         for k, name in enumerate(MPI.joints):
             known = joint(records[i], COCO.index(name)) if name in COCO else [0, 0, 0]
