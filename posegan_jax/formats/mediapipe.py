@@ -4,8 +4,9 @@ MediaPipe has no file format of its own. What is read: a list of frames, alone o
 ``landmarks``, ``poses``, ``results`` or ``data`` of an object. A frame is an object with
 ``pose_landmarks`` (also ``poseLandmarks``, ``landmarks``, ``pose``, ``landmark``) or these
 landmarks themselves, of one body or a list of bodies; null or an empty list where there is nobody.
-A landmark is {"x", "y", "z", "visibility"} or a list of these numbers. The frame's number is its
-``frame``, ``frame_id`` or the like, else its place.
+A landmark is {"x", "y", "z", "visibility"} or a list of these numbers. Where landmarks say which
+they are, by ``id``, ``name`` or the like or as an object by names, some may lack; otherwise their
+place says it. The frame's number is its ``frame``, ``frame_id`` or the like, else its place.
 
 x and y are shares of the picture's width and height, which is looked for in the file (``width`` and
 ``height``, ``resolution``, ...), see ``picture``. z and all else stay as they are.
@@ -17,9 +18,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from posegan_jax.errors import InputError
 from posegan_jax.formats import jsonfile, picture, records
+from posegan_jax.formats.joint_names import joint_name
 from posegan_jax.pose.sequence import PoseFile
+from posegan_jax.pose.skeleton import get_skeleton
 
 NAME = "mediapipe"
 OPTIONS = ("skeletons", "image_size")
@@ -38,6 +43,10 @@ _SIZES = (
     ("video_width", "video_height"), ("imageWidth", "imageHeight"), ("w", "h"),
 )
 _FPS = ("fps", "frame_rate", "frameRate")
+_LABELS = ("id", "index", "idx", "landmark_id", "landmark", "name", "label")
+_BY_NAME = {joint: k for k, joint in enumerate(get_skeleton("mediapipe33").joints)}
+
+_Body = list | dict  # of points, by their places, by what they say they are, or by names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,8 +54,8 @@ class _Frame:
     """A frame's bodies, each a list of landmarks, and the way back to what the file has there."""
 
     number: int
-    bodies: list[list]
-    wrap: Callable[[list[list]], Any]
+    bodies: list[_Body]
+    wrap: Callable[[list[_Body]], Any]
 
 
 def sniff(path: Path) -> bool:
@@ -114,7 +123,7 @@ def write(file: PoseFile, path: Path) -> None:
         [frame.bodies for frame in frames], edits,
         lambda body, joints: _put(body, picture.over(joints, scale)),
     )
-    example = next((body[0] for frame in frames for body in frame.bodies), None)
+    example = next((_points(body)[0] for frame in frames for body in frame.bodies), None)
     added = records.added(
         edits, lambda new: _put([], picture.over(new.joints, scale), example)
     )
@@ -148,7 +157,7 @@ def _frames(content: Any, path: Path) -> list[_Frame]:
     key = _list_key(content)
     entries = content if key is None else content[key]
     if isinstance(entries, dict) or _is_landmarks(entries):
-        if isinstance(entries, dict) and not any(name in entries for name in _POSES):
+        if not _is_landmarks(entries) and not any(name in entries for name in _POSES):
             raise InputError(f"{path}: no list of frames, and no pose_landmarks")
         entries = [entries]
     if not isinstance(entries, list):
@@ -178,8 +187,10 @@ def _numbers(entries: list) -> list[int] | None:
 
 def _unwrapped(
     entry: Any, where: str, depth: int = 0
-) -> tuple[list[list], Callable[[list[list]], Any]]:
+) -> tuple[list[_Body], Callable[[list[_Body]], Any]]:
     """The bodies of a frame, and what makes a frame of bodies again."""
+    if _is_landmarks(entry):
+        return [entry], lambda new: new[0] if len(new) == 1 else new
     known = isinstance(entry, dict) and any(name in entry for name in _POSES)
     if known and depth < 3 or isinstance(entry, dict) and (depth == 0 or not entry):
         key = next((name for name in _POSES if entry.get(name)), None)
@@ -188,20 +199,25 @@ def _unwrapped(
         return bodies, lambda new: entry if new == bodies else entry | {key: inner(new)}
     if not entry and (entry is None or isinstance(entry, list)):
         return [], lambda new: new[0] if len(new) == 1 else new or entry
-    if _is_landmarks(entry):
-        return [entry], lambda new: new[0] if len(new) == 1 else new
     if not isinstance(entry, list) or not all(map(_is_landmarks, entry)):
         raise InputError(f"{where} has no landmarks: lists of x, y, z and visibility")
     return entry, lambda new: new
 
 
 def _is_landmarks(value: Any) -> bool:
-    """Whether it is one body: a list whose items are points."""
-    return isinstance(value, list) and len(value) > 0 and all(
-        isinstance(point, dict) and "x" in point and "y" in point
-        or isinstance(point, list) and len(point) > 1
-        and all(v is None or jsonfile.is_number(v) for v in point)
-        for point in value
+    """Whether it is one body: a list of points, or an object of points by their landmarks."""
+    if not isinstance(value, dict | list) or not value:
+        return False
+    if isinstance(value, list):
+        return all(map(_is_point, value))
+    return all(map(_is_point, value.values())) and None not in map(_landmark, value)
+
+
+def _is_point(value: Any) -> bool:
+    if isinstance(value, dict):
+        return "x" in value and "y" in value
+    return isinstance(value, list) and len(value) > 1 and all(
+        v is None or jsonfile.is_number(v) for v in value
     )
 
 
@@ -230,10 +246,40 @@ def _extended(
 # --- landmarks ------------------------------------------------------------------------------------
 
 
-def _joints(body: list, where: str) -> list[float]:
+def _landmark(label: Any) -> int | None:
+    """The landmark of a number or name; None for anything else."""
+    if isinstance(label, str) and not label.isdecimal():
+        return _BY_NAME.get(joint_name(label.rpartition(".")[2]))
+    number = int(label) if isinstance(label, str) or jsonfile.is_whole(label) else -1
+    return number if 0 <= number < len(_BY_NAME) else None
+
+
+def _label_key(points: list) -> str | None:
+    """The key of points that says which landmark each is, if they have one."""
+    for key in _LABELS:
+        if points and all(isinstance(point, dict) and key in point for point in points):
+            found = [_landmark(point[key]) for point in points]
+            if None not in found and len(set(found)) == len(found):
+                return key
+    return None
+
+
+def _labels(body: _Body) -> list | None:
+    """What the body calls its points; None where their places say it."""
+    if isinstance(body, dict):
+        return list(body)
+    key = _label_key(body)
+    return None if key is None else [point[key] for point in body]
+
+
+def _points(body: _Body) -> list:
+    return list(body.values()) if isinstance(body, dict) else body
+
+
+def _joints(body: _Body, where: str) -> list[float]:
     """x, y, visibility of every landmark; 1 where the file does not say how visible it is."""
     joints: list[float] = []
-    for k, point in enumerate(body):
+    for k, point in enumerate(_points(body)):
         if isinstance(point, dict):
             values = [point["x"], point["y"], point.get("visibility", 1.0)]
         else:
@@ -242,22 +288,55 @@ def _joints(body: list, where: str) -> list[float]:
             joints += jsonfile.floats(values, f"landmark {k}")
         except InputError as error:
             raise InputError(f"{where}: {error}") from error
-    return joints
+    labels = _labels(body)
+    if labels is None:
+        return joints
+    whole = np.zeros((len(_BY_NAME), 3))
+    whole[list(map(_landmark, labels))] = np.reshape(joints, (-1, 3))
+    return whole.ravel().tolist()
 
 
-def _put(body: list, joints: records.Joints, example: Any = None) -> list:
+def _put(body: _Body, joints: records.Joints, example: Any = None) -> _Body:
     """A body with other numbers; from nothing after the example of a point."""
     values = joints.values.tolist()
+    points = _points(body)
+    empty = _empty(points[0] if points else example)
     if joints.changed is None:
-        point = body[0] if body else example or {"x": 0.0, "y": 0.0, "z": 0.0, "visibility": 0.0}
-        empty = dict.fromkeys(point, 0.0) if isinstance(point, dict) else [0.0] * len(point)
-        body, changed = [empty] * len(values), [[True] * 3] * len(values)
-    else:
-        changed = joints.changed.tolist()
-    return [
-        _point(point, row, which) if any(which) else point
-        for point, row, which in zip(body, values, changed, strict=True)
+        return [_point(empty, row, [True] * 3) for row in values]
+    changed = joints.changed.tolist()
+    labels = _labels(body)
+    places = range(len(points)) if labels is None else list(map(_landmark, labels))
+    new = [
+        _point(point, values[k], changed[k]) if any(changed[k]) else point
+        for point, k in zip(points, places, strict=True)
     ]
+    if labels is None:
+        return new
+    more = [k for k in range(len(values)) if any(changed[k]) and k not in places]
+    names = [_label_like(labels[0], k) for k in more]
+    added = [_point(empty, values[k], [True] * 3) for k in more]
+    if isinstance(body, dict):
+        return dict(zip([*labels, *names], [*new, *added], strict=True))
+    key = _label_key(body)
+    return [*new, *({key: name} | point for name, point in zip(names, added, strict=True))]
+
+
+def _empty(example: Any) -> dict | list:
+    """A point like another one, all zeros and without label."""
+    if isinstance(example, list):
+        return [0.0] * len(example)
+    keys = example or ("x", "y", "z", "visibility")
+    return {key: 0.0 for key in keys if key not in _LABELS}
+
+
+def _label_like(label: Any, landmark: int) -> Any:
+    """The label of a landmark in the manner of another one: number, or name in its case."""
+    if not isinstance(label, str):
+        return landmark
+    if label.isdecimal():
+        return str(landmark)
+    name = list(_BY_NAME)[landmark]
+    return name.upper() if label.isupper() else name
 
 
 def _point(point: dict | list, values: list[float], changed: list[bool]) -> dict | list:

@@ -175,6 +175,64 @@ def test_hidden_landmarks_are_missing(reading, writing):
     assert reading(content, min_score=0.1)[0].observed[1, 3]
 
 
+NAMES = {11: "LEFT_SHOULDER", 0: "NOSE", 28: "RIGHT_ANKLE", 9: "MOUTH_LEFT"}
+LABELLED = {  # and what a landmark that is filled is called
+    "id": (lambda: [{"id": k, **body(0)[k]} for k in NAMES], 30),
+    "index": (lambda: [{"index": str(k), **body(0)[k]} for k in NAMES], "30"),
+    "name": (lambda: [{"name": name, **body(0)[k]} for k, name in NAMES.items()], "RIGHT_HEEL"),
+    "label": (
+        lambda: [{"label": f"PoseLandmark.{n}", **body(0)[k]} for k, n in NAMES.items()],
+        "right_heel",
+    ),
+    "object": (lambda: {name: body(0)[k] for k, name in NAMES.items()}, "RIGHT_HEEL"),
+    "object of lists": (
+        lambda: {n.lower(): body(0, kind=list)[k][:2] for k, n in NAMES.items()}, "right_heel"
+    ),
+    "object by numbers": (lambda: {str(k): body(0)[k] for k in NAMES}, "30"),
+}
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_landmarks_that_say_which_they_are(name, reading, writing, tmp_path):
+    make, filled = LABELLED[name]
+    content = [{"frame": 4, "landmarks": make()}]
+    (sequence,) = file = reading(content, image_size=SIZE)
+    expected = np.full((33, 2), np.nan)
+    expected[list(NAMES)] = np.array(body(0, kind=list))[list(NAMES), :2] * SIZE
+    np.testing.assert_allclose(sequence.keypoints, [expected])
+    assert sequence.skeleton == "mediapipe33" and len(file.notes) == 1
+    assert writing(file) == content
+    # One that is there moves and one is filled; the others stay as they are.
+    keypoints, scores = sequence.keypoints.copy(), sequence.scores.copy()
+    keypoints[0, [11, 30]], scores[0, 30] = [[128.0, 72.0], [640.0, 360.0]], 0.5
+    moved = sequence.replace(keypoints=keypoints, scores=scores, provenance=None)
+    (entry,) = writing(file.replace([moved]))
+    (again,) = formats.read(tmp_path / "out.json", image_size=SIZE)
+    np.testing.assert_allclose(again.keypoints, keypoints)
+    old, new = content[0]["landmarks"], entry["landmarks"]
+    assert list(new)[1:4] == list(old)[1:] and len(new) == 5
+    assert (list(new)[4] if isinstance(new, dict) else new[4][name]) == filled
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_labels_do_not_survive_under_other_joints(name, reading, writing, tmp_path):
+    (sequence,) = file = reading([{"landmarks": LABELLED[name][0]()}], image_size=SIZE)
+    larger = sequence.replace(
+        keypoints=np.full((1, 28, 2), 99.0), scores=np.ones((1, 28)), skeleton="mpi_inf_3dhp",
+        provenance=None,
+    )
+    writing(file.replace([larger]))
+    (again,) = formats.read(tmp_path / "out.json", image_size=SIZE)
+    assert again.skeleton == "mpi_inf_3dhp"
+    np.testing.assert_allclose(again.keypoints, larger.keypoints)
+
+
+def test_one_picture_of_named_landmarks(reading, writing):
+    for content in (LABELLED["object"][0](), LABELLED["name"][0](), [LABELLED["object"][0]()]):
+        file = reading(content, image_size=SIZE)
+        assert file[0].observed.sum() == 4 and writing(file) == content
+
+
 def test_sequences_without_a_file(writing, tmp_path):
     sequence = PoseSequence(
         np.random.default_rng(0).uniform(1, 900, (2, 33, 2)).round(4), np.full((2, 33), 0.75), None,
@@ -194,7 +252,12 @@ def test_sequences_without_a_file(writing, tmp_path):
         ({"my_landmarks": 1}, "no list of frames"),
         ({"pose_landmarks": 5}, "frame 0 has no landmarks"),
         ({"frames": [{"pose_landmarks": [5]}]}, "frame 0 has no landmarks"),
-        ({"frames": [{"pose_landmarks": {"nose": [0.1, 0.2]}}]}, "frame 0 has no landmarks"),
+        ({"frames": [{"pose_landmarks": {"tail": [0.1, 0.2]}}]}, "frame 0 has no landmarks"),
+        ({"frames": [{"pose_landmarks": {"nose": 0.1}}]}, "frame 0 has no landmarks"),
+        ({"frames": [{"pose_landmarks": {"nose": [0.1, "b"]}}]}, "frame 0 has no landmarks"),
+        ([{"landmarks": [{"id": 40, "x": 0.1, "y": 0.2}]}], "no known skeleton has 1 joints"),
+        ([{"landmarks": [{"id": 3, "x": 0.1, "y": 0.2}] * 2}], "no known skeleton has 2 joints"),
+        ([{"landmarks": {"nose": {"x": "a", "y": 1}}}], "landmark 0 must be numbers"),
         ({"frames": [{"pose_landmarks": body(0)}, "a"], "fps": 1}, "frame 1 has no landmarks"),
         ({"frames": [{"pose_landmarks": body(0)[:-1]}]}, "no known skeleton has 32 joints"),
         ({"frames": [{"pose_landmarks": body(t, joints=33 - t)} for t in (0, 5)]}, r"\[28, 33\]"),
