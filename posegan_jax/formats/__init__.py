@@ -28,6 +28,7 @@ from posegan_jax.formats import (
     sleap,
     trc,
     ultralytics,
+    wide,
 )
 from posegan_jax.formats import joint_map as joint_maps
 from posegan_jax.formats.fit import fit, skeleton_for
@@ -38,7 +39,7 @@ FORMATS = {
     module.NAME: module
     for module in (
         alphapose, openpose, coco, mmpose, ultralytics, mediapipe, npz, deeplabcut, sleap,
-        longcsv, trc, movement,
+        longcsv, trc, movement, wide,
     )
 }
 _BY_SUFFIX = {

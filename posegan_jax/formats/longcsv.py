@@ -3,64 +3,89 @@
 The header is ``frame,person,joint,x,y,score,provenance,fps``. ``person`` is blank for a track
 without id; a joint that is missing has blank numbers. ``provenance`` is observed, refined, filled
 or unknown; ``fps`` is blank where it is not known. On reading, ``frame``, ``joint``, ``x`` and
-``y`` must be there, in any order; others may be left out.
+``y`` must be there, in any order; others may be left out. Other programs' tables with a row per
+joint are read, too: their columns have other names (``Frame``, ``landmark``, ``visibility``),
+joints may be numbers, and places shares of the picture, see ``picture``. They are written as ours.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import table
+from posegan_jax.formats import picture, table
 from posegan_jax.formats.joint_names import one_line, resolve
 from posegan_jax.formats.table import Tally
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 from posegan_jax.pose.skeleton import get_skeleton
 
 NAME = "csv"
-OPTIONS = ("names",)
+OPTIONS = ("names", "image_size")
 
 _HEADER = ("frame", "person", "joint", "x", "y", "score", "provenance", "fps")
 _NEEDED = ("frame", "joint", "x", "y")
+_OTHERS = {
+    "frame": table.FRAMES,
+    "person": table.PEOPLE,
+    "joint": (
+        "jointname", "landmarkname", "keypointname", "landmark", "keypoint", "node", "bodypart",
+        "bodypartname", "name", "jointid", "landmarkid", "landmarkindex", "keypointid",
+        "keypointindex",
+    ),
+    "score": table.SCORES,
+}
+"""What other programs call the columns, see ``table.column``."""
+
 _PROVENANCE = {kind.name.lower(): int(kind) for kind in Provenance}
 
 
 def sniff(path: Path) -> bool:
     """Whether the first line has the columns frame, joint, x and y."""
-    return set(_NEEDED) <= set(table.first_cells(path))
+    return set(_NEEDED) <= set(_columns(table.first_cells(path)))
 
 
 def read(
-    path: Path, min_score: float | None = None, names: Mapping[str, str] | None = None
+    path: Path, min_score: float | None = None, names: Mapping[str, str] | None = None,
+    image_size: tuple[float, float] | None = None,
 ) -> PoseFile:
     """Reads the people of a file. A frame belongs to a person when any row of theirs has it.
 
     Args:
       path: the file.
-      min_score: joints with a lower score (default: none), and those at (0, 0), are missing.
+      min_score: joints with a lower score, and those at (0, 0), are missing; by default none in
+        our own tables.
       names: {file's name: our name} of joints, before the rule of ``joint_names``.
+      image_size: (width, height) in pixels, for normalised coordinates of other programs.
 
     Raises:
       InputError: a column is missing, a row is cut off, or no row is of use.
     """
     (header, *rows), _ = table.load_csv(path)
-    header = [cell.strip() for cell in header]
-    lacking = [name for name in _NEEDED if name not in header]
+    at = _columns(header)
+    lacking = [name for name in _NEEDED if name not in at]
     if lacking:
         raise InputError(f"{path}: no column {', '.join(lacking)}")
-    column = {name: [row[header.index(name)] for row in rows] for name in _HEADER if name in header}
+    column = {name: [row[i] for row in rows] for name, i in at.items()}
     tally = Tally()
     frames = table.near_frames([table.whole(cell) for cell in column["frame"]], tally)
     if not any(frame is not None for frame in frames):
         raise InputError(f"{path}: nothing to use: no row has a frame number; is the file cut off?")
-    extra = [name for name in header if name not in _HEADER]
+    extra = [cell.strip() for i, cell in enumerate(header) if i not in at.values()]
+    values = np.array([[table.number(cell) for cell in column[n]] for n in "xy"]).T.reshape(-1, 2)
+    scale = (1.0, 1.0)
+    notes = [f"columns that are not kept: {one_line(extra)}"] if extra else []
+    if any(header[i].strip() != name for name, i in at.items()):  # not ours, which holds pixels
+        scale, more = picture.pixels_of(values, image_size)
+        notes += more
+        if min_score is None and "score" in at:
+            min_score = table.least_score(header[at["score"]])
+    names = table.numbered(list(dict.fromkeys(column["joint"]))) | dict(names or {})
     people: dict = {}
     for i, cell in enumerate(column.get("person", [""] * len(rows))):
         if frames[i] is not None:
             people.setdefault(_person(cell), []).append(i)
-    notes = [f"columns that are not kept: {one_line(extra)}"] if extra else []
     sequences = []
     for person, index in people.items():
         given = list(dict.fromkeys(column["joint"][i] for i in index))
@@ -68,7 +93,10 @@ def read(
         notes += joints.notes
         place = {given[i]: k for k, i in enumerate(joints.source) if i >= 0}
         sequences.append(
-            _sequence(person, index, frames, column, place, joints.skeleton, min_score, tally)
+            _sequence(
+                person, index, frames, column, values * scale, place, joints.skeleton, min_score,
+                tally,
+            )
         )
     notes = (*dict.fromkeys(notes), *tally.notes())
     return PoseFile(tuple(sequences), NAME, str(path), None, notes)
@@ -97,6 +125,12 @@ def write(file: PoseFile, path: Path) -> None:
     table.save_csv(rows, path)
 
 
+def _columns(header: Sequence[str]) -> dict[str, int]:
+    """Our name of a column -> its place, as far as the header has it."""
+    found = {name: table.column(header, (name, *_OTHERS.get(name, ()))) for name in _HEADER}
+    return {name: i for name, i in found.items() if i is not None}
+
+
 def _person(cell: str) -> int | str | None:
     if not cell.startswith('"'):
         return table.person_id(cell)
@@ -114,7 +148,9 @@ def _person_cell(person: int | str | None) -> str:
     return cell if same else json.dumps(str(person))
 
 
-def _sequence(person, index, frames, column, place, skeleton, min_score, tally) -> PoseSequence:
+def _sequence(
+    person, index, frames, column, xy, place, skeleton, min_score, tally
+) -> PoseSequence:
     """One person's rows as arrays; of two rows for a joint the first with a place counts."""
     known = sorted({frames[i] for i in index})
     row = {frame: t for t, frame in enumerate(known)}
@@ -124,7 +160,7 @@ def _sequence(person, index, frames, column, place, skeleton, min_score, tally) 
     fps = None
     for i in index:
         at = row[frames[i]], place[column["joint"][i]]
-        new = [table.number(column[n][i]) if n in column else np.nan for n in ("x", "y", "score")]
+        new = [*xy[i], table.number(column["score"][i]) if "score" in column else np.nan]
         if np.isfinite(values[at][:2]).all():
             tally.add("rows that repeat a joint's frame, left out")
             continue

@@ -27,10 +27,11 @@ _SHAPE = 0.02
 def is_normalised(joints: Sequence[Sequence[float]]) -> bool:
     """Whether nearly all coordinates, K times x, y, score in every list, are shares."""
     places = np.array([value for values in joints for value in values]).reshape(-1, 3)[:, :2]
-    return _are_shares(places[np.isfinite(places).all(-1) & (places != 0).any(-1)])
+    return are_shares(places[np.isfinite(places).all(-1) & (places != 0).any(-1)])
 
 
-def _are_shares(places: np.ndarray) -> bool:
+def are_shares(places: np.ndarray) -> bool:
+    """Whether nearly all places (N, 2), none of them missing, are shares of a picture."""
     return len(places) > 0 and bool(np.quantile(np.abs(places), 0.95) <= _FURTHEST)
 
 
@@ -49,7 +50,7 @@ def misfit(sequences: Sequence[PoseSequence], size: tuple[float, float] | None) 
         for sequence in sequences
     ]
     places = np.concatenate([np.zeros((0, 2)), *seen])
-    if _are_shares(places):
+    if are_shares(places):
         return [
             "coordinates look like shares of a picture, from 0 to 1, where pixels are expected: "
             "bodies are distorted; multiply them by its width and height"
@@ -101,6 +102,19 @@ def scale(
         f"normalised coordinates of a picture of unknown size: taken for {width:g} x {height:g} "
         "pixels; --image-size says it, and with another shape bodies are distorted"
     ]
+
+
+def pixels_of(
+    places: np.ndarray, size: tuple[float, float] | None
+) -> tuple[tuple[float, float], list[str]]:
+    """Pixels of 1 in a table: 1 unless it holds shares, and a note where they are assumed.
+
+    Args:
+      places: (..., 2) x and y, those of missing joints not finite or zeros.
+      size: (width, height) of the picture, None if unknown.
+    """
+    seen = np.isfinite(places).all(-1) & (places != 0).any(-1)
+    return scale(size, None) if are_shares(places[seen]) else ((1.0, 1.0), [])
 
 
 def times(joints: Sequence[float], size: tuple[float, float]) -> list[float]:

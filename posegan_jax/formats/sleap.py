@@ -4,6 +4,7 @@ Before them stand ``track`` (blank without tracking), ``frame_idx`` and ``instan
 order of columns is free, and others may come along.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,6 @@ from posegan_jax.errors import InputError
 from posegan_jax.formats import table
 from posegan_jax.formats.joint_names import resolve
 from posegan_jax.formats.table import Table, Tally, Track
-from posegan_jax.pose import tracking
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 
@@ -59,7 +59,9 @@ def read(
     nodes = list(columns)
     joints = resolve(nodes, path, names)
     places = np.array(list(columns.values()))
-    people, notes = _people(header, rows, frames, values, places, min_score)
+    track = header.index(_TRACK) if _TRACK in header else None
+    people = [None if track is None else table.person_id(row[track]) for row in rows]
+    people, notes = table.followed(people, frames, values, places, min_score)
     found: dict = defaultdict(lambda: defaultdict(list))
     for i, (person, frame) in enumerate(zip(people, frames, strict=True)):
         if frame is not None:
@@ -103,29 +105,12 @@ def _nodes(header: list[str], path: Path) -> dict[str, tuple[int, int, int]]:
     nodes = [cell[:-2] for cell in header if cell.endswith(".x") and cell[:-2] + ".y" in index]
     if not nodes or _FRAME not in index:
         raise InputError(f"{path}: no node has an x and a y column; is the header cut off?")
+    if all(re.match(r"inst\d+\.", node) for node in nodes):
+        raise InputError(
+            f"{path}: a row holds all instances of a frame; write it with a row for each of them, "
+            "sleap-io's csv_format 'sleap' or 'instances'"
+        )
     return {node: tuple(index.get(node + end, -1) for end in _NODE) for node in nodes}
-
-
-def _people(
-    header, rows, frames, values, places, min_score
-) -> tuple[list[int | str | None], list[str]]:
-    """Track of every row. Those without are one person where frames have one of them each."""
-    at = header.index(_TRACK) if _TRACK in header else None
-    people = [None if at is None else table.person_id(row[at]) for row in rows]
-    loose = [i for i, p in enumerate(people) if p is None and frames[i] is not None]
-    seen = [frames[i] for i in loose]
-    if len(set(seen)) == len(seen):
-        return people, []
-    padded = np.column_stack([values, np.full(len(values), np.nan)])
-    poses, scores = table.present(padded[loose][:, places], min_score, Tally())
-    ids = tracking.track(np.array(seen), poses, scores).tolist()
-    taken = {str(person) for person in people}
-    free = [i for i in range(len(ids) + len(taken)) if str(i) not in taken]
-    for i, person in zip(loose, ids, strict=True):
-        people[i] = free[person]
-    return people, [
-        f"instances without a track: followed {len(set(ids))} people by pose similarity"
-    ]
 
 
 # --- writing --------------------------------------------------------------------------------------

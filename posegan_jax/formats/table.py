@@ -7,6 +7,7 @@ is another one than was read. So whatever else a row holds stays as it was.
 import csv
 import dataclasses
 import io
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats.joint_names import Joints, one_line
+from posegan_jax.formats.records import SKELETONS
+from posegan_jax.pose import tracking
 from posegan_jax.pose.files import atomic_path
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
@@ -25,6 +28,23 @@ ABSURD = 1e6
 
 LONGEST = 1_000_000
 """Most frames on either side of the median one: further away, a frame number is a mistake."""
+
+FRAMES = (
+    "frame", "frameidx", "frameindex", "framenumber", "framenum", "frameno", "frameid", "image",
+    "imagename", "file", "filename",
+)
+"""What people call the column of a frame, letters alone in lower case. The first that there is
+counts."""
+
+PEOPLE = (
+    "person", "personid", "track", "trackid", "individual", "individuals", "playerid", "objectid",
+)
+SCORES = ("score", "visibility", "vis", "v", "confidence", "conf", "likelihood")
+
+MIN_SCORE = 0.2
+VISIBLE = 0.5
+"""Least score of tables that no program owns; instead of MIN_SCORE where the column is called a
+visibility, below which MediaPipe draws no landmark."""
 
 _HEAD = 65536
 _BLANK = {"", "nan", "na", "n/a", "null", "none"}
@@ -38,14 +58,14 @@ class Track:
       sequence: the person as read.
       rows: frame -> row of the table, also of frames in which nothing was seen.
       columns: (K, 3) columns of x, y and score; -1 where there is none.
-      y_sign: -1 where the file's y points up.
+      scale: pixels of 1 in the file, along x and y; negative where y points up.
       names: the joints' names in the file, None where it lacks one.
     """
 
     sequence: PoseSequence
     rows: dict[int, int]
     columns: np.ndarray
-    y_sign: int
+    scale: tuple[float, float]
     names: tuple[str | None, ...]
 
 
@@ -136,6 +156,30 @@ def load_csv(path: Path) -> tuple[list[list[str]], str]:
     return rows, newline
 
 
+def column(header: Sequence[str], names: Sequence[str]) -> int | None:
+    """The column with the first of some names, letters alone, in any case; None without any."""
+    cells = [re.sub(r"[\W_]+", "", cell).lower() for cell in header]
+    return next((cells.index(name) for name in names if name in cells), None)
+
+
+def numbered(labels: Sequence[str]) -> dict[str, str]:
+    """{label: our name} where labels are the numbers, from 0 or 1, of a skeleton's joints."""
+    numbers = [re.fullmatch(r"\D*?(\d{1,4})", label) for label in labels]
+    if None in numbers or len(labels) not in SKELETONS:
+        return {}
+    counted = [int(match[1]) for match in numbers]
+    start = min(counted)
+    if start > 1 or sorted(counted) != list(range(start, start + len(labels))):
+        return {}
+    joints = get_skeleton(SKELETONS[len(labels)]).joints
+    return {label: joints[n - start] for label, n in zip(labels, counted, strict=True)}
+
+
+def least_score(name: str) -> float:
+    """The default least score where the column of scores ends in this name."""
+    return VISIBLE if name.strip().lower().endswith("visibility") else MIN_SCORE
+
+
 def save_csv(rows: Iterable[Sequence[str]], path: Path, newline: str = "\n") -> None:
     """Writes rows with commas; the file appears under its name when it is whole."""
     with (
@@ -216,7 +260,7 @@ def present(
 def track(
     person: Any, joints: Joints, names: Sequence[str], columns: dict[str, Sequence[int]],
     rows: dict[int, list[int]], values: np.ndarray, min_score: float, tally: Tally,
-    fps: float | None = None, y_sign: int = 1,
+    fps: float | None = None, scale: tuple[float, float] = (1.0, 1.0),
 ) -> Track:
     """A person's track out of a table.
 
@@ -227,11 +271,11 @@ def track(
       columns: name -> its columns of x, y and score; -1 where there is no score.
       rows: frame -> the rows that hold the person in it. Of several the one with most joints
         counts.
-      values: (rows, columns) numbers of the whole table.
+      values: (rows, columns) numbers of the whole table, in pixels.
       min_score: joints with a lower score are missing.
       tally: where decisions are counted.
       fps: frames per second.
-      y_sign: -1 where the file's y points up.
+      scale: pixels of 1 in the file.
     """
     named = tuple(names[i] if i >= 0 else None for i in joints.source)
     places = np.array([columns[n] if n is not None else (-1, -1, -1) for n in named])
@@ -239,7 +283,6 @@ def track(
     index = np.array([row for frame in sorted(rows) for row in rows[frame]], int)
     padded = np.column_stack([values, np.full(len(values), np.nan)])  # the column -1
     keypoints, scores = present(padded[index[:, None, None], places[None]], min_score, tally)
-    keypoints[..., 1] *= y_sign
     seen = np.isfinite(keypoints[..., 0]).sum(-1)
     best: dict[int, int] = {}
     for i, frame in enumerate(frames):
@@ -252,8 +295,39 @@ def track(
         np.array([frames[i] for i in kept], np.int64), person,
     )
     return Track(
-        sequence, {frame: int(index[i]) for frame, i in best.items()}, places, y_sign, named
+        sequence, {frame: int(index[i]) for frame, i in best.items()}, places, scale, named
     )
+
+
+def followed(
+    people: Sequence[Any], frames: Sequence[int | None], values: np.ndarray, places: np.ndarray,
+    min_score: float,
+) -> tuple[list[Any], list[str]]:
+    """Who is in which row. Those without id are one person where frames have one of them each.
+
+    Args:
+      people: id of every row, None where it has none.
+      frames: frame of every row.
+      values: (rows, columns) numbers of the whole table, in pixels.
+      places: (K, 3) columns of x, y and score; -1 where there is none.
+      min_score: joints with a lower score are missing.
+
+    Returns:
+      An id for every row, None for the one person without, and a note if they were tracked.
+    """
+    people = list(people)
+    loose = [i for i, p in enumerate(people) if p is None and frames[i] is not None]
+    seen = [frames[i] for i in loose]
+    if len(set(seen)) == len(seen):
+        return people, []
+    padded = np.column_stack([values, np.full(len(values), np.nan)])
+    poses, scores = present(padded[loose][:, places], min_score, Tally())
+    ids = tracking.track(np.array(seen), poses, scores).tolist()
+    taken = {str(person) for person in people}
+    free = [i for i in range(len(ids) + len(taken)) if str(i) not in taken]
+    for i, person in zip(loose, ids, strict=True):
+        people[i] = free[person]
+    return people, [f"rows without an id: followed {len(set(ids))} people by pose similarity"]
 
 
 def pose_file(table: Table, name: str, path: Path, notes: Iterable[str], tally: Tally) -> PoseFile:
@@ -295,7 +369,7 @@ def updated(
     for sequence in file:
         track = table.tracks[sequence.person]
         changed = changes(track.sequence, sequence)
-        values = cell_values(sequence, track.y_sign)
+        values = cell_values(sequence, track.scale)
         for t in np.flatnonzero(changed.any((1, 2)) | _is_new(track, sequence)).tolist():
             frame = int(sequence.frames[t])
             index = track.rows.get(frame)
@@ -316,9 +390,11 @@ def fill(row: list[str], columns: np.ndarray, values: np.ndarray, which: np.ndar
         row[columns[k, c]] = text(values[k, c])
 
 
-def cell_values(sequence: PoseSequence, y_sign: int = 1) -> np.ndarray:
+def cell_values(
+    sequence: PoseSequence, scale: tuple[float, float] = (1.0, 1.0)
+) -> np.ndarray:
     """(T, K, 3) x, y, score as cells hold them; NaN where a joint is missing."""
-    return triples(sequence) * [1, y_sign, 1]
+    return triples(sequence) / [*scale, 1.0]
 
 
 def every_frame(sequences: Iterable[PoseSequence], first: int | None = None) -> list[int]:

@@ -74,7 +74,7 @@ def read(
         notes.append("Y points up and is turned over")
         flipped = found.sequence.keypoints * [1, -1]
         found = dataclasses.replace(
-            found, sequence=found.sequence.replace(keypoints=flipped), y_sign=-1
+            found, sequence=found.sequence.replace(keypoints=flipped), scale=(1.0, -1.0)
         )
     return table.pose_file(
         Table(header, rows, frames, {None: found}, newline), NAME, path, notes, tally
@@ -240,7 +240,7 @@ def _new_file(sequence: PoseSequence, source: Table | None, path: Path) -> list[
         ["", "", *(f"{axis}{i + 1}" for i in range(len(joints)) for axis in "XYZ")],
     ]
     columns = np.array([(2 + 3 * i, 3 + 3 * i, -1) for i in range(len(joints))]).reshape(-1, 3)
-    values = table.cell_values(sequence, old.y_sign if old else 1)
+    values = table.cell_values(sequence, old.scale if old else (1.0, 1.0))
     place = {frame: t for t, frame in enumerate(sequence.frames.tolist())}
     depth = _depths(source, names)
     rows = []

@@ -7,6 +7,7 @@ from posegan_jax import formats
 from posegan_jax.errors import InputError
 from posegan_jax.formats.joint_names import resolve
 from posegan_jax.pose.sequence import PoseSequence
+from posegan_jax.pose.skeleton import get_skeleton
 
 ARRAYS = ("keypoints", "scores", "frames", "provenance")
 TEXT = """\
@@ -116,3 +117,59 @@ def test_refused(text, message, reading, tmp_path):
         reading(text)
     line = str(caught.value)
     assert line.startswith(f"{tmp_path / 'in.csv'}: ") and message in line and "\n" not in line
+
+
+# --- tables of other programs ---------------------------------------------------------------------
+
+
+def landmarks(header, label=str, joints=33, scale=(1, 1)):
+    """A row per landmark of two frames, and the places."""
+    places = np.random.default_rng(0).uniform(0.1, 0.9, (2, joints, 2)) * scale
+    rows = [
+        [t, label(k), *places[t, k], *[0.75] * (len(header) - 4)]
+        for t in range(2) for k in range(joints)
+    ]
+    return "\n".join(",".join(map(str, row)) for row in [header, *rows]) + "\n", places
+
+
+MEDIAPIPE = get_skeleton("mediapipe33").joints
+
+
+@pytest.mark.parametrize(
+    "header, label",
+    [
+        (("Frame", "LandmarkID", "X", "Y"), str),
+        (("frame_idx", "landmark", "x", "y", "z", "visibility"), lambda k: MEDIAPIPE[k].upper()),
+        (("frame_number", "name", "x", "y"), lambda k: MEDIAPIPE[k]),
+        (("frame", "landmark_index", "x", "y", "score"), str),
+    ],
+)
+def test_a_row_per_landmark(header, label, reading, tmp_path):
+    text, places = landmarks(header, label)
+    (sequence,) = file = reading(text, image_size=(1280, 720))
+    assert (file.format, sequence.skeleton) == ("csv", "mediapipe33")
+    np.testing.assert_allclose(sequence.keypoints, places * (1280, 720))
+    assert file.notes == (("columns that are not kept: z",) if "z" in header else ())
+    assert any("unknown size" in note for note in reading(text).notes)
+    formats.write(file, tmp_path / "out.csv")
+    (again,) = formats.read(tmp_path / "out.csv")
+    np.testing.assert_array_equal(again.keypoints, sequence.keypoints)
+
+
+def test_scores_of_other_programs_have_a_limit(reading):
+    for column, limit in (("visibility", 0.5), ("score", 0.2)):
+        text = f"frame,node,x,y,{column}\n0,nose,9,9,{limit}\n0,neck,9,9,{limit - 0.01}\n"
+        assert reading(text)[0].observed.tolist() == [[True, False]]
+        assert reading(text, min_score=0)[0].observed.all()
+    assert reading("frame,joint,x,y,score\n0,nose,9,9,0.01\n")[0].observed.all()
+
+
+def test_points_of_sleap(reading):
+    (first, second) = file = reading(
+        "frame_idx,node,x,y,track,track_score,instance_score,score\n"
+        "0,head,101.5,55.25,a,0.8,0.93,0.97\n0,LHip,140,60,a,0.8,0.93,0.88\n"
+        "1,head,102,56,a,0.8,,\n1,head,302,56,b,0.8,,0.5\n"
+    )
+    assert [s.person for s in (first, second)] == ["a", "b"] and first.frames.tolist() == [0, 1]
+    np.testing.assert_array_equal(first.scores[:, 0], [0.97, 1])
+    assert "columns that are not kept: track_score, instance_score" in file.notes

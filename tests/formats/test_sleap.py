@@ -152,3 +152,14 @@ def test_refused(text, message, reading, tmp_path):
         reading(text)
     line = str(caught.value)
     assert line.startswith(f"{tmp_path / 'in.csv'}: ") and message in line and "\n" not in line
+
+
+def test_tables_of_sleap_io(reading, writing):
+    text = (
+        "frame_idx,track,track_score,score,LHip.x,LHip.y,LHip.score,b.x,b.y,b.score\n"
+        "0,a,0.8,0.93,101.5,55.25,0.97,140,60,0.88\n1,a,0.8,,102,56,,,,\n"
+    )
+    (sequence,) = file = reading(text)
+    assert sequence.person == "a" and sequence.observed.sum() == 3 and writing(file) == text
+    with pytest.raises(InputError, match="in.csv: a row holds all instances .* 'instances'"):
+        reading("frame_idx,inst0.track,inst0.LHip.x,inst0.LHip.y\n0,a,1,2\n")

@@ -42,6 +42,22 @@ frame,person,joint,x,y,score,provenance,fps
 0,1,r knee,3,4,0.5,observed,25.0
 2,b,LKnee,7,8,,,
 """,
+    "csv others": """\
+Frame,LandmarkName,X,Y,Z,Visibility
+0,LEFT_KNEE,101.5,2,1.0,0.7
+0,nose,103,4,0.5,0.5
+2,LEFT_KNEE,107,8,,
+""",
+    "wide": """\
+frame_index,track_id,t,NOSE_x,NOSE_y,NOSE_visibility,LEFT_KNEE_x,LEFT_KNEE_y,neck_x,neck_y
+0,,.5,101.50,55.25,0.97,140,60,5,5
+0,,.6,601,2,0.9,603,4,600,9
+3,b,.7,102,56,,,,,
+""",
+    "wide numbers": ",".join(f"{a}{k}" for k in range(1, 18) for a in "xyz") + """
+""" + ",".join(f"0.{k + 10}" for k in range(51)) + """
+""" + ",".join(f"0.{k + 20}" for k in range(51)) + """
+""",
     "trc": """\
 PathFileType\t4\t(X/Y/Z)\twalk.trc
 DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits
