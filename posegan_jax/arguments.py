@@ -63,8 +63,15 @@ def make_parser() -> argparse.ArgumentParser:
     convert.add_argument("--person", metavar="ID", help="write this person alone")
     _add_reading(convert)
 
-    render = _command(commands, "render", "draw one file, or two side by side")
+    render = _command(commands, "render", "draw one file, or two side by side, or strips of frames")
     render.add_argument("inputs", nargs="+", metavar="INPUT")
+    render.add_argument(
+        "--compare", action="store_true",
+        help="a .png with a strip of frames for each of any number of inputs, one below the other",
+    )
+    render.add_argument(
+        "--frames", type=_frames, metavar="FIRST:LAST", help="of --compare (default: all)"
+    )
     render.add_argument("-o", "--output", required=True, help=".mp4, .gif, .png or .html")
     render.add_argument("--fps", type=float, help="frames per second of the input")
     _add_source(render)
@@ -75,19 +82,8 @@ def make_parser() -> argparse.ArgumentParser:
         "train networks: --config=FILE [--config.FIELD=VALUE ...], as python -m posegan_jax.main",
     )
 
-    evaluate = _command(commands, "evaluate", "score a checkpoint on held-out motion")
-    evaluate.add_argument("--checkpoint", help="folder of a training run (default: packaged)")
-    evaluate.add_argument(
-        "--data", default="procedural", help="motion set (default: the embedded procedural one)"
-    )
-    evaluate.add_argument("--windows", type=int, default=512)
-    evaluate.add_argument("--steps", type=int, default=200, help="of the longest search")
-    evaluate.add_argument("--seed", type=int, default=1)
-    evaluate.add_argument(
-        "--protocols", nargs="+", default=["clean", "holes", "gap", "legs"],
-        choices=("clean", "holes", "gap", "legs"),
-    )
-    evaluate.add_argument("-o", "--output", help="also write the scores as JSON")
+    evaluate = _command(commands, "evaluate", "score methods and baselines on held-out motion")
+    _add_evaluation(evaluate)
 
     info = _command(commands, "info", "versions, devices, checkpoint, layers, parameters")
     info.add_argument("--checkpoint", help="folder of a training run (default: packaged weights)")
@@ -98,6 +94,50 @@ def _command(commands, name: str, text: str) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
     parser.set_defaults(command=name)
     return parser
+
+
+def _add_evaluation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--motion", default="procedural", metavar="PATH",
+        help="motion set: a prepared folder, .npz files with commas, or the embedded 'procedural' "
+        "one (default); where a folder has 2D test clips, those are used",
+    )
+    parser.add_argument(
+        "--protocol", default="", metavar="NAME[,NAME...]",
+        help="clean, holes10, holes20, holes40, holes60, arm, leg, legs, lower, gap5, gap10, "
+        "gap20, crop, noise, wild, all, or everything (default: clean,holes40,gap10,legs,noise)",
+    )
+    parser.add_argument(
+        "--method", default="", metavar="NAME[,NAME...]",
+        help="input, baselines and qualities by name, sN for windows every N frames, encoder, "
+        "descentN, random (default: all baselines, encoder, fast and balanced)",
+    )
+    parser.add_argument("-o", "--output", metavar="FOLDER", help="write tables and figures there")
+    parser.add_argument(
+        "--detections", default="", metavar="FOLDER",
+        help="a detector's files for 2D test clips, e.g. FOLDER/S1/Seq2/video_4.json",
+    )
+    parser.add_argument("--checkpoint", help="folder of a training run (default: packaged weights)")
+    parser.add_argument(
+        "--unit", choices=("clips", "windows"), default="clips",
+        help="whole clips (default), or single windows of 24 frames",
+    )
+    parser.add_argument(
+        "--count", type=int, default=20, help="clips or windows; 0: all clips (default: 20)"
+    )
+    parser.add_argument(
+        "--longest", type=int, default=250, help="frames of a clip at most; 0: any (default: 250)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of cameras and protocols (default: 1)")
+    parser.add_argument("--split", default="validation", help="of the motion (default: validation)")
+    parser.add_argument(
+        "--train", default="", metavar="PATH",
+        help="motion set whose training clips the regressions are fitted on (default: --motion)",
+    )
+    parser.add_argument(
+        "--head", choices=("neck", "head"), default="neck",
+        help="head size is from the top of the head to the neck (default), or to the head joint",
+    )
 
 
 def _add_quality(parser: argparse.ArgumentParser) -> None:
@@ -130,6 +170,14 @@ def _add_size(parser: argparse.ArgumentParser) -> None:
         help="of the pictures that the poses were detected in: for normalised coordinates, and "
         "where --source shows them in another size",
     )
+
+
+def _frames(text: str) -> tuple[int, int]:
+    """'10:60' -> (10, 60)."""
+    first, _, last = text.partition(":")
+    if first.isdecimal() and last.isdecimal() and int(first) <= int(last):
+        return int(first), int(last)
+    raise argparse.ArgumentTypeError(f"{text!r} is not FIRST:LAST, e.g. 10:60")
 
 
 def _size(text: str) -> tuple[float, float]:

@@ -90,7 +90,11 @@ def _convert(options: argparse.Namespace, rest: list[str]) -> None:
 
 
 def _render(options: argparse.Namespace, rest: list[str]) -> None:
-    """Draws one file, or two side by side."""
+    """Draws one file, or two side by side, or strips of frames of any number."""
+    if options.compare:
+        return _compare(options)
+    if options.frames:
+        raise InputError("--frames goes with --compare")
     _check_output(options.output, VIDEOS + PICTURES + REPORTS)
     if len(options.inputs) > 2:
         raise InputError(f"{len(options.inputs)} files: give one, or two to compare")
@@ -113,6 +117,20 @@ def _render(options: argparse.Namespace, rest: list[str]) -> None:
         _video(files, output, labels, source)
 
 
+def _compare(options: argparse.Namespace) -> None:
+    """Strips of frames, one per file, with the name of the file in front."""
+    from posegan_jax.render.still import compare
+
+    _check_output(options.output, PICTURES)
+    files = [formats.read(path, fps=options.fps) for path in options.inputs]
+    tracks = {}
+    for path, file in zip(options.inputs, files, strict=True):
+        name = Path(path).stem
+        tracks[str(path) if name in tracks else name] = densify(_longest(file))
+    compare(tracks, Path(options.output), options.frames)
+    print(f"wrote {options.output}")
+
+
 def _train(options: argparse.Namespace, rest: list[str]) -> None:
     from posegan_jax import main as training
 
@@ -120,25 +138,21 @@ def _train(options: argparse.Namespace, rest: list[str]) -> None:
 
 
 def _evaluate(options: argparse.Namespace, rest: list[str]) -> None:
-    """Scores a checkpoint on held-out motion."""
-    from posegan_jax.config import default_config
-    from posegan_jax.evaluation import report
+    """Scores methods and baselines on held-out motion."""
+    from posegan_jax.evaluation import benchmark, report
 
-    if options.windows < 1 or options.steps < 0:
-        raise InputError("--windows must be at least 1, --steps 0 or more")
-    _check_output(options.output)
-    inpainter = _inpainter(options.checkpoint)
-    config = default_config()
-    config.data.path = options.data
-    config.model.update(inpainter.networks.options.to_dict())
-    config.evaluate.windows, config.evaluate.seed = options.windows, options.seed
-    rows = report.evaluate_inpainter(
-        inpainter, config, tuple(options.protocols), options.steps
+    if options.seed < 0:
+        raise InputError(f"--seed must be 0 or more, not {options.seed}")
+    if options.output is not None and Path(options.output).is_file():
+        raise InputError(f"{options.output} is a file; give a folder")
+    chosen = benchmark.Options(
+        motion=options.motion, split=options.split, train=options.train,
+        protocols=report.names(options.protocol), methods=report.names(options.method),
+        detections=options.detections, unit=options.unit, count=options.count,
+        longest=options.longest, seed=options.seed, head=options.head,
     )
-    print(report.format_table(rows))
-    if options.output:
-        report.save_report(rows, Path(options.output), {"data": options.data})
-        print(f"wrote {options.output}")
+    benchmark.resolve(chosen)  # before anything is loaded
+    report.report(_inpainter(options.checkpoint), chosen, options.output)
 
 
 def _info(options: argparse.Namespace, rest: list[str]) -> None:

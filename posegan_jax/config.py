@@ -27,6 +27,8 @@ _CHOICES = {
     "model.last_speed": ("repeat", "zero"),
     "train.normalize_by": ("observed", "full"),
     "train.dtype": ("float32", "bfloat16"),
+    "evaluate.unit": ("clips", "windows"),
+    "evaluate.head": ("neck", "head"),
 }
 _AT_LEAST_ONE = (
     "data.window_stride", "model.latent", "train.steps", "train.batch_size",
@@ -36,7 +38,7 @@ _AT_LEAST_ONE = (
 _NOT_NEGATIVE = (
     "seed", "optimizer.learning_rate", "optimizer.reconstruction_learning_rate",
     "optimizer.reconstruction_steps", "optimizer.warmup_steps", "train.samples_every",
-    "evaluate.seed", "evaluate.steps",
+    "evaluate.seed", "evaluate.count", "evaluate.longest",
 )
 _RANGES = ("views.pitch", "views.distance", "views.speed")
 _PROBABILITIES = (
@@ -81,11 +83,19 @@ def default_config() -> ConfigDict:
                 "dtype": "float32",  # of activations; parameters are always float32
             },
             "evaluate": {
-                "windows": 512,
+                "windows": 512,  # during training
                 "seed": 1,
+                # --config.mode=evaluate, as `posegan evaluate --help` tells
                 "checkpoint": "",  # empty: the run's own latest
-                "steps": 200,
-                "protocols": ("clean", "holes", "gap", "legs"),
+                "protocols": "",  # names with commas; empty: a choice
+                "methods": "",
+                "detections": "",
+                "unit": "clips",
+                "count": 20,
+                "longest": 250,
+                "split": "validation",
+                "train": "",
+                "head": "neck",
             },
         }
     )

@@ -1,6 +1,5 @@
 """The command line: what it writes, what it says, and that mistakes end in one line and code 2."""
 
-import dataclasses
 import json
 import os
 import re
@@ -16,7 +15,6 @@ from PIL import Image
 import posegan_jax
 from posegan_jax import cli, formats
 from posegan_jax.geometry.camera import look_at, project
-from posegan_jax.inpainting.inpainter import QUALITIES
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
@@ -278,10 +276,16 @@ def test_a_file_without_people_stays_one(run, tmp_path):
         ("render {input} {input} {input} -o film.mp4", "3 files"),
         ("render {empty} -o still.png", "nobody"),
         ("render {empty} -o film.mp4", "no sequence"),
-        ("evaluate --protocols arms", "--protocols.*arms"),
-        ("evaluate --windows 0", "--windows"),
-        ("evaluate --steps -1", "--steps"),
-        ("evaluate -o nowhere/scores.json", "no such folder"),
+        ("evaluate --protocol arms", "arms.*everything"),
+        ("evaluate --method magic", "magic"),
+        ("evaluate --count -1", "0 or more"),
+        ("evaluate --seed -1", "--seed"),
+        ("evaluate --detections nowhere", "2D test clips"),
+        ("evaluate -o {input}", "is a file"),
+        ("render --compare {input} -o film.mp4", "must end in .png"),
+        ("render --compare {input} -o still.png --frames 5", "FIRST:LAST"),
+        ("render --compare {input} -o still.png --frames 90:99", "no frames from 90 to 99"),
+        ("render {input} -o still.png --frames 0:5", "--compare"),
         ("info extra", "extra"),
         ("dance", "dance"),
         ("", "COMMAND"),
@@ -315,7 +319,7 @@ def test_mistakes_end_in_one_line(fails, detections, tmp_path, monkeypatch, argu
         ("fill {input} -o {output} --checkpoint nowhere", "nowhere"),
         ("fill {input} -o {output} --checkpoint {here}", "checkpoint"),
         ("info --checkpoint nowhere", "nowhere"),
-        ("evaluate --data nowhere --windows 2", "nowhere"),
+        ("evaluate --motion nowhere --count 2", "nowhere"),
     ],
 )
 def test_mistakes_that_only_the_model_finds(fails, detections, tmp_path, arguments, named):
@@ -474,22 +478,24 @@ def test_version_and_help(run):
         assert run(command, "--help")[0] == 0
 
 
-def test_evaluate_prints_a_table_and_writes_the_scores(run, tmp_path, monkeypatch):
-    fast = QUALITIES["fast"].descent  # one search for all, so that little is compiled
-    for name, settings in QUALITIES.items():
-        search = fast if name == "fast" else dataclasses.replace(fast, steps=2)
-        monkeypatch.setitem(QUALITIES, name, dataclasses.replace(settings, descent=search))
-    output = tmp_path / "scores.json"
+def test_evaluate_prints_tables_and_writes_them(run, tmp_path):
+    output = tmp_path / "scores"
     code, said, _ = run(
-        "evaluate", "--windows", 4, "--steps", 2, "--protocols", "clean", "gap", "-o", output
+        "evaluate", "--count", 1, "--longest", 48, "--protocol", "clean,gap10",
+        "--method", "input,fast,fast-s24", "-o", output,
     )
-    assert code == 0 and f"wrote {output}" in said
-    report = json.loads(output.read_text())
-    assert report["data"] == "procedural"
-    assert {row["protocol"] for row in report["rows"]} == {"clean", "gap"}
-    for row in report["rows"]:
-        assert any(line.startswith(f"  {row['system']}") for line in said.splitlines())
-        assert 0.0 < row["scores"]["upsampled"]["error"] < 1.0
+    assert code == 0 and "tables.md" in said and str(output) in said
+    assert (output / "tables.md").read_text() in said
+    content = json.loads((output / "evaluation.json").read_text())
+    assert content["setup"]["motion"] == "procedural"
+    assert [(row["protocol"], row["method"]) for row in content["results"]] == [
+        (p, m) for p in ("clean", "gap10") for m in ("input", "fast", "C-fast-s24")
+    ]
+    tracks = output / "tracks" / "gap10"
+    strips = tmp_path / "strips.png"
+    files = [tracks / f"{name}.npz" for name in ("truth", "input", "C-fast-s24")]
+    assert run("render", "--compare", *files, "-o", strips, "--frames", "10:40")[0] == 0
+    assert Image.open(strips).size[1] > 3 * 200
 
 
 # --- train and the program itself -----------------------------------------------------------------

@@ -1,92 +1,107 @@
-"""What the model has to beat: a regression without time, and interpolation without a model."""
+"""What the model has to beat, by name.
 
-import dataclasses
+Those over time treat every joint on its own; what is never observed, the 16 upsampled joints among
+it, is then regressed frame by frame on what is, as nothing else is simple enough to be called what
+a user would do instead. The others learn from training windows.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from posegan_jax.evaluation.clips import View
+from posegan_jax.evaluation.gaussian import Gaussian, complete_track
+from posegan_jax.evaluation.temporal import (
+    butterworth,
+    cubic,
+    interpolate,
+    kalman,
+    last_value,
+    one_euro,
+    savitzky_golay,
+)
+from posegan_jax.inpainting.rate import Rate
+from posegan_jax.pose.sequence import PoseSequence
+from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 
-@dataclasses.dataclass(frozen=True)
-class Ridge:
-    """Linear map from a frame's observed joints to all joints, fitted with an L2 penalty.
+Method = Callable[[PoseSequence], np.ndarray]
+"""A track on the model's skeleton, at least the 12 joints -> (T, J, 2) pixels, NaN where it gives
+nothing."""
 
-    Attributes:
-      observed: (J,) bool, joints that it looks at.
-      weights: (2 K + 1, 2 J) on the observed joints' coordinates, normalised per frame, and 1.
+FRAMES = 24
+"""Of the windows that windowed baselines look at: as many as the model's."""
+
+# Chosen by ``tune`` on training clips.
+PENALTY = {"ridge": 0.01, "ridge-windows": 0.01, "pca": 0.01}
+RANK = 256
+TEMPORAL: dict[str, Callable[..., np.ndarray]] = {
+    "last": lambda keypoints, fps: last_value(keypoints),
+    "linear": lambda keypoints, fps: interpolate(keypoints),
+    "cubic": lambda keypoints, fps: cubic(keypoints),
+    "savitzky-golay": functools.partial(savitzky_golay, seconds=0.44, order=3),
+    "butterworth": functools.partial(butterworth, cutoff=3.0),
+    "one-euro": functools.partial(one_euro, cutoff=8.0, beta=0.0),
+    "kalman": functools.partial(kalman, acceleration=0.004, noise=0.024),
+}
+"""Name -> function of keypoints (T, J, 2) and, as ``fps``, frames per second."""
+LEARNED = ("ridge", "ridge-windows", "pca")
+
+
+def temporal(smooth: Callable[..., np.ndarray], ridge: Gaussian | None = None) -> Method:
+    """A method over time, completed by ``ridge`` where a joint is never observed."""
+
+    def run(sequence: PoseSequence) -> np.ndarray:
+        keypoints = _usable(sequence)
+        if not np.isfinite(keypoints).any():
+            return keypoints
+        keypoints = smooth(keypoints, fps=sequence.fps)
+        return keypoints if ridge is None else complete_track(ridge, keypoints)
+
+    return run
+
+
+def regression(model: Gaussian) -> Method:
+    """Windows completed by what training windows tell; linear over time where they tell nothing.
+
+    Nothing is told where fewer than two joints are observed in a window.
     """
 
-    observed: np.ndarray
-    weights: np.ndarray
+    def run(sequence: PoseSequence) -> np.ndarray:
+        keypoints, rate = _usable(sequence), Rate.of(sequence.fps)
+        if not np.isfinite(keypoints).any():
+            return keypoints
+        tracks = [complete_track(model, track) for track in rate.split(keypoints, np.nan)]
+        joined = rate.join(tracks)
+        return interpolate(np.where(np.isfinite(keypoints), keypoints, joined))
 
-    @classmethod
-    def fit(cls, poses: np.ndarray, observed: np.ndarray, penalty: float = 1e-3) -> "Ridge":
-        """Fits on complete poses.
-
-        Args:
-          poses: (N, J, 2) in any units.
-          observed: (J,) bool.
-          penalty: of the squared weights, relative to the number of poses.
-        """
-        center, scale = _frame(poses[:, observed])
-        relative = (poses - center) / scale
-        x = _features(relative[:, observed])
-        y = relative.reshape(len(poses), -1)
-        gram = x.T @ x + penalty * len(poses) * np.eye(x.shape[1])
-        return cls(observed, np.linalg.solve(gram, x.T @ y))
-
-    def __call__(self, poses: np.ndarray) -> np.ndarray:
-        """(..., J, 2) with the observed joints present -> all joints; the observed are kept."""
-        flat = poses.reshape(-1, *poses.shape[-2:])
-        center, scale = _frame(flat[:, self.observed])
-        x = _features((flat[:, self.observed] - center) / scale)
-        result = (x @ self.weights).reshape(flat.shape) * scale + center
-        result[:, self.observed] = flat[:, self.observed]
-        return result.reshape(poses.shape)
+    return run
 
 
-def complete_by_ridge(windows: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Fills the joints that a window lacks by ridge regression on those that it has.
+def fit_baselines(train: Sequence[View], skeleton: str) -> dict[str, Method]:
+    """All baselines that need no training by descent.
 
     Args:
-      windows: (N, F, J, 2), a joint NaN in all frames of a window or in none.
-      train: (M, J, 2) complete poses to fit on.
-
-    Returns:
-      (N, F, J, 2).
+      train: windows of ``FRAMES`` frames of training people; some thousands.
+      skeleton: names their joints.
     """
-    result = np.empty_like(windows)
-    present = np.isfinite(windows[:, 0, :, 0])
-    patterns, which = np.unique(present, axis=0, return_inverse=True)
-    for i, observed in enumerate(patterns):
-        ridge = Ridge.fit(train, observed)
-        result[which == i] = ridge(windows[which == i])
-    return result
+    windows = np.stack([view.keypoints for view in train])
+    detected = detected_joints(skeleton)
+    poses = windows.reshape(-1, 1, *windows.shape[2:])
+    ridge = Gaussian.fit(poses, detected, PENALTY["ridge"])
+    return {name: temporal(smooth, ridge) for name, smooth in TEMPORAL.items()} | {
+        "ridge": regression(ridge),
+        "ridge-windows": regression(Gaussian.fit(windows, detected, PENALTY["ridge-windows"])),
+        "pca": regression(Gaussian.fit(windows, detected, PENALTY["pca"], RANK)),
+    }
 
 
-def interpolate(keypoints: np.ndarray) -> np.ndarray:
-    """Every joint on its own, linearly over time; constant beyond its first and last observation.
-
-    Args:
-      keypoints: (T, J, 2), NaN where missing.
-
-    Returns:
-      (T, J, 2); joints that are never observed stay NaN.
-    """
-    result = keypoints.copy()
-    time = np.arange(len(keypoints))
-    for joint in range(keypoints.shape[1]):
-        seen = np.isfinite(keypoints[:, joint, 0])
-        if seen.any():
-            for c in range(2):
-                result[:, joint, c] = np.interp(time, time[seen], keypoints[seen, joint, c])
-    return result
+def detected_joints(skeleton: str) -> np.ndarray:
+    """(J,) bool, the 12 joints that a detector delivers."""
+    return np.array([joint in DETECTED_12 for joint in get_skeleton(skeleton).joints])
 
 
-def _frame(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Center (N, 1, 2) and root mean square size (N, 1, 1) of every pose."""
-    center = points.mean(axis=1, keepdims=True)
-    size = np.sqrt(((points - center) ** 2).sum(-1).mean(-1))
-    return center, np.maximum(size, 1e-9)[:, None, None]
-
-
-def _features(points: np.ndarray) -> np.ndarray:
-    return np.concatenate([points.reshape(len(points), -1), np.ones((len(points), 1))], axis=1)
+def _usable(sequence: PoseSequence) -> np.ndarray:
+    """(T, J, 2) with NaN at all but the 12 joints, which are all that our model looks at, too."""
+    detected = detected_joints(sequence.skeleton)
+    return np.where(detected[:, None], sequence.keypoints, np.nan)

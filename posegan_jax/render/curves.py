@@ -18,6 +18,7 @@ from posegan_jax.pose.files import atomic_path
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 _STYLES = ("-", "--", "-.", ":")
 _COLUMNS = 3
+_FEW = 7  # curves
 
 
 def save_curves(
@@ -62,16 +63,67 @@ def save_pckh(
     Raises:
       InputError: there is no curve, or one's alphas and values differ in length; no such folder.
     """
-    if not curves:
-        raise InputError(f"{path}: no PCKh curve to plot")
+    checked = _checked(curves, path)
     figure = Figure(figsize=(6.4, 4.6), layout="constrained")
     axis = figure.subplots()
-    for i, (name, (alphas, values)) in enumerate(curves.items()):
+    _plot_pckh(axis, checked)
+    _legend(figure, axis)
+    _save(figure, path)
+
+
+def save_pckh_differences(
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]], reference: str, path: str | os.PathLike
+) -> None:
+    """Plots PCKh, and beside it its difference to one of the curves, in points of per cent.
+
+    Curves that lie over each other are told apart that way (thesis, figure 8).
+
+    Args:
+      curves: as for ``save_pckh``, all with the same alphas.
+      reference: name of the curve that is subtracted.
+      path: PNG to write; its folder must exist.
+
+    Raises:
+      InputError: as for ``save_pckh``; no curve of that name, or alphas differ.
+    """
+    checked = _checked(curves, path)
+    if reference not in checked:
+        raise InputError(f"{path}: no PCKh curve {reference!r} to compare with")
+    alphas, base = checked[reference]
+    figure = Figure(figsize=(11.0, 4.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _plot_pckh(left, checked)
+    for i, (name, (own, values)) in enumerate(checked.items()):
+        if own.shape != alphas.shape or (own != alphas).any():
+            raise InputError(f"{path}: PCKh of {name} and {reference} have other thresholds")
+        if name != reference:
+            right.plot(own, values - base, _STYLES[i % len(_STYLES)],
+                       color=_COLOURS[i % len(_COLOURS)], lw=1.8)
+    right.axhline(0.0, color="0.3", lw=0.8)
+    right.set(xlabel="threshold, in head sizes", ylabel=f"difference to {reference}, points")
+    right.margins(x=0)
+    right.grid(color="0.9")
+    _legend(figure, left)
+    _save(figure, path)
+
+
+def _checked(curves, path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Thresholds and per cent."""
+    if not curves:
+        raise InputError(f"{path}: no PCKh curve to plot")
+    checked = {}
+    for name, (alphas, values) in curves.items():
         alphas, values = np.asarray(alphas, float), 100 * np.asarray(values, float)
         if alphas.ndim != 1 or alphas.shape != values.shape:
             raise InputError(
                 f"PCKh of {name}: alphas {alphas.shape} and values {values.shape} do not match"
             )
+        checked[name] = alphas, values
+    return checked
+
+
+def _plot_pckh(axis: Axes, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    for i, (name, (alphas, values)) in enumerate(curves.items()):
         label = name
         if len(alphas) and alphas[0] <= 0.5 <= alphas[-1]:
             label += f" ({np.interp(0.5, alphas, values):.1f} % at 0.5)"
@@ -81,8 +133,16 @@ def save_pckh(
     axis.set_ylim(0, 102)
     axis.margins(x=0)
     axis.grid(color="0.9")
-    axis.legend(fontsize=9, loc="lower right")
-    _save(figure, path)
+
+
+def _legend(figure: Figure, axis: Axes) -> None:
+    """In the corner that curves leave free; beside the axes where there are many."""
+    if len(axis.lines) <= _FEW:
+        axis.legend(fontsize=9, loc="lower right")
+    else:
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(width + 2.6, height)
+        figure.legend(fontsize=8, loc="outside right center")
 
 
 def _series(metrics: Sequence[Mapping[str, Any]], name: str) -> tuple[np.ndarray, np.ndarray]:

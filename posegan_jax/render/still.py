@@ -1,6 +1,7 @@
-"""Stills: contact sheets of motion windows, and a track before and after."""
+"""Stills: contact sheets of motion windows, a track before and after, strips to compare."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,74 @@ def before_after(
             middle = (x + cell[0] / 2, y + _CAPTION + cell[1] + _CAPTION / 2 - 2)
             _text(draw, middle, str(sequence.frames[index]), 13, FAINT, "mm")
     _finish(sheet, f"frames {before.frames[0]} to {before.frames[-1]}", path, True)
+
+
+def compare(
+    tracks: Mapping[str, PoseSequence], path: str | os.PathLike,
+    frames: tuple[int, int] | None = None, columns: int = 10,
+) -> None:
+    """Saves a PNG with one strip of frames per track, one below the other.
+
+    The poses of a column belong to one frame and are drawn at the same place and scale, as in the
+    thesis's figures 10 and 11. A track without a pose in a frame leaves its cell empty.
+
+    Args:
+      tracks: name -> one person; all in the same pixels, skeletons may differ.
+      path: file to write; its folder must exist.
+      frames: first and last frame number; by default all that the first track has.
+      columns: poses per strip, evenly spaced, fewer where there are fewer frames.
+
+    Raises:
+      InputError: no track, the first one has no such frames, or no such folder.
+    """
+    if not tracks:
+        raise InputError(f"{path}: nothing to compare")
+    first = next(iter(tracks.values()))
+    low, high = frames or (first.frames.min(initial=0), first.frames.max(initial=0))
+    numbers = first.frames[(first.frames >= low) & (first.frames <= high)]
+    if not len(numbers):
+        raise InputError(f"{next(iter(tracks))}: no frames from {low} to {high}")
+    numbers = numbers[_spread(len(numbers), columns)]
+    poses = [_poses_at(track, numbers) for track in tracks.values()]
+    everything = np.concatenate(poses, axis=1)
+    # Every column is centred on the first track's pose, and as large as that and what is near it:
+    # a stray joint of another moves nothing.
+    bodies = poses[0] if np.isfinite(poses[0]).any() else everything
+    lost = ~np.isfinite(bodies).any(axis=(1, 2))
+    centres = np.where(lost[:, None], _centres(everything), _centres(bodies))
+    relative = everything - centres[:, None]
+    low, high = robust_bounds(bodies - centres[:, None])
+    reach = 0.5 * np.max(high - low)
+    near = ((relative >= low - reach) & (relative <= high + reach)).all(-1, keepdims=True)
+    bounds = robust_bounds(np.where(near, relative, np.nan))
+    cell = (round(panel_aspect(bounds, 0.6, 1.2) * _CELL_HEIGHT), _CELL_HEIGHT)
+    shared = fit_view(bounds, cell)
+    width = max(len(numbers) * cell[0], _LEAST_WIDTH)
+    row_height = _CAPTION + cell[1]
+    sheet = Image.new("RGB", (width, _TITLE + len(tracks) * row_height + _CAPTION), BACKGROUND)
+    draw = ImageDraw.Draw(sheet)
+    for row, (name, track) in enumerate(tracks.items()):
+        y = _TITLE + row * row_height
+        draw.line([(0, y), (width, y)], fill=RULE)
+        _text(draw, (10, y + _CAPTION / 2 + 2), f"{name}, {track.skeleton}", 14, INK, "lm")
+        for column, number in enumerate(numbers):
+            if number in track.frames:
+                index = int(np.searchsorted(track.frames, number))
+                view = shared.moved_to(centres[column])
+                pose = draw_panel([pose_at(track, index)], cell, view)
+                sheet.paste(pose, (column * cell[0], y + _CAPTION))
+    for column, number in enumerate(numbers):
+        middle = (column + 0.5) * cell[0], sheet.height - _CAPTION / 2 - 2
+        _text(draw, middle, str(number), 13, FAINT, "mm")
+    _finish(sheet, f"frames {numbers[0]} to {numbers[-1]}", path, True)
+
+
+def _poses_at(track: PoseSequence, numbers: np.ndarray) -> np.ndarray:
+    """(C, K, 2) poses of these frames, NaN where the track has none."""
+    poses = np.full((len(numbers), *track.keypoints.shape[1:]), np.nan)
+    there = np.isin(numbers, track.frames)
+    poses[there] = track.keypoints[np.searchsorted(track.frames, numbers[there])]
+    return poses
 
 
 def _spread(total: int, count: int) -> np.ndarray:

@@ -5,8 +5,15 @@ import pytest
 
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import clips
-from posegan_jax.evaluation.clips import PICTURE, view_clips, view_windows
+from posegan_jax.evaluation.clips import (
+    PICTURE,
+    annotated_clips,
+    has_clips2d,
+    view_clips,
+    view_windows,
+)
 from posegan_jax.motion.clip import Clip
+from posegan_jax.motion.clips2d import FILE, Clip2D, save_clips2d
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.pose.skeleton import get_skeleton
 
@@ -59,6 +66,27 @@ def test_clips_are_cut_and_short_ones_left_out(monkeypatch):
     assert sorted(len(v.keypoints) for v in views) == [60, 100, 200, 200]
     with pytest.raises(InputError, match="any: no clip.*500 frames"):
         view_windows("any", frames=500)
+
+
+def test_annotated_clips_of_all_cameras(tmp_path):
+    made = [Clip2D(np.full((frames, 28, 2), camera, np.float32), "S1/Seq2", camera,
+                   first + np.arange(frames), 50.0)
+            for frames, camera, first in ((90, 4, 0), (60, 4, 200), (40, 7, 10), (2, 8, 0))]
+    save_clips2d(tmp_path / FILE, made)
+    assert has_clips2d(str(tmp_path)) and has_clips2d(str(tmp_path / FILE))
+    assert not has_clips2d("procedural") and not has_clips2d(str(tmp_path / "nowhere"))
+    views = annotated_clips(str(tmp_path))
+    assert [len(v.keypoints) for v in views] == [90, 60, 40]
+    assert {v.fps for v in views} == {50.0} and {v.subject for v in views} == {"S1"}
+    assert views[1].video == "S1/Seq2/video_4" and views[1].frames.tolist() == [*range(200, 260)]
+    few = annotated_clips(str(tmp_path), count=2, longest=30)
+    assert {v.video for v in few} == {"S1/Seq2/video_4", "S1/Seq2/video_7"}  # in turns
+    assert all(len(v.keypoints) == 30 == np.ptp(v.frames) + 1 for v in few)
+    assert all((v.keypoints == int(v.video[-1])).all() for v in few)
+    windows = annotated_clips(str(tmp_path), count=7, frames=50)
+    assert len(windows) == 7 and all(len(w.frames) == 50 for w in windows)
+    with pytest.raises(InputError, match="100 frames"):
+        annotated_clips(str(tmp_path), count=1, frames=100)
 
 
 def test_a_set_that_is_not_there_is_named():

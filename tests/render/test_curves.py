@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from posegan_jax.errors import InputError
-from posegan_jax.render.curves import save_curves, save_pckh
+from posegan_jax.render.curves import save_curves, save_pckh, save_pckh_differences
 
 
 @pytest.fixture
@@ -58,6 +58,32 @@ def test_pckh_curves_are_in_percent_with_a_legend(tmp_path, figures):
     np.testing.assert_allclose(axis.lines[0].get_ydata(), 100 * alphas)
     labels = [text.get_text() for text in axis.get_legend().get_texts()]
     assert labels == ["model (50.0 % at 0.5)", "detector"]
+
+
+def test_differences_stand_beside_the_curves(tmp_path, figures):
+    alphas = np.linspace(0, 1, 11)
+    curves = {"input": (alphas, alphas / 2), "ours": (alphas, alphas), "same": (alphas, alphas / 2)}
+    save_pckh_differences(curves, "input", tmp_path / "a.png")
+    left, right = figures[0].axes
+    assert len(left.lines) == 3 and left.get_legend() is not None
+    np.testing.assert_allclose(right.lines[0].get_ydata(), 50 * alphas)
+    np.testing.assert_allclose(right.lines[1].get_ydata(), 0 * alphas)
+    assert right.lines[0].get_color() == left.lines[1].get_color()
+    assert "input" in right.get_ylabel()
+    with pytest.raises(InputError, match="detector"):
+        save_pckh_differences(curves, "detector", tmp_path / "b.png")
+    with pytest.raises(InputError, match="other thresholds"):
+        save_pckh_differences(curves | {"few": (alphas[:3], alphas[:3])}, "input",
+                              tmp_path / "b.png")
+
+
+def test_many_curves_have_their_legend_beside_them(tmp_path, figures):
+    alphas = np.linspace(0, 1, 11)
+    save_pckh({f"method {i}": (alphas, alphas * i / 12) for i in range(12)}, tmp_path / "a.png")
+    (axis,) = figures[0].axes
+    assert axis.get_legend() is None and len(figures[0].legends[0].get_texts()) == 12
+    looks = {(line.get_color(), line.get_linestyle()) for line in axis.lines}
+    assert len(looks) == 12
 
 
 def test_bad_requests_are_refused(tmp_path):

@@ -7,7 +7,7 @@ from PIL import Image
 from posegan_jax.errors import InputError
 from posegan_jax.pose.sequence import PoseSequence, Provenance
 from posegan_jax.pose.skeleton import get_skeleton
-from posegan_jax.render.still import before_after, contact_sheet
+from posegan_jax.render.still import before_after, compare, contact_sheet
 
 
 def standing(skeleton, frames=20, height=100.0):
@@ -137,3 +137,58 @@ def test_tracks_of_different_frames_are_refused(tmp_path):
     with pytest.raises(InputError, match="nowhere"):
         before_after(track, track, tmp_path / "nowhere" / "a.png")
     assert not list(tmp_path.iterdir())
+
+
+# --- strips to compare ----------------------------------------------------------------------------
+
+
+def track(skeleton="coco17", frames=20, first=0, **options):
+    keypoints = standing(skeleton, frames, **options)
+    return PoseSequence(keypoints, skeleton=skeleton, frames=first + np.arange(frames))
+
+
+def test_a_strip_per_track_and_a_column_per_frame(tmp_path):
+    tracks = {"gt": track("mpi_inf_3dhp"), "det": track("coco17"), "s1": track("mpi_inf_3dhp")}
+    compare(tracks, tmp_path / "a.png", columns=5)
+    compare({"gt": tracks["gt"]}, tmp_path / "b.png", columns=5)
+    three, one = Image.open(tmp_path / "a.png"), Image.open(tmp_path / "b.png")
+    row = (three.height - one.height) // 2
+    assert three.width == one.width and row > 220
+    for i in range(3):
+        top = three.height - one.height + (one.height - row) - (2 - i) * row
+        assert ink(three, (0, top + 25, three.width, top + row - 25)) > 0.005
+
+
+def test_a_track_that_lacks_a_frame_leaves_its_cell_empty(tmp_path):
+    tracks = {"gt": track(frames=20), "late": track(frames=10, first=10)}
+    compare(tracks, tmp_path / "a.png", columns=20)
+    picture = Image.open(tmp_path / "a.png")
+    width, bottom = picture.width // 20, picture.height - 25
+    drawn = [ink(picture, (n * width, bottom - 150, (n + 1) * width, bottom)) > 0.005
+             for n in range(20)]
+    assert drawn == [False] * 10 + [True] * 10
+
+
+def test_the_frames_that_are_asked_for(tmp_path):
+    far = track(frames=20)
+    compare({"a": far}, tmp_path / "a.png", frames=(5, 7), columns=10)
+    compare({"a": far}, tmp_path / "b.png", columns=10)
+    widths = [Image.open(tmp_path / f"{name}.png").width for name in "ab"]
+    assert widths[0] < widths[1]
+    with pytest.raises(InputError, match="a: no frames from 30 to 40"):
+        compare({"a": far}, tmp_path / "c.png", frames=(30, 40))
+    with pytest.raises(InputError, match="nothing"):
+        compare({}, tmp_path / "c.png")
+    empty = PoseSequence(np.zeros((0, 17, 2)))
+    with pytest.raises(InputError, match="no frames"):
+        compare({"a": empty}, tmp_path / "c.png")
+    assert not (tmp_path / "c.png").exists()
+
+
+def test_a_stray_joint_does_not_make_all_small(tmp_path):
+    stray = track().keypoints.copy()
+    stray[:, 3] += 5000
+    tracks = {"gt": track(), "det": PoseSequence(stray, skeleton="coco17")}
+    compare(tracks, tmp_path / "a.png", columns=3)
+    picture = Image.open(tmp_path / "a.png")
+    assert ink(picture, (0, 60, picture.width // 3, 270)) > 0.005

@@ -1,0 +1,375 @@
+"""The benchmark: methods by protocols on held-out motion, scored, with a memory of what is done."""
+
+import copy
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from posegan_jax.errors import InputError
+from posegan_jax.evaluation import methods as ours
+from posegan_jax.evaluation.baselines import FRAMES, LEARNED, TEMPORAL, Method, fit_baselines
+from posegan_jax.evaluation.baselines import temporal as over_time
+from posegan_jax.evaluation.clips import (
+    LONGEST,
+    View,
+    annotated_clips,
+    has_clips2d,
+    view_clips,
+    view_windows,
+)
+from posegan_jax.evaluation.detections import detected_cases
+from posegan_jax.evaluation.protocols import PROTOCOLS, Case, make_case
+from posegan_jax.evaluation.regressor import Regressor
+from posegan_jax.evaluation.scores import Head, Scores, score
+from posegan_jax.formats import npz
+from posegan_jax.inpainting.inpainter import Inpainter
+from posegan_jax.motion.store import load_clips
+from posegan_jax.pose.files import atomic_path
+from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
+from posegan_jax.pose.skeleton import Skeleton
+
+DETECTIONS = "detections"
+TRUTH = "truth"
+EVERYTHING = "everything"
+DEFAULT_PROTOCOLS = ("clean", "holes40", "gap10", "legs", "noise")
+DEFAULT_PROTOCOLS_2D = ("noise",)
+TRAIN_WINDOWS = 4096
+"""Windows of training motion that regressions are fitted on."""
+BATCH = 16
+"""Windows that are searched at once on a CPU: most clips have no more."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What is evaluated on what.
+
+    Attributes:
+      motion: motion set, as for ``motion.store.load_clips``; where it has 2D test clips, those.
+      split: of 3D motion.
+      train: motion set whose split 'train' the regressions are fitted on; ``motion`` if empty.
+      protocols: names of ``PROTOCOLS``, 'everything', or 'detections'; empty: a choice.
+      methods: names, see ``methods.HELP``; empty: ``methods.MAIN``.
+      detections: folder of a detector's files for 2D test clips, see ``detections``.
+      unit: whole clips, or windows of as many frames as the model's.
+      count: clips or windows; 0 for all clips.
+      longest: frames of a clip; 0 for whatever they have.
+      seed: of cameras, places and protocols.
+      head: what measures, see ``scores.Head``.
+    """
+
+    motion: str = "procedural"
+    split: str = "validation"
+    train: str = ""
+    protocols: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    detections: str = ""
+    unit: Literal["clips", "windows"] = "clips"
+    count: int = 20
+    longest: int = LONGEST
+    seed: int = 1
+    head: Head = "neck"
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One method under one protocol."""
+
+    protocol: str
+    method: str
+    scores: Scores
+
+
+@dataclasses.dataclass(frozen=True)
+class Benchmark:
+    """All results, in the order of protocols and methods.
+
+    Attributes:
+      setup: what was evaluated on what, in plain values.
+      texts: protocol -> what it is, in words.
+      notes: what the reader should know besides, one line each.
+      results: one for every protocol and method.
+    """
+
+    setup: dict[str, Any]
+    texts: dict[str, str]
+    notes: tuple[str, ...]
+    results: tuple[Result, ...]
+
+    def of(self, protocol: str) -> dict[str, Scores]:
+        """Method -> scores under one protocol."""
+        return {r.method: r.scores for r in self.results if r.protocol == protocol}
+
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, and clips done and in all over everything."""
+
+
+def run_benchmark(
+    inpainter: Inpainter, options: Options, output: str | os.PathLike | None = None,
+    progress: Progress | None = None,
+) -> Benchmark:
+    """Evaluates methods under protocols.
+
+    Args:
+      inpainter: the networks of our methods.
+      options: what is evaluated on what.
+      output: folder in which results are kept while it runs: a run that was interrupted goes on
+        where it stopped when it is started again with the same options. The tracks of the first
+        clip stay there, 'tracks/PROTOCOL/METHOD.npz', to be drawn.
+      progress: see ``Progress``.
+
+    Raises:
+      InputError: unknown names, no such motion, no training motion for a method that was asked for
+        by name, or a folder that cannot be written.
+    """
+    protocols, asked = resolve(options)
+    views = _views(options)
+    fitted, notes = _fit(inpainter, options, asked)
+    names = [name for name in asked if name in fitted]
+    sets, more = _cases(options, protocols, views, inpainter.skeleton)
+    weights = ours.letter(inpainter.metadata)
+    setup = _setup(inpainter, options, views)
+    memory = _Memory(output, setup)
+    done, total = 0, len(names) * sum(len(cases) for cases, _ in sets.values())
+    results = []
+    for protocol, (cases, _) in sets.items():
+        memory.save_tracks(protocol, cases[0], {TRUTH: cases[0].truth})
+        for name in names:
+            label = ours.label(name, weights)
+            scores = memory.load(protocol, label)
+            if scores is None:
+                tracks = []
+                for case in cases:
+                    if progress:
+                        progress(f"{protocol}: {label}", done + len(tracks), total)
+                    tracks.append(fitted[name](case.sequence))
+                scores = score(cases, tracks, options.head)
+                memory.save_tracks(protocol, cases[0], {label: tracks[0]})
+                memory.save(protocol, label, scores)
+            done += len(cases)
+            if progress:
+                progress(f"{protocol}: {label}", done, total)
+            results.append(Result(protocol, label, scores))
+    texts = {protocol: text for protocol, (_, text) in sets.items()}
+    return Benchmark(setup, texts, (*notes, *more), tuple(results))
+
+
+def finish(output: str | os.PathLike) -> None:
+    """Forgets the results that were kept for a run to go on; what was made of them is written."""
+    shutil.rmtree(Path(output) / _PARTS, ignore_errors=True)
+
+
+def resolve(options: Options) -> tuple[list[str], list[str]]:
+    """Protocols and methods by their plain names, each once, in the order asked for.
+
+    Raises:
+      InputError: an unknown name, or values that make no sense.
+    """
+    if options.count < 0 or options.longest < 0:
+        raise InputError("the number of clips and their longest must be 0 or more")
+    if options.unit == "windows" and not options.count:
+        raise InputError("say how many windows")
+    flat = has_clips2d(options.motion)
+    if options.detections and not flat:
+        raise InputError(f"{options.motion}: has no 2D test clips that detections could be of")
+    protocols = options.protocols
+    if not protocols:
+        protocols = DEFAULT_PROTOCOLS_2D if flat else DEFAULT_PROTOCOLS
+        protocols = (DETECTIONS,) if options.detections else protocols
+    if EVERYTHING in protocols:
+        protocols = (*([DETECTIONS] if options.detections else []), *PROTOCOLS)
+    for name in protocols:
+        if name not in PROTOCOLS and name != DETECTIONS:
+            known = ", ".join((*PROTOCOLS, DETECTIONS, EVERYTHING))
+            raise InputError(f"unknown protocol {name!r}; protocols are: {known}")
+    if DETECTIONS in protocols and not options.detections:
+        raise InputError("the protocol 'detections' needs --detections FOLDER")
+    methods = [ours.plain(name) for name in options.methods or ours.MAIN]
+    ours.check_methods(methods)
+    return list(dict.fromkeys(protocols)), list(dict.fromkeys(methods))
+
+
+# --- what is evaluated ----------------------------------------------------------------------------
+
+
+def _views(options: Options) -> list[View]:
+    count = options.count or None
+    windows = options.unit == "windows"
+    if has_clips2d(options.motion):
+        return annotated_clips(
+            options.motion, count, FRAMES if windows else 0, options.longest, options.seed
+        )
+    if windows:
+        return view_windows(options.motion, options.split, options.count, FRAMES, options.seed)
+    longest = options.longest or 1_000_000
+    return view_clips(options.motion, options.split, count, options.seed, longest)
+
+
+def _cases(
+    options: Options, protocols: Sequence[str], views: Sequence[View], skeleton: Skeleton
+) -> tuple[dict[str, tuple[list[Case], str]], list[str]]:
+    """Protocol -> cases and what it is in words; and notes."""
+    sets, notes = {}, []
+    flat = has_clips2d(options.motion)
+    for name in protocols:
+        if name == DETECTIONS:
+            cases, lacking = detected_cases(options.detections, views, skeleton)
+            sets[name] = cases, "what a detector found in the videos"
+            if lacking:
+                notes.append(f"{lacking} of {len(views)} test clips have no file of detections")
+            continue
+        cases = [
+            make_case(name, view.keypoints, skeleton, options.seed, number, view.fps)
+            for number, view in enumerate(views)
+        ]
+        text = PROTOCOLS[name].text
+        if flat and PROTOCOLS[name].noisy:
+            text += " (simulated: the annotated 2D joints stand in for a detector's)"
+        sets[name] = cases, text
+    return sets, notes
+
+
+def _fit(
+    inpainter: Inpainter, options: Options, names: Sequence[str]
+) -> tuple[dict[str, Method], list[str]]:
+    """Name -> method for all that can be had, and notes on what cannot."""
+    methods: dict[str, Method] = {ours.INPUT: lambda sequence: sequence.keypoints}
+    notes = []
+    if set(names) & {*TEMPORAL, *LEARNED}:
+        train = _training_windows(options)
+        if train is not None:
+            methods |= fit_baselines(train, inpainter.skeleton.name)
+        else:
+            missing = [name for name in LEARNED if name in names]
+            if options.methods and missing:
+                raise InputError(
+                    f"{options.train or options.motion}: no training clips for "
+                    f"{', '.join(missing)}; give --train MOTION, or other methods"
+                )
+            methods |= {name: over_time(smooth) for name, smooth in TEMPORAL.items()}
+            notes.append(
+                "no training clips: what learns from them is left out, and baselines over time "
+                "give no joint that is never observed; --train MOTION gives them"
+            )
+    if ours.REGRESSOR in names:
+        if (regressor := Regressor.packaged()) is not None:
+            methods[ours.REGRESSOR] = regressor
+        elif options.methods:
+            raise InputError("this package comes without the weights of the regressor")
+    if options.unit == "windows":
+        inpainter = _smaller(inpainter, 2)
+    elif jax.default_backend() == "cpu":
+        inpainter = _smaller(inpainter, BATCH)
+    for name in names:
+        if name not in methods and name not in ours.BASELINES:
+            methods[name] = ours.our_method(inpainter, name)
+    return methods, notes
+
+
+def _training_windows(options: Options) -> list[View] | None:
+    source = options.train or options.motion
+    if Path(source).is_file() and has_clips2d(source):
+        return None
+    try:
+        load_clips(source, "train")
+    except InputError:
+        if options.train:
+            raise
+        return None
+    return view_windows(source, "train", TRAIN_WINDOWS, FRAMES, options.seed)
+
+
+def _smaller(inpainter: Inpainter, batch: int) -> Inpainter:
+    changed = copy.copy(inpainter)
+    changed.batch = min(batch, inpainter.batch)
+    return changed
+
+
+def _setup(inpainter: Inpainter, options: Options, views: Sequence[View]) -> dict[str, Any]:
+    """Everything that results depend on but protocol and method, in plain values."""
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(jax.device_get(inpainter.variables)):
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    for view in views:
+        digest.update(view.keypoints.tobytes())
+
+    def base(paths: str) -> str:
+        return ",".join(Path(path).name for path in paths.split(","))
+
+    return {
+        "motion": base(options.motion),
+        "split": "2D test clips" if has_clips2d(options.motion) else options.split,
+        "train": base(options.train or options.motion),
+        "detections": base(options.detections) if options.detections else "",
+        "unit": options.unit,
+        "clips": len(views),
+        "frames": sum(len(view.keypoints) for view in views),
+        "subjects": sorted({view.subject for view in views}),
+        "seed": options.seed,
+        "head": options.head,
+        "weights": inpainter.metadata.get("trained_on", ""),
+        "digest": digest.hexdigest()[:16],
+    }
+
+
+# --- what is kept ---------------------------------------------------------------------------------
+
+_PARTS = ".parts"
+
+
+class _Memory:
+    """Results of single methods, in files that appear whole or not at all."""
+
+    def __init__(self, output: str | os.PathLike | None, setup: dict[str, Any]):
+        self.folder = Path(output) if output is not None else None
+        self.setup = setup
+        if self.folder:
+            try:
+                (self.folder / _PARTS).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise InputError(f"cannot write {output}: {error.strerror}") from error
+
+    def load(self, protocol: str, method: str) -> Scores | None:
+        path = self._path(protocol, method)
+        if path is None or not path.is_file():
+            return None
+        content = json.loads(path.read_text())
+        return Scores(**content["scores"]) if content["setup"] == self.setup else None
+
+    def save(self, protocol: str, method: str, scores: Scores) -> None:
+        if (path := self._path(protocol, method)) is not None:
+            with atomic_path(path) as temporary:
+                content = {"setup": self.setup, "scores": dataclasses.asdict(scores)}
+                temporary.write_text(json.dumps(content))
+
+    def save_tracks(self, protocol: str, case: Case, tracks: dict[str, np.ndarray]) -> None:
+        if not self.folder:
+            return
+        folder = self.folder / "tracks" / protocol
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, keypoints in tracks.items():
+            seen = case.observed | (name == TRUTH)
+            sequence = PoseSequence(
+                keypoints, None, case.fps, case.skeleton.name, person=1,
+                provenance=np.where(seen, Provenance.OBSERVED, Provenance.FILLED),
+            )
+            npz.write(PoseFile((sequence,), "npz"), folder / f"{name}.npz")
+
+    def _path(self, protocol: str, method: str) -> Path | None:
+        return self.folder / _PARTS / f"{protocol}.{method}.json" if self.folder else None
+
+
+def iterate(benchmark: Benchmark) -> Iterator[tuple[str, str, str, str, float | None]]:
+    """Protocol, method, group, metric, value."""
+    for result in benchmark.results:
+        for group, metrics in result.scores.values.items():
+            for metric, value in metrics.items():
+                yield result.protocol, result.method, group, metric, value

@@ -1,0 +1,129 @@
+"""Our methods by name: qualities, window shifts, and what shows what each part of them gives."""
+
+import copy
+import dataclasses
+import re
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from flax import linen as nn
+
+from posegan_jax.errors import InputError
+from posegan_jax.evaluation.baselines import FRAMES, LEARNED, TEMPORAL, Method
+from posegan_jax.inpainting.inpainter import QUALITIES, Inpainter, Settings
+from posegan_jax.pose.sequence import PoseSequence
+
+INPUT = "input"
+REGRESSOR = "regressor"
+BASELINES = (*TEMPORAL, *LEARNED, REGRESSOR)
+MAIN = (INPUT, *BASELINES, "encoder", "fast", "balanced")
+"""What is evaluated unless other methods are named."""
+SEARCH = ("encoder", "descent20", "descent50", "descent200", "random", "thesis", "fast", "balanced",
+          "best", "s1", "s8", "s24")
+"""What shows what search, start, shift and the carried residual give."""
+
+HELP = (
+    f"{INPUT}, {', '.join(BASELINES)}; {', '.join(QUALITIES)}; sN (the default with windows every "
+    "N frames), QUALITY-sN; encoder, descentN, random (generated motion alone: of the encoder, "
+    "after N steps, after 200 steps from a random start)"
+)
+
+_SHIFTED = re.compile(rf"(?:({'|'.join(QUALITIES)})-)?s(\d+)")
+_DESCENT = re.compile(r"descent(\d+)")
+_LETTER = re.compile(r"^[A-Z]-")
+
+
+class RandomStart(nn.Module):
+    """Stands where the encoder does: codes from N(0, I) that know nothing of the input.
+
+    Attributes:
+      latent: dimension of z.
+    """
+
+    latent: int
+
+    def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
+        """(N, F, J, 2) and (N, F, J) -> (N, latent), the same ones in every call."""
+        return jax.random.normal(jax.random.key(0), (len(x), self.latent), x.dtype)
+
+
+def plain(name: str) -> str:
+    """A method's name without the letter of the weights: 'M-s1' -> 's1'."""
+    return _LETTER.sub("", name)
+
+
+def settings_of(name: str) -> Settings:
+    """Settings of one of our methods.
+
+    Raises:
+      InputError: there is no method of that name.
+    """
+    default = QUALITIES["balanced"]
+    if name in QUALITIES:
+        return QUALITIES[name]
+    if (match := _SHIFTED.fullmatch(name)) and 1 <= int(match[2]) <= FRAMES:
+        return dataclasses.replace(QUALITIES[match[1] or "balanced"], shift=int(match[2]))
+    alone = dataclasses.replace(default, carry_residual=False)
+    if name == "encoder":
+        return _with_descent(alone, steps=0)
+    if match := _DESCENT.fullmatch(name):
+        return _with_descent(alone, steps=int(match[1]))
+    if name == "random":
+        # The pull towards the start is one towards the encoder's answer, which there is none of.
+        weights = dataclasses.replace(default.descent.weights, prior=0.0)
+        return _with_descent(alone, steps=200, weights=weights)
+    raise InputError(f"unknown method {name!r}; methods are: {HELP}")
+
+
+def our_method(inpainter: Inpainter, name: str) -> Method:
+    """One of our methods.
+
+    Raises:
+      InputError: there is none of that name.
+    """
+    settings = settings_of(name)
+    if name == "random":
+        inpainter = _randomly_started(inpainter)
+
+    def run(sequence: PoseSequence) -> np.ndarray:
+        if not inpainter.can_complete(sequence):
+            return sequence.keypoints
+        return inpainter(sequence, joints=inpainter.skeleton.name, settings=settings).keypoints
+
+    return run
+
+
+def check_methods(names: Sequence[str]) -> None:
+    """Raises InputError where a name is no method's."""
+    for name in names:
+        if name != INPUT and name not in BASELINES:
+            settings_of(name)
+
+
+def letter(metadata: dict) -> str:
+    """What weights are called in tables, after the thesis: M for MPI-INF-3DHP, C for other sets.
+
+    Args:
+      metadata: of a checkpoint.
+    """
+    source = str(metadata.get("config", {}).get("data", {}).get("path", ""))
+    return "M" if "mpi_inf_3dhp" in source else "C"
+
+
+def label(name: str, weights: str) -> str:
+    """A method's name in tables: those named after their shift get the letter of the weights."""
+    return f"{weights}-{name}" if _SHIFTED.fullmatch(name) else name
+
+
+def _with_descent(settings: Settings, **changes) -> Settings:
+    return dataclasses.replace(
+        settings, descent=dataclasses.replace(settings.descent, **changes)
+    )
+
+
+def _randomly_started(inpainter: Inpainter) -> Inpainter:
+    changed = copy.copy(inpainter)
+    start = RandomStart(inpainter.networks.options.latent)
+    changed.networks = inpainter.networks._replace(encoder=start)
+    return changed

@@ -1,0 +1,191 @@
+"""The benchmark's results as tables and pictures: markdown, CSV, JSON, PNG."""
+
+import csv
+import io
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from posegan_jax.errors import InputError
+from posegan_jax.evaluation.benchmark import Benchmark, iterate
+from posegan_jax.evaluation.methods import INPUT
+from posegan_jax.evaluation.scores import (
+    ALPHAS,
+    CURVE_METRICS,
+    GROUPS_12,
+    GROUPS_16,
+    METRICS,
+    PARTS,
+    Scores,
+)
+from posegan_jax.pose.files import atomic_path
+from posegan_jax.render.curves import save_pckh, save_pckh_differences
+
+MARKDOWN, CSV, JSON = "tables.md", "scores.csv", "evaluation.json"
+
+_TITLES = {
+    "pckh@0.1": "PCKh@0.1", "pckh@0.5": "PCKh@0.5", "pckh@1.0": "PCKh@1.0",
+    "auc": "AUC from 0.0 to 1.0",
+}
+_SHORT = {
+    "pckh@0.1": ".1", "pckh@0.5": ".5", "pckh@1.0": "1.0", "auc": "AUC", "error": "error",
+    "acceleration": "accel", "bones": "bones",
+}
+_TABLE_2 = (*GROUPS_12, "Total-12J")
+_TABLE_3 = (*GROUPS_16, "Total-28J")
+
+
+def save(benchmark: Benchmark, folder: str | os.PathLike) -> list[Path]:
+    """Writes everything into a folder, which is made if need be; returns the files.
+
+    ``tables.md``, ``scores.csv`` (one value a line), ``evaluation.json`` (with the curves), and for
+    every protocol ``PROTOCOL-12J.png`` (the thesis's figure 8) and ``PROTOCOL-28J.png`` (its
+    figure 9).
+
+    Raises:
+      InputError: the folder cannot be written.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {error.strerror}") from error
+    texts = {MARKDOWN: markdown(benchmark), CSV: comma_separated(benchmark),
+             JSON: as_json(benchmark)}
+    for name, text in texts.items():
+        with atomic_path(folder / name) as temporary:
+            temporary.write_text(text)
+    return [folder / name for name in texts] + _save_figures(benchmark, folder)
+
+
+def markdown(benchmark: Benchmark) -> str:
+    """All tables: by what was observed, and in the form of the thesis's tables 2 and 3."""
+    lines = ["# Benchmark", "", describe(benchmark), ""]
+    lines += [f"Note: {note}." for note in benchmark.notes] + [""] * bool(benchmark.notes)
+    for protocol, text in benchmark.texts.items():
+        scores = benchmark.of(protocol)
+        lines += [f"## {protocol}", "", f"{text[0].upper()}{text[1:]}.", ""]
+        lines += [parts_table(scores), ""]
+        lines += thesis_tables(scores)
+    return "\n".join(lines)
+
+
+def describe(benchmark: Benchmark) -> str:
+    """What was evaluated on what, in a sentence or two."""
+    setup = benchmark.setup
+    subjects = len(setup["subjects"])
+    people = "1 subject" if subjects == 1 else f"{subjects} subjects"
+    return (
+        f"{setup['clips']} {setup['unit']} of {setup['motion']} ({setup['split']}, {people}, "
+        f"{setup['frames']} frames), seed {setup['seed']}; head size |head_top - {setup['head']}|. "
+        f"Weights trained on: {setup['weights'] or 'not told'}. "
+        "PCKh and AUC: higher is better. error (MPJPE, head sizes), accel (error of the "
+        "acceleration, head sizes per frame^2) and bones (deviation of bone lengths over time, "
+        "head sizes): lower is better; they count what was delivered, PCKh counts the rest as "
+        "wrong."
+    )
+
+
+def parts_table(scores: dict[str, Scores], metrics: Sequence[str] = METRICS) -> str:
+    """Methods by metrics, for the observed and the missing of the 12 joints and the upsampled."""
+    parts = [p for p in PARTS if any(_holds(s.values[p]) for s in scores.values())]
+    header = ["method"] + [f"{part} {_SHORT[metric]}" for part in parts for metric in metrics]
+    rows = [
+        [name] + [_cell(s.values[part].get(metric)) for part in parts for metric in metrics]
+        for name, s in scores.items()
+    ]
+    return _table(header, rows)
+
+
+def thesis_tables(scores: dict[str, Scores]) -> list[str]:
+    """Lines of tables 2 and 3 (a) to (d); methods that upsample nothing are not in table 3."""
+    lines = []
+    for number, columns in ((2, _TABLE_2), (3, _TABLE_3)):
+        shown = {n: s for n, s in scores.items() if number == 2 or _upsamples(s)}
+        for letter, metric in zip("abcd", CURVE_METRICS, strict=True):
+            lines += [f"Table {number} ({letter}): {_TITLES[metric]}", ""]
+            rows = [
+                [name] + [_cell(s.values[column][metric]) for column in columns]
+                for name, s in shown.items()
+            ]
+            lines += [_table(["Method", *columns], rows), ""]
+    return lines
+
+
+def comma_separated(benchmark: Benchmark) -> str:
+    """protocol,method,group,metric,value; an empty value where nothing counts."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("protocol", "method", "group", "metric", "value"))
+    for *names, value in iterate(benchmark):
+        writer.writerow((*names, "" if value is None else f"{value:.6f}"))
+    return text.getvalue()
+
+
+def as_json(benchmark: Benchmark) -> str:
+    """Setup, notes, and values and curves of every protocol and method."""
+    content = {
+        "setup": benchmark.setup,
+        "notes": list(benchmark.notes),
+        "alphas": np.round(ALPHAS, 6).tolist(),
+        "protocols": benchmark.texts,
+        "results": [
+            {"protocol": r.protocol, "method": r.method, "values": r.scores.values,
+             "curves": {name: np.round(c, 6).tolist() for name, c in r.scores.curves.items()}}
+            for r in benchmark.results
+        ],
+    }
+    # A curve is one line, or the file is all brackets.
+    text = json.dumps(content, indent=1, allow_nan=False)
+    return re.sub(r"\[\s+([-\d.e,\s]+?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text) + "\n"
+
+
+def _save_figures(benchmark: Benchmark, folder: Path) -> list[Path]:
+    """Figures 8 and 9 of every protocol."""
+    paths = []
+    for protocol in benchmark.texts:
+        scores = benchmark.of(protocol)
+        twelve = {n: (ALPHAS, np.array(s.curves["Total-12J"])) for n, s in scores.items()}
+        all_joints = {n: (ALPHAS, np.array(s.curves["Total-28J"]))
+                      for n, s in scores.items() if _upsamples(s)}
+        paths.append(folder / f"{protocol}-12J.png")
+        if INPUT in twelve and len(twelve) > 1:
+            save_pckh_differences(twelve, INPUT, paths[-1])
+        else:
+            save_pckh(twelve, paths[-1])
+        if all_joints:
+            paths.append(folder / f"{protocol}-28J.png")
+            save_pckh(all_joints, paths[-1])
+    return paths
+
+
+def _upsamples(scores: Scores) -> bool:
+    return scores.values["upsampled"]["error"] is not None
+
+
+def _holds(values: dict[str, float | None]) -> bool:
+    return any(value is not None for value in values.values())
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Markdown whose columns stand below each other in plain text, too."""
+    rows = [list(header), *map(list, rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        first, *others = (
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        return "| " + " | ".join([first, *others]) + " |"
+
+    rule = ["-" * widths[0]] + ["-" * (width - 1) + ":" for width in widths[1:]]
+    return "\n".join([line(rows[0]), line(rule), *map(line, rows[1:])])

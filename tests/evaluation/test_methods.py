@@ -1,0 +1,108 @@
+"""Our methods by name."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from posegan_jax.errors import InputError
+from posegan_jax.evaluation import methods
+from posegan_jax.evaluation.clips import view_clips
+from posegan_jax.evaluation.methods import (
+    RandomStart,
+    check_methods,
+    label,
+    letter,
+    our_method,
+    plain,
+    settings_of,
+)
+from posegan_jax.evaluation.protocols import make_case
+from posegan_jax.inpainting.inpainter import QUALITIES
+from posegan_jax.pose.skeleton import get_skeleton
+
+MPI = get_skeleton("mpi_inf_3dhp")
+
+
+@pytest.fixture(scope="module")
+def case():
+    view = view_clips("procedural", count=1, longest=48)[0]
+    return make_case("holes40", view.keypoints, MPI, 0, 0)
+
+
+@pytest.mark.parametrize("name", QUALITIES)
+def test_qualities_are_those_of_the_inpainter(name):
+    assert settings_of(name) == QUALITIES[name]
+
+
+def test_shifts_change_the_shift_alone():
+    for name, quality, shift in (("s1", "balanced", 1), ("s24", "balanced", 24),
+                                 ("thesis-s1", "thesis", 1), ("fast-s3", "fast", 3)):
+        assert settings_of(name) == dataclasses.replace(QUALITIES[quality], shift=shift)
+
+
+def test_generated_motion_alone():
+    encoder, short, long = (settings_of(n) for n in ("encoder", "descent20", "descent200"))
+    assert not any(s.carry_residual for s in (encoder, short, long))
+    assert [s.descent.steps for s in (encoder, short, long)] == [0, 20, 200]
+    balanced = QUALITIES["balanced"].descent
+    assert dataclasses.replace(long.descent, steps=balanced.steps) == balanced
+
+
+@pytest.mark.parametrize("name", ["s0", "s25", "sx", "bests1", "descent", "best-s", "savgol", ""])
+def test_other_names_are_no_methods(name):
+    with pytest.raises(InputError, match="unknown method"):
+        check_methods([name])
+
+
+def test_all_that_are_offered_can_be_had():
+    check_methods((*methods.MAIN, *methods.SEARCH))
+
+
+def test_the_letter_of_the_weights(inpainter):
+    assert letter(inpainter.metadata) == "C" == letter({})
+    assert letter({"config": {"data": {"path": "data/mpi_inf_3dhp"}}}) == "M"
+    assert label("s1", "M") == "M-s1" and label("thesis-s24", "C") == "C-thesis-s24"
+    assert label("kalman", "C") == "kalman" and label("best", "C") == "best"
+    assert [plain(n) for n in ("M-s1", "s1", "C-thesis-s24", "kalman")] == [
+        "s1", "s1", "thesis-s24", "kalman"
+    ]
+
+
+def test_a_method_is_the_inpainter_with_its_settings(inpainter, case):
+    expected = inpainter(case.sequence, joints=MPI.name, quality="fast").keypoints
+    np.testing.assert_array_equal(our_method(inpainter, "fast")(case.sequence), expected)
+
+
+def test_nothing_to_start_from(inpainter, case):
+    empty = case.sequence.replace(keypoints=np.full(case.truth.shape, np.nan), scores=None)
+    assert np.isnan(our_method(inpainter, "fast")(empty)).all()
+
+
+def test_random_codes_know_nothing_of_the_input():
+    start = RandomStart(64)
+    x = jax.random.normal(jax.random.key(1), (200, 24, 28, 2))
+    code = start.apply({}, x, x[..., 0])
+    np.testing.assert_array_equal(code, start.apply({}, 3 * x, x[..., 0]))
+    assert code.shape == (200, 64)
+    assert abs(float(code.mean())) < 0.05 and float(code.std()) == pytest.approx(1, abs=0.05)
+    assert not np.allclose(code[0], code[1])
+
+
+def test_a_random_start_is_worse_than_the_encoders_and_leaves_the_inpainter_alone(
+    inpainter, case, monkeypatch
+):
+    settings = settings_of("random")
+    assert settings.descent.weights.prior == 0 and settings.descent.steps == 200
+    encoder = inpainter.networks.encoder
+    monkeypatch.setattr(
+        methods, "settings_of",
+        lambda name: dataclasses.replace(
+            settings, descent=dataclasses.replace(settings.descent, steps=0)
+        ),
+    )
+    error = {name: np.abs(our_method(inpainter, name)(case.sequence) - case.truth).mean()
+             for name in ("random", "encoder")}
+    assert error["random"] > 2 * error["encoder"]
+    assert inpainter.networks.encoder is encoder
