@@ -2,9 +2,10 @@
 
 A format is a module with ``NAME``, ``sniff(path) -> bool``, ``read(path, min_score) -> PoseFile``
 and ``write(file, path)``; ``OPTIONS`` names what else its ``read`` takes, and ``FOLDER`` is true
-where it writes folders. ``HOLDS`` names the skeletons of new files where not all are possible, and
-``CHOICES`` those that others are carried over to, if not all of these. The content decides which
-one reads a file; a new file's format is the one it was read from, or follows from its suffix.
+where it always writes folders. ``HOLDS`` names the skeletons of new files where not all are
+possible, and ``CHOICES`` those that others are carried over to, if not all of these. The content
+decides which one reads a file; a new file's format is the one it was read from, or follows from its
+suffix.
 """
 
 import dataclasses
@@ -32,6 +33,7 @@ from posegan_jax.formats import (
 )
 from posegan_jax.formats import joint_map as joint_maps
 from posegan_jax.formats.fit import fit, skeleton_for
+from posegan_jax.formats.folder import Folder
 from posegan_jax.formats.unknown import explain
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 
@@ -141,7 +143,8 @@ def converted(
 
 def makes_folder(file: PoseFile, path: str | os.PathLike) -> bool:
     """Whether ``write`` makes a folder of the path. Raises InputError as it does for a suffix."""
-    return getattr(FORMATS[_format_for(file, Path(path))], "FOLDER", False)
+    name = _format_for(file, Path(path))
+    return getattr(FORMATS[name], "FOLDER", False) or name == file.format and _from_folder(file)
 
 
 def _accepted(module) -> tuple[str, ...]:
@@ -160,11 +163,16 @@ def _options(module, path: Path, given: dict) -> dict:
     return given
 
 
+def _from_folder(file: PoseFile) -> bool:
+    return isinstance(getattr(file.source, "content", None), Folder)
+
+
 def _format_for(file: PoseFile, path: Path) -> str:
     suffix = path.suffix.lower()
     if file.format and Path(file.path).suffix.lower() == suffix:
         return file.format
-    if getattr(FORMATS.get(file.format), "FOLDER", False) and suffix not in _BY_SUFFIX:
+    folders = getattr(FORMATS.get(file.format), "FOLDER", False) or _from_folder(file)
+    if folders and suffix not in _BY_SUFFIX:
         return file.format
     if suffix not in _BY_SUFFIX:
         raise InputError(f"{path}: no format for this suffix; use one of {', '.join(_BY_SUFFIX)}")

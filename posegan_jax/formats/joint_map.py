@@ -1,10 +1,12 @@
 """Which joint is which, said by the user: for files with joints that no detector here has."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats import jsonfile
+from posegan_jax.formats.joint_names import joint_name
 from posegan_jax.pose.skeleton import DETECTED_12, LISTED, SKELETONS, get_skeleton
 
 
@@ -29,10 +31,24 @@ def load(path: str | os.PathLike) -> dict[int, str]:
     problem = _problem(joints)
     if problem:
         raise InputError(f"{path}: {problem}")
+    return {len(joints): _listed(joints)}
+
+
+def by_names(names: Sequence[str]) -> str | None:
+    """The skeleton of a file's joints by their names, see ``joint_names``; None if they make none.
+
+    Args:
+      names: of all joints, in their order.
+    """
+    joints = [joint_name(name) or name for name in names]
+    return next((_listed(j) for j in (joints, list(names)) if not _problem(j)), None)
+
+
+def _listed(joints: Sequence[str]) -> str:
     for name, skeleton in SKELETONS.items():
         if skeleton.joints == tuple(joints):
-            return {len(skeleton): name}
-    return {len(joints): LISTED + ",".join(joints)}
+            return name
+    return LISTED + ",".join(joints)
 
 
 def _problem(joints) -> str | None:

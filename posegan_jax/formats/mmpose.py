@@ -5,7 +5,8 @@ The layouts that are read and written back as they were:
 * ``{"meta_info": ..., "instance_info": [{"frame_id": 1, "instances": [...]}, ...]}`` of the demos;
 * the list of ``{"frame_id": 0, "instances": [...]}`` of the inferencer for a video;
 * a list of frames that are lists of instances, whose frame is the place in the list;
-* the instances of one image, alone or as the ``instance_info``.
+* the instances of one image, alone or as the ``instance_info``, and a folder of such files, which
+  the inferencer writes for a folder of images.
 
 An instance has ``keypoints`` ([x, y] for every joint), ``keypoint_scores`` and usually ``bbox``.
 ``meta_info`` may name the data set and with it the joints.
@@ -16,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import jsonfile, records
+from posegan_jax.formats import folder, jsonfile, records
+from posegan_jax.formats.joint_map import by_names
 from posegan_jax.pose.sequence import PoseFile
 from posegan_jax.pose.skeleton import get_skeleton
 
@@ -39,9 +41,11 @@ _FRAMES, _LISTS, _IMAGE = range(3)  # objects with instances; lists of instances
 
 def sniff(path: Path) -> bool:
     """Whether the beginning of the file has one of these layouts."""
+    if path.is_dir():
+        return any(_is_image(jsonfile.outline(file)) for file in folder.files_of(path))
     keys = jsonfile.outline(path)
-    return ("{", "instance_info") in keys or ("{", "meta_info") in keys or any(
-        key in keys for key in (("[{", "instances"), ("[{", _SCORES), ("[[{", _SCORES))
+    return _is_image(keys) or ("{", "instance_info") in keys or ("{", "meta_info") in keys or any(
+        key in keys for key in (("[{", "instances"), ("[[{", _SCORES))
     )
 
 
@@ -51,28 +55,28 @@ def read(
     """Reads the people of a file, each a PoseSequence of the frames that hold them.
 
     Args:
-      path: the file.
+      path: the file, or the folder.
       min_score: joints with a lower score, and joints at (0, 0), are missing.
       skeletons: number of joints -> skeleton, for numbers that are not known.
 
     Raises:
       InputError: the file is none of MMPose's; the message names the frame and the instance.
     """
-    content = jsonfile.load(path)
+    content, notes = folder.load(path, _image) if path.is_dir() else (jsonfile.load(path), [])
     frames, groups = _frames(content, path)
     found = [
         _record(item, frame, f"{path}: frame {frame}, instance {i}")
         for frame, group in zip(frames, groups, strict=True) for i, item in enumerate(group)
     ]
     known = dict(records.SKELETONS)
-    meta = content.get("meta_info") if isinstance(content, dict) else None
-    dataset = meta.get("dataset_name") if isinstance(meta, dict) else None
-    skeleton = DATASETS.get(dataset) if isinstance(dataset, str) else None
+    one = next(iter(content.files.values()), None) if _in_folder(content) else content
+    meta = one.get("meta_info") if isinstance(one, dict) else None
+    skeleton = _skeleton(meta if isinstance(meta, dict) else {})
     if skeleton:
         known[len(get_skeleton(skeleton))] = skeleton
     known |= dict(skeletons or {})
     min_score = MIN_SCORE if min_score is None else min_score
-    return records.read(NAME, path, content, found, min_score, known)
+    return records.read(NAME, path, content, found, min_score, known, notes)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -88,12 +92,26 @@ def write(file: PoseFile, path: Path) -> None:
     old = [item for group in groups for item in group]
     groups = records.updated(groups, edits, _put)
     added = records.added(edits, lambda new: _new(new, old))
+    if _in_folder(source.content):
+        folder.save(_files(source.content, groups, added), path)
+        return
     wrapped = isinstance(source.content, dict)
     entries = source.content["instance_info"] if wrapped else source.content
     entries = _entries(entries, frames, groups, added, path)
     jsonfile.dump(
         source.content | {"instance_info": entries} if wrapped else entries, path
     )
+
+
+def _skeleton(meta: dict) -> str | None:
+    """What the file says about its joints: the data set, or else the name of each."""
+    dataset, names = meta.get("dataset_name"), meta.get("keypoint_id2name")
+    if isinstance(dataset, str) and dataset in DATASETS:
+        return DATASETS[dataset]
+    if not isinstance(names, dict):
+        return None
+    names = [names.get(str(i)) for i in range(len(names))]
+    return by_names(names) if all(isinstance(name, str) for name in names) else None
 
 
 def _meta(file: PoseFile) -> dict:
@@ -110,8 +128,46 @@ def _layout(entries: list) -> int:
     return _IMAGE if isinstance(first, dict) and _SCORES in first else _FRAMES
 
 
+def _is_image(keys: set[tuple[str, str]]) -> bool:
+    """Whether a file begins like the instances of one image."""
+    return ("[{", _SCORES) in keys or {("{", "instance_info"), ("{[{", _SCORES)} <= keys
+
+
+def _in_folder(content: Any) -> bool:
+    return isinstance(content, folder.Folder)
+
+
+def _image(path: Path) -> Any:
+    """The content of a folder's file. Raises InputError where it holds no list of instances."""
+    content = jsonfile.load(path)
+    entries = content.get("instance_info") if isinstance(content, dict) else content
+    if not isinstance(entries, list) or _layout(entries) != _IMAGE and entries:
+        raise InputError(f"{path}: no list of the instances of an image")
+    return content
+
+
+def _instances(content: Any) -> list:
+    return content["instance_info"] if isinstance(content, dict) else content
+
+
+def _files(content: folder.Folder, groups: list[list], added: dict[int, list]) -> dict[str, Any]:
+    """The files of a folder with other instances, and those of new frames after its first one."""
+    names = jsonfile.FrameNames(dict(zip(content.numbers(), content.files, strict=True)))
+    files = dict(zip(content.files, groups, strict=True))
+    for frame, items in added.items():
+        files[names(frame)] = files.get(names(frame), []) + items
+    first = next(iter(content.files.values()), [])
+    old = {name: content.files.get(name, first) for name in sorted(files)}
+    return {
+        name: item | {"instance_info": files[name]} if isinstance(item, dict) else files[name]
+        for name, item in old.items()
+    }
+
+
 def _frames(content: Any, path: Path) -> tuple[list[int], list[list[dict]]]:
     """Number and instances of every frame."""
+    if _in_folder(content):
+        return content.numbers(), [_instances(item) for item in content.files.values()]
     entries = content.get("instance_info") if isinstance(content, dict) else content
     if not isinstance(entries, list):
         raise InputError(f"{path}: has no list of frames (instance_info)")

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import jsonfile, records
-from posegan_jax.pose.files import atomic_folder
+from posegan_jax.formats import folder, jsonfile, records
 from posegan_jax.pose.sequence import PoseFile
 from posegan_jax.pose.skeleton import get_skeleton
 
@@ -36,7 +35,8 @@ _ENDING = "_keypoints.json"
 
 def sniff(path: Path) -> bool:
     """Whether the path is a folder with such files, or one of them."""
-    return any(("{", "people") in jsonfile.outline(file) for file in _files(path))
+    files = folder.files_of(path, _ENDING) if path.is_dir() else [path]
+    return any(("{", "people") in jsonfile.outline(file) for file in files)
 
 
 def read(
@@ -54,22 +54,11 @@ def read(
     """
     if not path.is_dir():
         raise InputError(f"{path}: one frame of OpenPose; give the folder with all of them")
-    content = {file.name: _load(file) for file in _files(path)}
-    frames, notes = jsonfile.frame_numbers(list(content))
-    others = sum(file.suffix == ".json" for file in path.iterdir()) - len(content)
-    if others:
-        notes = [*notes, f"{others} .json files do not end in {_ENDING} and are left out"]
-    names: dict[int, str] = {}
-    for name, frame in zip(content, frames, strict=True):
-        if frame in names:
-            raise InputError(
-                f"{path}: {names[frame]} and {name} are both frame {frame}; "
-                "a folder must hold one video"
-            )
-        names[frame] = name
+    content, notes = folder.load(path, _load, _ENDING)
+    frames = zip(content.numbers(), content.files.items(), strict=True)
     found = [
-        _record(person, frame, f"{path / names[frame]}: person {i}")
-        for frame in sorted(names) for i, person in enumerate(content[names[frame]]["people"])
+        _record(person, frame, f"{path / name}: person {i}")
+        for frame, (name, item) in frames for i, person in enumerate(item["people"])
     ]
     found = [record for record in found if record.joints]
     known = dict(records.SKELETONS)
@@ -77,7 +66,6 @@ def read(
         known[25], note = which_body25(np.array([record.joints for record in found]))
         notes += note
     known |= dict(skeletons or {})
-    content = {names[frame]: content[names[frame]] for frame in sorted(names)}
     min_score = MIN_SCORE if min_score is None else min_score
     return records.read(NAME, path, content, found, min_score, known, notes)
 
@@ -89,31 +77,29 @@ def write(file: PoseFile, path: Path) -> None:
       InputError: skeletons that the format has no place for, more than one, or a folder that holds
         other things stands in the way.
     """
-    source = file.source or records.Source({})
+    source = file.source or records.Source(folder.Folder({}))
+    old = source.content.files
     known = (*records.SKELETONS.values(), "body25b")
     edits = records.edits(file, source, path, known)
-    frames, _ = jsonfile.frame_numbers(list(source.content))
     names = jsonfile.FrameNames(
-        dict(zip(frames, source.content, strict=True)), "frame_000000000000" + _ENDING
+        dict(zip(source.content.numbers(), old, strict=True)), "frame_000000000000" + _ENDING
     )
-    people = [frame["people"] for frame in source.content.values()]
+    people = [frame["people"] for frame in old.values()]
     people = records.updated(people, edits, _put, _pose_of)
     content = {
         name: frame | {"people": new}
-        for (name, frame), new in zip(source.content.items(), people, strict=True)
+        for (name, frame), new in zip(old.items(), people, strict=True)
     }
     first, last = min(edits.added, default=0), max(edits.added, default=0)
-    if not source.content and edits.added and last - first <= jsonfile.LONGEST:
+    if not old and edits.added and last - first <= jsonfile.LONGEST:
         for frame in range(first, last + 1):  # a new folder: one file for every frame of the video
             edits.added.setdefault(frame, [])
     version = next((frame.get("version") for frame in content.values()), 1.3)
-    examples = [p for frame in source.content.values() for p in frame["people"] if _pose_of(p)]
+    examples = [p for frame in old.values() for p in frame["people"] if _pose_of(p)]
     for frame, new in sorted(records.added(edits, lambda new: _new(new, examples)).items()):
-        old = content.get(names(frame), {"version": version, "people": []})
-        content[names(frame)] = old | {"people": old["people"] + new}
-    with atomic_folder(path, ".json") as folder:
-        for name, frame in content.items():
-            (folder / name).write_text(jsonfile.text(frame, path), encoding="utf-8")
+        own = content.get(names(frame), {"version": version, "people": []})
+        content[names(frame)] = own | {"people": own["people"] + new}
+    folder.save(content, path)
 
 
 def which_body25(joints: np.ndarray) -> tuple[str, list[str]]:
@@ -141,14 +127,6 @@ def which_body25(joints: np.ndarray) -> tuple[str, list[str]]:
         f"25 joints that may be in the order of {short} or {long}; taken for {short}; "
         "--joint-map says which"
     ]
-
-
-def _files(path: Path) -> list[Path]:
-    """The files of a folder's frames: those with OpenPose's ending, or else all JSON files."""
-    if not path.is_dir():
-        return [path]
-    files = sorted(file for file in path.glob("*.json") if file.is_file())
-    return [file for file in files if file.name.endswith(_ENDING)] or files
 
 
 def _load(path: Path) -> dict[str, Any]:

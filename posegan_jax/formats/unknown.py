@@ -46,7 +46,7 @@ def _folder(path: Path) -> str:
     if ".json" in kinds:
         return (
             f"a folder without frames: none of its {kinds['.json']} .json files has a list of "
-            "people, as OpenPose's have; of another format give one file"
+            "people, as OpenPose's have, or of MMPose's instances; of another format give one file"
         )
     held = ", ".join(f"{count} {kind} files" for kind, count in kinds.most_common(_MANY))
     return f"a folder without frames: it holds {held}, and only .json files can be frames"

@@ -1,5 +1,6 @@
-"""MMPose predictions: four layouts, joints by data set, and nothing lost."""
+"""MMPose predictions: four layouts, folders, joints by data set, and nothing lost."""
 
+import json
 
 import numpy as np
 import pytest
@@ -141,6 +142,90 @@ def test_the_data_set_names_the_joints(dataset, joints, skeleton, reading, writi
     file = reading(content)
     assert {s.skeleton for s in file} == {skeleton}
     assert writing(file) == content
+
+
+def test_other_data_sets_name_their_joints(reading, writing):
+    names = [
+        *(f"{side}_{part}" for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+          for side in ("left", "right")), "top_head", "neck",
+    ]
+    content = demo(joints=14)
+    content["meta_info"] = {
+        "dataset_name": "crowdpose",
+        "keypoint_id2name": {str(i): name for i, name in enumerate(names)},
+    }
+    file = reading(content)
+    assert file[0].skeleton == "joints:" + ",".join([*names[:12], "head_top", "neck"])
+    assert writing(file) == content
+    for useless in ({"0": "tail"}, {"0": 1}, {"1": "nose"}, {}, ["nose"], {"0": "left_hip"}):
+        content["meta_info"]["keypoint_id2name"] = useless
+        with pytest.raises(InputError, match="no known skeleton has 14 joints"):
+            reading(content)
+
+
+# --- a folder of images ---------------------------------------------------------------------------
+
+
+def save(folder, files):
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_text(json.dumps(content))
+    return folder
+
+
+def load(folder):
+    return {path.name: json.loads(path.read_text()) for path in folder.iterdir()}
+
+
+def lists():
+    return {f"img_{t + 9:03d}.json": group for t, group in enumerate(groups())}
+
+
+def objects():
+    return {
+        name: {"meta_info": {"dataset_name": "coco"}, "instance_info": group}
+        for name, group in lists().items()
+    }
+
+
+@pytest.mark.parametrize("make", [lists, objects])
+def test_a_file_per_image(make, tmp_path, with_frames):
+    files = make()
+    file = formats.read(save(tmp_path / "in", files))
+    assert file.format == "mmpose" and "tracked 2" in file.notes[0]
+    assert [s.frames.tolist() for s in file] == [[9, 10, 12], [9, 12]]
+    formats.write(file, tmp_path / "out")
+    assert load(tmp_path / "out") == files
+    formats.write(file.replace([with_frames(file[0], [11, 13]), file[1]]), tmp_path / "out")
+    after = load(tmp_path / "out")
+    new = {"keypoints": [[7.0, 7.0]] * 17, "keypoint_scores": [0.5] * 17, "bbox_score": 0.5}
+    for name in ("img_011.json", "img_013.json"):
+        content = after.pop(name)
+        assert (content["instance_info"] if make is objects else content) == [new]
+    assert after == {name: files[name] for name in after} and len(after) == 3
+    again = formats.read(tmp_path / "out")
+    assert {frame for s in again for frame in s.frames.tolist()} == {9, 10, 11, 12, 13}
+    assert formats.makes_folder(file, tmp_path / "out")
+    formats.write(file, tmp_path / "out.npz")
+    assert not formats.makes_folder(file, tmp_path / "out.npz")
+
+
+def test_mistakes_in_a_folder(tmp_path):
+    folder = save(tmp_path / "in", lists())
+    (folder / "img_010.json").write_text('[{"keypoints": 1}]')
+    with pytest.raises(InputError, match="img_010.json: no list of the instances of an image"):
+        formats.read(folder)
+    (folder / "img_010.json").write_text("[{")
+    with pytest.raises(InputError, match="img_010.json: not valid JSON"):
+        formats.read(folder)
+    (folder / "img_010.json").rename(folder / "b_009.json")
+    (folder / "b_009.json").write_text("[]")
+    with pytest.raises(InputError, match="b_009.json and img_009.json are both frame 9"):
+        formats.read(folder)
+    spoilt = lists()
+    del spoilt["img_012.json"][1]["keypoints"]
+    with pytest.raises(InputError, match="other: frame 12, instance 1: keypoints must be"):
+        formats.read(save(tmp_path / "other", spoilt))
 
 
 def test_low_scores_and_impossible_places(reading, writing):

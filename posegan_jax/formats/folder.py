@@ -1,0 +1,67 @@
+"""Folders with a JSON file per frame, whose number is the last one in the file's name."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from posegan_jax.errors import InputError
+from posegan_jax.formats import jsonfile
+from posegan_jax.pose.files import atomic_folder
+
+
+@dataclasses.dataclass(frozen=True)
+class Folder:
+    """The content of every file by its name, in order of time."""
+
+    files: dict[str, Any]
+
+    def numbers(self) -> list[int]:
+        """Frame of every file."""
+        return jsonfile.frame_numbers(list(self.files))[0]
+
+
+def files_of(path: Path, ending: str = ".json") -> list[Path]:
+    """The files of a folder's frames: those with the ending, or else all JSON files."""
+    files = sorted(file for file in path.glob("*.json") if file.is_file())
+    return [file for file in files if file.name.endswith(ending)] or files
+
+
+def load(
+    path: Path, read: Callable[[Path], Any], ending: str = ".json"
+) -> tuple[Folder, list[str]]:
+    """The files of a folder, and notes of what was left out.
+
+    Args:
+      path: of the folder.
+      read: a file's path -> its content.
+      ending: see ``files_of``.
+
+    Raises:
+      InputError: two files for one frame, or one that ``read`` refuses.
+    """
+    content = {file.name: read(file) for file in files_of(path, ending)}
+    frames, notes = jsonfile.frame_numbers(list(content))
+    others = sum(file.suffix == ".json" for file in path.iterdir()) - len(content)
+    if others:
+        notes = [*notes, f"{others} .json files do not end in {ending} and are left out"]
+    names: dict[int, str] = {}
+    for name, frame in zip(content, frames, strict=True):
+        if frame in names:
+            raise InputError(
+                f"{path}: {names[frame]} and {name} are both frame {frame}; "
+                "a folder must hold one video"
+            )
+        names[frame] = name
+    return Folder({names[frame]: content[names[frame]] for frame in sorted(names)}), notes
+
+
+def save(files: Mapping[str, Any], path: Path) -> None:
+    """Writes a folder, which appears under its name when it is whole.
+
+    Raises:
+      InputError: nowhere to write to, or a folder that holds other things stands in the way.
+    """
+    with atomic_folder(path, ".json") as folder:
+        for name, content in files.items():
+            (folder / name).write_text(jsonfile.text(content, path), encoding="utf-8")
