@@ -18,6 +18,8 @@ _REST = re.compile(r"[\w.+\\-]*\s*")
 
 _CUT = "; the file seems cut off: write or copy it again"
 
+_LINES = "; a file holds one value: of JSON lines make one list"
+
 LONGEST = 1_000_000
 """Most frames from the first to the last of a file: half a day. Numbers further apart are names."""
 
@@ -37,7 +39,8 @@ def load(path: Path) -> Any:
         if not text.strip():
             raise InputError(f"{path}: not valid JSON: the file is empty") from error
         cut = error.msg.startswith("Unterminated") or _REST.fullmatch(text, error.pos)
-        raise InputError(f"{path}: not valid JSON ({problem}){_CUT if cut else ''}") from error
+        more = _CUT if cut else _LINES if error.msg == "Extra data" else ""
+        raise InputError(f"{path}: not valid JSON ({problem}){more}") from error
     except (ValueError, RecursionError) as error:  # numbers of thousands of digits, lists in lists
         raise InputError(f"{path}: not valid JSON ({error})") from error
 

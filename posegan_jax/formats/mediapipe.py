@@ -22,7 +22,7 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats import jsonfile, picture, records
-from posegan_jax.formats.joint_names import joint_name
+from posegan_jax.formats.joint_names import joint_name, one_line
 from posegan_jax.pose.sequence import PoseFile
 from posegan_jax.pose.skeleton import get_skeleton
 
@@ -162,9 +162,18 @@ def _frames(content: Any, path: Path) -> list[_Frame]:
         entries = [entries]
     if not isinstance(entries, list):
         raise InputError(f"{path}: no list of frames")
+    keys = [key for entry in entries if isinstance(entry, dict) for key in entry]
+    if keys and not any(_may_hold(entry) for entry in entries):
+        held = one_line(dict.fromkeys(keys))[:200]
+        raise InputError(f"{path}: no frame has pose_landmarks; their keys are {held}")
     parts = [_unwrapped(entry, f"{path}: frame {i}") for i, entry in enumerate(entries)]
     numbers = _numbers(entries) or range(len(entries))
     return [_Frame(n, bodies, wrap) for n, (bodies, wrap) in zip(numbers, parts, strict=True)]
+
+
+def _may_hold(entry: Any) -> bool:
+    """Whether a frame has a place for landmarks, be it an empty one."""
+    return not isinstance(entry, dict) or _is_landmarks(entry) or any(k in entry for k in _POSES)
 
 
 def _number_key(entries: list) -> str | None:

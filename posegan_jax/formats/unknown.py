@@ -70,4 +70,9 @@ def _kind(head: bytes) -> str:
         text = codecs.getincrementaldecoder("utf-8")().decode(head, final=whole)
     except UnicodeDecodeError:
         return "a binary file"
-    return "a binary file" if "\0" in text else "a text file"
+    if "\0" in text:
+        return "a binary file"
+    first = text.partition("\n")[0]
+    if first.count(";") > 1 and "," not in first:
+        return "a table with semicolons (tables need commas, and points in numbers)"
+    return "a text file"

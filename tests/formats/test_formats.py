@@ -62,6 +62,10 @@ def test_the_content_decides_which_format_reads(name, detections, tmp_path):
         (b"\x80\x04\x95", "a binary file, {unknown}"),
         ("frame,x,y\n".encode("utf-16"), "a binary file, {unknown}"),
         (b"frame,x,y\n", "a text file, {unknown}"),
+        (b"frame;nose_x;nose_y\n0;1,5;2\n", "semicolons (tables need commas, and points in "
+         "numbers), {unknown}"),
+        (b'{"a": 1}\n{"a": 2}\n', "Extra data); a file holds one value: of JSON lines make one "
+         "list"),
     ],
 )
 def test_what_no_format_knows(content, message, tmp_path):

@@ -250,6 +250,8 @@ def test_sequences_without_a_file(writing, tmp_path):
     "content, message",
     [
         ({"my_landmarks": 1}, "no list of frames"),
+        ([{"frame": 1, "pose_world_landmarks": body(0)}, {"frame": 2, "hand_landmarks": []}],
+         "no frame has pose_landmarks; their keys are frame, pose_world_landmarks, hand_landmarks"),
         ({"pose_landmarks": 5}, "frame 0 has no landmarks"),
         ({"frames": [{"pose_landmarks": [5]}]}, "frame 0 has no landmarks"),
         ({"frames": [{"pose_landmarks": {"tail": [0.1, 0.2]}}]}, "frame 0 has no landmarks"),
