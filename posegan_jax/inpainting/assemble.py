@@ -1,23 +1,15 @@
 """From generated motion and observations to the sequence that is delivered."""
 
 import dataclasses
-from typing import Literal
 
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.inpainting.residual import ResidualModel, body_size, carry, jitter
+from posegan_jax.inpainting.reliability import REJECT, Observed, Reliability
+from posegan_jax.inpainting.residual import ResidualModel, body_size, carry
 from posegan_jax.pose.sequence import PoseSequence, Provenance
 from posegan_jax.pose.skeleton import DERIVED, DETECTED_12, Skeleton, get_skeleton
 
-Observed = Literal["auto", "keep", "refine"]
-
-REFINE_NOISE = 0.05
-"""Detector noise that 'refine' supposes at least, in body sizes: a tenth of a head."""
-CLEAN_NOISE = 0.005
-"""Noise under which 'auto' keeps the observations of a joint, in body sizes."""
-DISTRUST = 0.5
-"""Trust under which 'auto' moves a single observation of a joint without noise."""
 HEAD = 0.5
 """A head, from its top to the neck, in body sizes."""
 
@@ -47,6 +39,14 @@ class Track:
         usable = np.array([joint in DETECTED_12 for joint in skeleton.joints])
         return cls(keypoints, scores, np.isfinite(keypoints[..., 0]) & usable)
 
+    def exchange(self, crossed: np.ndarray, skeleton: Skeleton) -> "Track":
+        """With left and right exchanged where ``crossed`` (T, J), alike on both sides, is."""
+        mirror = list(skeleton.mirror)
+        keypoints = np.where(crossed[..., None], self.keypoints[:, mirror], self.keypoints)
+        scores = np.where(crossed, self.scores[:, mirror], self.scores)
+        mask = np.where(crossed, self.input_mask[:, mirror], self.input_mask)
+        return Track(keypoints, scores, mask)
+
 
 @dataclasses.dataclass(frozen=True)
 class Completion:
@@ -63,30 +63,35 @@ def check_observed(observed: str) -> None:
         raise InputError(f"observed must be 'auto', 'keep' or 'refine', not {observed!r}")
 
 
+def known_runs(track: Track, generated: np.ndarray, reach: int) -> list[slice]:
+    """Stretches of frames with generated motion, at most ``reach`` frames from an observation."""
+    known = np.isfinite(generated[..., 0]).all(-1)
+    return _runs(known & _near_observation(track.input_mask.any(-1), reach))
+
+
 def complete(
-    track: Track, generated: np.ndarray, residual: ResidualModel | None, observed: Observed,
-    reach: int, step: float = 1.0,
+    track: Track, generated: np.ndarray, runs: list[slice], residual: ResidualModel | None,
+    reliability: Reliability, observed: Observed, step: float = 1.0,
 ) -> Completion:
     """Joins generated motion and observations.
 
     Args:
       track: what was observed.
-      generated: (T, J, 2) pixels, NaN in frames without generated motion.
+      generated: (T, J, 2) pixels.
+      runs: stretches of frames in which it is used; elsewhere observations are all there is.
       residual: moments of the residual that is carried; None delivers the generated motion alone.
+      reliability: of the observations.
       observed: what becomes of observed joints, see ``Inpainter``.
-      reach: frames from an observation beyond which nothing is filled.
       step: frames of the model per frame of the track.
     """
-    known = np.isfinite(generated[..., 0]).all(-1)
-    known &= _near_observation(track.input_mask.any(-1), reach)
-    # Outside of what is generated, observations are all there is.
     result = Completion(
         track.keypoints.copy(), track.scores.copy(),
         np.where(np.isfinite(track.keypoints[..., 0]), Provenance.OBSERVED, Provenance.UNKNOWN),
     )
-    for run in _runs(known):
+    for run in runs:
         part = Track(track.keypoints[run], track.scores[run], track.input_mask[run])
-        done = _complete_run(part, generated[run], residual, observed, step)
+        rely = Reliability(reliability.noise[run], reliability.trust[run])
+        done = _complete_run(part, generated[run], residual, rely, observed, step)
         result.keypoints[run], result.scores[run] = done.keypoints, done.scores
         result.provenance[run] = done.provenance
     return result
@@ -119,7 +124,9 @@ def deliver(
     return dense.replace(keypoints=keypoints, scores=scores, provenance=provenance)
 
 
-def _complete_run(track: Track, poses, residual, observed: Observed, step) -> Completion:
+def _complete_run(
+    track: Track, poses, residual, reliability: Reliability, observed: Observed, step
+) -> Completion:
     """``complete`` for frames that all have generated poses."""
     seen = np.isfinite(track.keypoints[..., 0])
     size = body_size(poses)
@@ -128,36 +135,17 @@ def _complete_run(track: Track, poses, residual, observed: Observed, step) -> Co
         result, scores = poses.copy(), np.full(seen.shape, 0.5)
     else:
         poses = residual.calibrate(poses, size)
-        noise = _noise(track.keypoints, size, observed, step)
-        carried = carry(residual, track.keypoints - poses, size, noise, observed != "keep", step)
-        keep = seen & _kept(noise, size, carried.trust, observed)
+        difference = track.keypoints - poses
+        difference[reliability.trust < REJECT] = np.nan
+        carried = carry(residual, difference, size, reliability.noise, step)
+        keep = seen & (reliability.noise == 0) & (reliability.trust >= REJECT)
         result = poses + carried.mean
         scores = _confidence(carried.deviation, HEAD * size)
     moved = seen & ~keep
     result[keep], scores[keep] = track.keypoints[keep], track.scores[keep]
-    scores[moved] = np.maximum(track.scores, scores)[moved]
     provenance = np.full(seen.shape, Provenance.FILLED)
     provenance[keep], provenance[moved] = Provenance.OBSERVED, Provenance.REFINED
     return Completion(result, scores, provenance)
-
-
-def _noise(keypoints, size, observed: Observed, step: float) -> np.ndarray:
-    """(T, J) standard deviation of the detector's error in pixels, per coordinate."""
-    if observed == "keep":
-        return np.zeros(keypoints.shape[:2])
-    level = jitter(keypoints / size[:, None, None])
-    if step > 1:  # motion itself is as rough as jitter at such rates
-        level = np.zeros_like(level)
-    if observed == "refine":
-        level = np.maximum(level, REFINE_NOISE)
-    return level * size[:, None]
-
-
-def _kept(noise, size, trust, observed: Observed) -> np.ndarray:
-    """(T, J) whether an observation is delivered as it was read."""
-    if observed == "auto":
-        return (noise < CLEAN_NOISE * size[:, None]) & (trust >= DISTRUST)
-    return np.full(noise.shape, observed == "keep")
 
 
 def _confidence(deviation: np.ndarray, head: np.ndarray) -> np.ndarray:

@@ -14,14 +14,23 @@ import numpy as np
 from posegan_jax.errors import InputError
 from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.geometry.normalize import denormalize, fit_normalization, normalize
-from posegan_jax.inpainting.assemble import Observed, Track, check_observed, complete, deliver
+from posegan_jax.inpainting.assemble import (
+    Completion,
+    Track,
+    check_observed,
+    complete,
+    deliver,
+    known_runs,
+)
 from posegan_jax.inpainting.descent import DescentOptions, descend
 from posegan_jax.inpainting.objective import ObjectiveWeights
 from posegan_jax.inpainting.rate import Rate
+from posegan_jax.inpainting.reliability import REJECT, Observed, assess, confidence, stray
 from posegan_jax.inpainting.residual import ResidualModel
 from posegan_jax.inpainting.select import Composition, compose
+from posegan_jax.inpainting.sides import exchanged
 from posegan_jax.networks.build import NetworkOptions, Networks, Variables, build_networks
-from posegan_jax.pose.sequence import PoseSequence, densify
+from posegan_jax.pose.sequence import PoseSequence, Provenance, densify
 from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, get_skeleton
 from posegan_jax.pose.windows import gather, starts
 from posegan_jax.training.checkpoints import load_params
@@ -119,6 +128,7 @@ class Inpainter:
         self, sequence: PoseSequence, joints: str = "same", quality: Quality = "balanced",
         observed: Observed = "auto", shift: int | None = None, steps: int | None = None,
         settings: Settings | None = None, progress: Progress | None = None,
+        repair_sides: bool = True,
     ) -> PoseSequence:
         """Completes a sequence.
 
@@ -131,12 +141,13 @@ class Inpainter:
           quality: 'fast' (the encoder's answer), 'balanced' (30 steps), 'best' (200 steps,
             windows overlapping six times), or 'thesis' (its search, nothing carried).
           observed: what becomes of joints that were seen. 'keep': unchanged. 'refine': smoothed.
-            'auto': smoothed where they jitter, replaced where all others contradict them, and
-            otherwise unchanged.
+            'auto': as far as they jitter or all others contradict them; exact ones unchanged.
           shift: frames between windows, instead of the quality's.
           steps: search steps, instead of the quality's.
           settings: everything at once, instead of quality, shift and steps.
           progress: called with windows done and windows in all.
+          repair_sides: exchange left and right where the detector seems to have done so (not
+            with observed='keep', nor below 20 frames per second).
 
         Returns:
           A sequence with a row for every frame from the first to the last, scores and provenance.
@@ -159,11 +170,14 @@ class Inpainter:
             )
         dense = densify(sequence)
         track = Track.from_sequence(dense, self.skeleton)
-        generated = self._generate(track, rate, settings, progress)
-        completion = complete(
-            track, generated, self.residual if settings.carry_residual else None, observed,
-            reach=round(self.networks.options.frames / rate.step), step=rate.step,
-        )
+        if settings.carry_residual:
+            completion = self._complete(
+                track, rate, settings, observed, repair_sides, progress
+            )
+        else:
+            generated = self._generate(track, track.input_mask, rate, settings, progress)
+            runs = known_runs(track, generated, self._reach(rate))
+            completion = complete(track, generated, runs, None, None, observed, rate.step)
         return deliver(dense, completion, self.skeleton, target)
 
     def can_complete(self, sequence: PoseSequence) -> bool:
@@ -220,13 +234,56 @@ class Inpainter:
             return self.skeleton
         raise InputError(f"joints must be 'same' or {self.skeleton.name!r}, not {joints!r}")
 
+    def _complete(
+        self, track: Track, rate: Rate, settings: Settings, observed: Observed,
+        repair_sides: bool, progress: Progress | None,
+    ) -> Completion:
+        """A first look by the encoder tells which observations to rely on in the search."""
+        shift = max(settings.shift, QUALITIES["fast"].shift)
+        encode = dataclasses.replace(QUALITIES["fast"], shift=shift)
+        look, generated = self._first_look(track, rate, encode, observed)
+        crossed = np.zeros(track.scores.shape, bool)
+        # At low rates joints go as far from frame to frame as the two sides are apart.
+        if repair_sides and observed != "keep" and rate.step <= 1:
+            crossed = exchanged(track.keypoints, generated, self.skeleton, rate.step)
+            if crossed.any():
+                track = track.exchange(crossed, self.skeleton)
+                look, generated = self._first_look(track, rate, encode, observed)
+        runs = known_runs(track, generated, self._reach(rate))
+        weights = track.input_mask * confidence(track.scores, track.input_mask)
+        rely = assess(
+            track.keypoints, weights, generated, runs, self.residual, observed, rate.step
+        )
+        weights = weights * np.where(rely.trust < REJECT, 0.0, rely.trust)
+        if settings != encode or (weights != look).any():
+            generated = self._generate(track, weights, rate, settings, progress)
+            runs = known_runs(track, generated, self._reach(rate))
+        done = complete(track, generated, runs, self.residual, rely, observed, rate.step)
+        done.provenance[crossed & (done.provenance == Provenance.OBSERVED)] = Provenance.REFINED
+        return done
+
+    def _first_look(self, track: Track, rate: Rate, settings: Settings, observed: Observed):
+        """Weights (T, J) of the observations, without what cannot be this person's, and motion."""
+        weights = track.input_mask * confidence(track.scores, track.input_mask)
+        if observed != "keep":
+            weights = np.where(stray(track.keypoints), 0.0, weights)
+        return weights, self._generate(track, weights, rate, settings, None)
+
+    def _reach(self, rate: Rate) -> int:
+        """Frames of the video that a window spans."""
+        return round(self.networks.options.frames / rate.step)
+
     def _generate(
-        self, track: Track, rate: Rate, settings: Settings, progress: Progress | None
+        self, track: Track, weights: np.ndarray, rate: Rate, settings: Settings,
+        progress: Progress | None,
     ) -> np.ndarray:
-        """(T, J, 2) generated motion in pixels; NaN where no window holds an observation."""
+        """(T, J, 2) generated motion in pixels; NaN where no window holds an observation.
+
+        ``weights`` (T, J) of the observations, 0: missing.
+        """
         frames = self.networks.options.frames
         keypoints = rate.split(np.nan_to_num(track.keypoints), 0.0)
-        masks = rate.split(track.input_mask.astype(np.float32), 0.0)
+        masks = rate.split(weights.astype(np.float32), 0.0)
         first = [starts(len(mask), frames, settings.shift) for mask in masks]
         x, mask = (
             np.concatenate([gather(a, s, frames, 0.0) for a, s in zip(arrays, first, strict=True)])

@@ -10,13 +10,13 @@ separable,
 
 over frames t, u and joints j, k, the same for x and y, learned from the residuals of training
 windows, in units of the body's size in the picture. (Telling x from y and counting what one says of
-the other gains 0.001 of AUC at eight times the cost.) One formula then fills holes, bridges gaps, upsamples, and, with the
-detector's noise as the nugget of the process, removes jitter; observations that all others
-contradict are weighed down.
+the other gains 0.001 of AUC at eight times the cost.) The detector's error is a process of its own,
+of each joint apart: most of it lasts for about a second, the rest is white. One formula then fills
+holes, bridges gaps, upsamples, and takes off the error as far as the other joints and frames
+contradict it; gross errors, which no Gaussian knows, lose their weight step by step.
 """
 
 import dataclasses
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -36,11 +36,17 @@ LENGTHS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 32.0, 64.0)
 ROUGHNESS = 0.003
 """Standard deviation, in body sizes, of what the process does not follow. Without it the estimate
 would read trends into the last digits of the observations and extrapolate them."""
+LASTING, WHITE = 20.0, 0.5
+"""The detector's error: frames over which its lasting part loses its memory, and the share of its
+variance that has none."""
 OUTLIER = 3.0
-"""Standard deviations from the others' prediction at which an observation begins to lose weight."""
-GROSS = 0.08
-"""Least standard deviation, in body sizes, for that: hands do in one frame what no smooth process
-predicts (in 1 of 1,000 observations of exact motion by 0.14 body sizes), detectors err by more."""
+"""Standard deviations of the detector's error at which an observation has lost half its weight."""
+GROSS = 0.2
+"""What is added to that, in body sizes: hands do what no smooth process predicts."""
+LEAST_TRUST = 0.02
+"""Weight that the grossest error keeps, so that it may regain some."""
+ROUNDS = 5
+"""Times that the weights are estimated anew."""
 TINY = 1e-6
 
 
@@ -108,7 +114,7 @@ class Carried:
 
 
 def carry(
-    model: ResidualModel, residual: np.ndarray, size: np.ndarray, noise: np.ndarray, robust: bool,
+    model: ResidualModel, residual: np.ndarray, size: np.ndarray, noise: np.ndarray,
     step: float = 1.0,
 ) -> Carried:
     """Estimates the residual of every joint and frame from the observed ones.
@@ -117,9 +123,9 @@ def carry(
       model: moments of the residuals.
       residual: (T, J, 2) observed minus generated, pixels; NaN where missing.
       size: (T,) body size, pixels.
-      noise: (T, J) standard deviation per coordinate of the detector's error, pixels; at 0 the
-        estimate equals the observation but for ``ROUGHNESS``.
-      robust: weigh down observations that all others contradict.
+      noise: (T, J) standard deviation per coordinate of the detector's error, pixels. Where it is
+        0 the estimate equals the observation but for ``ROUGHNESS``; elsewhere observations that
+        the others contradict are weighed down.
       step: time from one frame to the next, in frames of the model.
 
     Returns:
@@ -136,9 +142,7 @@ def carry(
         after = np.arange(stop - 1 + thin, min(stop + thin * MARGIN, length), thin)
         frames = np.concatenate([before, np.arange(start, stop), after])
         core = slice(len(before), len(before) + stop - start)
-        found = _krige(
-            model, relative[frames], relative_noise[frames], step * frames, core, robust
-        )
+        found = _krige(model, relative[frames], relative_noise[frames], step * frames, core)
         for total, part in zip((mean, deviation, trust), found, strict=True):
             total[start:stop] += weight.reshape(-1, *[1] * (part.ndim - 1)) * part
     return Carried(mean * size[:, None, None], deviation * size[:, None], trust)
@@ -172,63 +176,42 @@ def body_size(poses: np.ndarray) -> np.ndarray:
     return np.maximum(np.convolve(padded, np.ones(window) / window, "valid"), TINY)
 
 
-def jitter(keypoints: np.ndarray) -> np.ndarray:
-    """Standard deviation per coordinate of each joint's frame-to-frame noise, (T, J, 2) -> (J,).
-
-    From the median size of sixth differences: human motion has little of them, and the median
-    leaves fast stretches aside. Where holes leave too few, of fourth differences; 0 for joints with
-    too few of those.
-    """
-    result = np.zeros(keypoints.shape[1])
-    for order in (4, 6):  # the later one counts
-        # White noise of variance 1 has differences of this variance.
-        variance = math.comb(2 * order, order)
-        differences = np.abs(np.diff(keypoints, n=order, axis=0))
-        for joint in range(keypoints.shape[1]):
-            values = differences[:, joint]
-            values = values[np.isfinite(values)]
-            if len(values) >= 8:
-                result[joint] = np.median(values) / 0.6745 / np.sqrt(variance)
-    return result
-
-
-def _krige(model, residual, noise, time, core: slice, robust: bool):
+def _krige(model, residual, noise, time, core: slice):
     """Mean (C, J, 2), deviation (C, J), trust (C, J) in body sizes, for the core of a stretch.
 
     ``time`` (T,) of the frames is in frames of the model.
     """
-    correlation = model.correlation(time[:, None] - time)
-    nugget = noise**2 + ROUGHNESS**2
+    lags = time[:, None] - time
+    correlation = model.correlation(lags)
     seen = np.isfinite(residual[..., 0])
     t, j = np.nonzero(seen)
+    observed, deviation = residual[t, j], noise[t, j]
     prior = correlation[t][:, t] * model.covariance[j][:, j]
-    scale, extra = _weigh(prior, residual[t, j], nugget[t, j], robust)
-    correlation = scale * correlation
-    factor = _cholesky(scale * prior, nugget[t, j] + extra)
-    gain = lapack.dpotrs(factor, residual[t, j], lower=1)[0] if len(t) else residual[t, j]
+    memory = (1 - WHITE) * np.exp(-np.abs(lags) / LASTING) + WHITE * np.eye(len(time))
+    memory = np.where(j[:, None] == j, memory[t][:, t], 0.0)
+    scale = _liveliness(prior, _error(memory, deviation), observed)
+    prior, correlation = scale * prior, scale * correlation
+    weight = _weigh(prior, memory, observed, deviation)
+    factor = _cholesky(prior, _error(memory, deviation / weight))
     spread = np.zeros(residual.shape)
-    spread[t, j] = gain
+    spread[t, j] = _solve(factor, observed)
     mean = np.einsum("ct,tjx,jk->ckx", correlation[core], spread, model.covariance, optimize=True)
-    variance = scale * np.diagonal(model.covariance)
-    own = nugget.copy()
-    own[t, j] += extra
-    # Where a joint was observed, its own observation alone already bounds what is left.
-    left = np.where(seen, own * variance / (own + variance), variance)
-    missing = ~seen
-    missing[: core.start] = missing[core.stop :] = False
-    times, joints = np.nonzero(missing)
+    # Observations without error leave next to nothing to know.
+    left = np.where(seen & (noise == 0), ROUGHNESS**2, scale * np.diagonal(model.covariance))
+    unknown = ~seen | (noise > 0)
+    unknown[: core.start] = unknown[core.stop :] = False
+    times, joints = np.nonzero(unknown)
     if len(times) and len(t):
         cross = correlation[t][:, times] * model.covariance[j][:, joints]
         explained = solve_triangular(factor, cross, lower=True, check_finite=False)
         left[times, joints] -= (explained**2).sum(0)
     trust = np.ones(seen.shape)
-    # Half the trust is lost where as much variance was added as the process itself has.
-    trust[t, j] = 1.0 / (1.0 + extra / variance[j])
+    trust[t, j] = weight
     return mean, np.sqrt(np.maximum(left[core], 0.0)), trust[core]
 
 
-def _weigh(prior, residual, nugget, robust: bool):
-    """How lively a stretch is, and which of its observations all others contradict.
+def _liveliness(prior, error, residual) -> float:
+    """Variance of a stretch's residual against training's.
 
     From leave-one-out errors: the error of an observation when predicted from all others, and that
     error's variance, follow from the inverse covariance (Rasmussen and Williams, 2006, section
@@ -236,41 +219,52 @@ def _weigh(prior, residual, nugget, robust: bool):
 
     Args:
       prior: (n, n) covariance of the observations by the process.
+      error: (n, n) covariance of the detector's error.
       residual: (n, 2).
-      nugget: (n,) their own variance.
-      robust: weigh observations down at all.
-
-    Returns:
-      The scale of the process against training, and what is to be added to the nugget, (n,).
     """
-    scale, extra = 1.0, np.zeros(len(residual))
     if not len(residual):
-        return scale, extra
-    for _ in range(2 if robust else 1):
-        factor = _cholesky(scale * prior, nugget + extra)
-        total = 1.0 / np.diagonal(lapack.dpotri(factor, lower=1)[0])
-        error = lapack.dpotrs(factor, residual, lower=1)[0] * total[:, None]
-        variance = total - extra  # what was added to an observation must not excuse it
-        standard = (error**2).sum(-1) / variance
-        # The median of a chi-square of two degrees is 1.386.
-        ratio = np.clip(np.median(standard) / 1.386, 0.02, 20.0)
-        scale *= ratio
-        if robust:
-            expected = variance * ratio + GROSS**2
-            excess = standard * variance / expected / (2 * OUTLIER**2)
-            extra = expected * np.where(excess > 0.5, excess**2, 0.0)
-    return scale, extra
+        return 1.0
+    factor = _cholesky(prior, error)
+    variance = 1.0 / np.diagonal(lapack.dpotri(factor, lower=1)[0])
+    standard = (_solve(factor, residual) ** 2).sum(-1) * variance
+    # The median of a chi-square of two degrees is 1.386.
+    return np.clip(np.median(standard) / 1.386, 0.02, 20.0)
 
 
-def _cholesky(prior, nugget):
-    matrix = prior.copy()
-    matrix[np.diag_indices_from(matrix)] += nugget
-    if not len(matrix):
-        return matrix
-    factor, info = lapack.dpotrf(matrix, lower=1, overwrite_a=1)
+def _weigh(prior, memory, residual, deviation) -> np.ndarray:
+    """(n,) weights of observations, by Geman and McClure's robust estimator.
+
+    An observation of weight w counts as one with an error of ``deviation`` / w.
+    """
+    weight = np.ones(len(residual))
+    if not deviation.any():
+        return weight
+    limit = 2 * OUTLIER**2 * deviation**2 + GROSS**2
+    for _ in range(ROUNDS):
+        error = _error(memory, deviation / weight)
+        off = error @ _solve(_cholesky(prior, error), residual)  # what is taken for error
+        weight = np.maximum(limit / (limit + (off**2).sum(-1)), LEAST_TRUST)
+    return weight
+
+
+def _error(memory, deviation) -> np.ndarray:
+    """(n, n) covariance of errors of those standard deviations, and of what nothing follows."""
+    error = memory * deviation[:, None] * deviation
+    error[np.diag_indices_from(error)] += ROUGHNESS**2
+    return error
+
+
+def _cholesky(prior, error) -> np.ndarray:
+    if not len(prior):
+        return prior
+    factor, info = lapack.dpotrf(prior + error, lower=1, overwrite_a=1)
     if info:
         raise np.linalg.LinAlgError("the residual's covariance is not positive definite")
     return factor
+
+
+def _solve(factor, values) -> np.ndarray:
+    return lapack.dpotrs(factor, values, lower=1)[0] if len(values) else values
 
 
 def _matern(lags: np.ndarray) -> np.ndarray:

@@ -1,0 +1,167 @@
+"""How far the observations of a track can be relied on."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from posegan_jax.inpainting.residual import WHITE, ResidualModel, body_size, carry
+
+Observed = Literal["auto", "keep", "refine"]
+
+REFINE_NOISE = 0.02
+"""Detector noise that 'refine' supposes at least, in body sizes: a twenty-fifth of a head."""
+LEAST_CONFIDENCE = 0.1
+"""Weight of the least certain joint against those of median score."""
+STRAY = 3.0
+"""Distance from the middle of a person, against the median joint's, at which a joint is left out
+of a first look: it is likely someone else's."""
+FEWEST = 6
+"""Joints in a frame under which none of them is called stray."""
+SMOOTH = 0.005
+"""Jitter that exact motion itself shows, in body sizes (the median over joints, 25 frames per
+second: .002 to .0052 in motion capture)."""
+SPIKE = 0.5
+"""Distance, in body sizes, at which a joint that leaves its path for a frame or two is wrong."""
+REJECT = 0.25
+"""Trust under which an observation is a hole in the search."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Reliability:
+    """What is known of the errors of a track's observations.
+
+    Attributes:
+      noise: (T, J) standard deviation per coordinate of the detector's error, pixels; 0: exact.
+      trust: (T, J) from 0 (not where the joint is) to 1.
+    """
+
+    noise: np.ndarray
+    trust: np.ndarray
+
+
+def confidence(scores: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """(T, J) weights up to 1: scores against the track's median one.
+
+    What a score means differs between detectors; that a low one is worse than a high one does not.
+
+    Args:
+      scores: (T, J) the detector's.
+      seen: (T, J) bool, what is observed.
+    """
+    median = np.median(scores[seen]) if seen.any() else 0.0
+    if median <= 0:
+        return np.ones(scores.shape)
+    return np.clip(scores / median, LEAST_CONFIDENCE, 1.0)
+
+
+def stray(keypoints: np.ndarray) -> np.ndarray:
+    """(T, J) bool: joints far from all others of their frame; of keypoints (T, J, 2), NaN missing.
+    """
+    seen = np.isfinite(keypoints[..., 0])
+    enough = seen.sum(-1) >= FEWEST
+    result = np.zeros(seen.shape, bool)
+    poses = keypoints[enough]
+    distance = np.linalg.norm(poses - np.nanmedian(poses, axis=1, keepdims=True), axis=-1)
+    result[enough] = distance > STRAY * np.nanmedian(distance, axis=1, keepdims=True)
+    return result
+
+
+def assess(
+    keypoints: np.ndarray, weights: np.ndarray, generated: np.ndarray, runs: Sequence[slice],
+    residual: ResidualModel, observed: Observed, step: float = 1.0,
+) -> Reliability:
+    """Compares observations with a first look at the motion, and with each other.
+
+    Args:
+      keypoints: (T, J, 2) pixels, NaN where missing.
+      weights: (T, J) confidence in them, see ``confidence``.
+      generated: (T, J, 2) the first look.
+      runs: stretches of frames with generated motion.
+      residual: moments of the residuals.
+      observed: what is to become of observed joints, see ``Inpainter``.
+      step: frames of the model per frame of the track.
+    """
+    result = Reliability(np.zeros(weights.shape), np.ones(weights.shape))
+    if observed == "keep":
+        return result
+    size = np.full(len(keypoints), np.nan)
+    for run in runs:
+        size[run] = body_size(generated[run])
+    # At low rates motion itself is as rough as jitter and spikes are.
+    level = noise_level(keypoints, size) if step <= 1 else 0.0
+    if observed == "refine":
+        level = max(level, REFINE_NOISE)
+    if level == 0:
+        if step <= 1:
+            result.trust[spikes(keypoints, size)] = 0.0
+        return result
+    for run in runs:
+        result.noise[run] = level * size[run, None] / weights[run]
+        poses = residual.calibrate(generated[run], size[run])
+        difference = keypoints[run] - poses
+        result.trust[run] = carry(residual, difference, size[run], result.noise[run], step).trust
+    return result
+
+
+def noise_level(keypoints: np.ndarray, size: np.ndarray) -> float:
+    """Standard deviation per coordinate of the detector's error, in body sizes; 0: none is seen.
+
+    Args:
+      keypoints: (T, J, 2) pixels, NaN where missing, at about 25 frames per second or more.
+      size: (T,) body size, pixels.
+    """
+    each = jitter(keypoints / size[:, None, None])
+    each = each[np.isfinite(each)]
+    if not len(each):
+        return 0.0
+    white = max(float(np.median(each)) ** 2 - SMOOTH**2, 0.0)
+    return math.sqrt(white / WHITE)
+
+
+def jitter(keypoints: np.ndarray) -> np.ndarray:
+    """Standard deviation per coordinate of each joint's frame-to-frame noise, (T, J, 2) -> (J,).
+
+    From the median size of sixth differences: human motion has little of them, and the median
+    leaves fast stretches aside. Where holes leave too few, of fourth differences; NaN for joints
+    with too few of those.
+    """
+    result = np.full(keypoints.shape[1], np.nan)
+    for order in (4, 6):  # the later one counts
+        # White noise of variance 1 has differences of this variance.
+        variance = math.comb(2 * order, order)
+        differences = np.abs(np.diff(keypoints, n=order, axis=0))
+        for joint in range(keypoints.shape[1]):
+            values = differences[:, joint]
+            values = values[np.isfinite(values)]
+            if len(values) >= 8:
+                result[joint] = np.median(values) / 0.6745 / np.sqrt(variance)
+    return result
+
+
+def spikes(keypoints: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """(T, J) bool: observations far off a path that the joint comes back to within two frames.
+
+    Args:
+      keypoints: (T, J, 2) pixels, NaN where missing.
+      size: (T,) body size, pixels.
+    """
+    result = np.zeros(keypoints.shape[:2], bool)
+    for length in (1, 2):
+        span = length + 1
+        if len(keypoints) <= span:
+            break
+        before, after = keypoints[:-span], keypoints[span:]
+        travelled = np.linalg.norm(after - before, axis=-1)
+        off = []
+        for i in range(1, span):
+            between = before + (after - before) * i / span
+            here = slice(i, len(keypoints) - span + i)
+            off.append(np.linalg.norm(keypoints[here] - between, axis=-1))
+        limit = np.maximum(SPIKE * size[:-span, None], 2 * travelled)
+        found = (np.array(off) > limit).all(0)  # never where one of them is missing
+        for i in range(1, span):
+            result[i : len(keypoints) - span + i] |= found
+    return result
