@@ -42,6 +42,10 @@ def make_parser() -> argparse.ArgumentParser:
         "--observed", choices=("auto", "keep", "refine"), default="auto",
         help="what becomes of observed joints (default: auto: refined where they need it)",
     )
+    fill.add_argument(
+        "--repair-sides", action=argparse.BooleanOptionalAction, default=True,
+        help="exchange left and right where the detector did (default: yes)",
+    )
     _add_quality(fill)
     fill.add_argument("--shift", type=int, help="frames from one window to the next")
     fill.add_argument("--steps", type=int, help="steps of the search")
@@ -110,7 +114,8 @@ def _add_evaluation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method", default="", metavar="NAME[,NAME...]",
         help="input, baselines and qualities by name, sN for windows every N frames, encoder, "
-        "descentN, random (default: all baselines, encoder, fast and balanced)",
+        "descentN, random (default: all baselines, encoder, fast and balanced); docs/benchmark.md "
+        "has the list",
     )
     parser.add_argument("-o", "--output", metavar="FOLDER", help="write tables and figures there")
     parser.add_argument(

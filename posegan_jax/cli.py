@@ -61,6 +61,7 @@ def _demo(options: argparse.Namespace, rest: list[str]) -> None:
     with resources.as_file(asset) as path:
         file = formats.read(path, fps=25.0)
     options.joints, options.observed, options.min_score = UPSAMPLED, "auto", None
+    options.repair_sides = True
     options.shift = options.steps = options.checkpoint = None
     filled = _complete(file, options)
     _write_all(file, filled, output, video, picture)
@@ -246,7 +247,7 @@ def _complete(file: PoseFile, options: argparse.Namespace) -> PoseFile:
             filled = inpainter(
                 sequence, joints=options.joints, quality=options.quality,
                 observed=options.observed, shift=options.shift, steps=options.steps,
-                progress=progress,
+                progress=progress, repair_sides=options.repair_sides,
             )
         result.append(filled)
         print(f"  {_who(sequence)}: {_what(filled)}")

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+from scipy.special import expit
 
 from posegan_jax.errors import InputError
 from posegan_jax.inpainting.reliability import REJECT, Observed, Reliability
@@ -10,6 +11,9 @@ from posegan_jax.inpainting.residual import ResidualModel, body_size, carry
 from posegan_jax.pose.sequence import PoseSequence, Provenance
 from posegan_jax.pose.skeleton import DERIVED, DETECTED_12, Skeleton, get_skeleton
 
+CONFIDENCE = (-5.14, -2.49)
+"""Intercept and slope of the log odds that a joint lies within half a head size of the truth, over
+the logarithm of its deviation in head sizes; see ``evaluation.calibration``."""
 HEAD = 0.5
 """A head, from its top to the neck, in body sizes."""
 
@@ -38,6 +42,11 @@ class Track:
         scores[:, destination] = sequence.scores[:, source]
         usable = np.array([joint in DETECTED_12 for joint in skeleton.joints])
         return cls(keypoints, scores, np.isfinite(keypoints[..., 0]) & usable)
+
+    @property
+    def seen(self) -> np.ndarray:
+        """(T, J) bool, all observed joints."""
+        return np.isfinite(self.keypoints[..., 0])
 
     def exchange(self, crossed: np.ndarray, skeleton: Skeleton) -> "Track":
         """With left and right exchanged where ``crossed`` (T, J), alike on both sides, is."""
@@ -86,7 +95,7 @@ def complete(
     """
     result = Completion(
         track.keypoints.copy(), track.scores.copy(),
-        np.where(np.isfinite(track.keypoints[..., 0]), Provenance.OBSERVED, Provenance.UNKNOWN),
+        np.where(track.seen, Provenance.OBSERVED, Provenance.UNKNOWN),
     )
     for run in runs:
         part = Track(track.keypoints[run], track.scores[run], track.input_mask[run])
@@ -128,7 +137,7 @@ def _complete_run(
     track: Track, poses, residual, reliability: Reliability, observed: Observed, step
 ) -> Completion:
     """``complete`` for frames that all have generated poses."""
-    seen = np.isfinite(track.keypoints[..., 0])
+    seen = track.seen
     size = body_size(poses)
     if residual is None:
         keep = seen & (observed == "keep")
@@ -149,8 +158,12 @@ def _complete_run(
 
 
 def _confidence(deviation: np.ndarray, head: np.ndarray) -> np.ndarray:
-    """Probability that a Gaussian error stays within half a head size."""
-    return 1.0 - np.exp(-0.5 * (0.5 * head[:, None] / np.maximum(deviation, 1e-9)) ** 2)
+    """(T, J) probability that a joint lies within half a head size of the truth.
+
+    A logistic curve over the estimated deviation, since errors have longer tails than a Gaussian.
+    """
+    relative = np.maximum(deviation / head[:, None], 1e-6)
+    return expit(CONFIDENCE[0] + CONFIDENCE[1] * np.log(relative))
 
 
 def _near_observation(seen: np.ndarray, reach: int) -> np.ndarray:

@@ -250,11 +250,11 @@ class Inpainter:
                 track = track.exchange(crossed, self.skeleton)
                 look, generated = self._first_look(track, rate, encode, observed)
         runs = known_runs(track, generated, self._reach(rate))
-        weights = track.input_mask * confidence(track.scores, track.input_mask)
+        weights = confidence(track.scores, track.seen)
         rely = assess(
             track.keypoints, weights, generated, runs, self.residual, observed, rate.step
         )
-        weights = weights * np.where(rely.trust < REJECT, 0.0, rely.trust)
+        weights = track.input_mask * weights * np.where(rely.trust < REJECT, 0.0, rely.trust)
         if settings != encode or (weights != look).any():
             generated = self._generate(track, weights, rate, settings, progress)
             runs = known_runs(track, generated, self._reach(rate))
@@ -264,7 +264,7 @@ class Inpainter:
 
     def _first_look(self, track: Track, rate: Rate, settings: Settings, observed: Observed):
         """Weights (T, J) of the observations, without what cannot be this person's, and motion."""
-        weights = track.input_mask * confidence(track.scores, track.input_mask)
+        weights = track.input_mask * confidence(track.scores, track.seen)
         if observed != "keep":
             weights = np.where(stray(track.keypoints), 0.0, weights)
         return weights, self._generate(track, weights, rate, settings, None)
