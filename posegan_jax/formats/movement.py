@@ -27,6 +27,9 @@ MIN_SCORE = 0.2
 PCUTOFF = 0.6
 """Instead of MIN_SCORE for datasets from DeepLabCut and LightningPose, as for their tables."""
 
+_SQUEEZED = 1100
+"""Deflate, which compresses netCDF4, makes nothing smaller than a 1032nd."""
+
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _NAMES = {
     "keypoint": ("keypoint", "keypoints"), "individual": ("individual", "individuals"),
@@ -147,18 +150,32 @@ def _load(path: Path) -> Any:
     options = {"mmap": False} if engine == "scipy" else {}
     try:
         if engine == "h5netcdf":
-            _open_once(path)
+            _check_sizes(path)
         return xarray.load_dataset(path, engine=engine, decode_times=False, **options)
     except Exception as error:  # h5py, SciPy and xarray raise a dozen kinds
         line = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: cannot be read as netCDF ({line}); is it cut off?") from error
 
 
-def _open_once(path: Path) -> None:
-    """Raises an error for a file that is cut off; h5netcdf would print a traceback later on."""
+def _check_sizes(path: Path) -> None:
+    """Raises an error for a file that is cut off, or says to hold more than it possibly can.
+
+    h5netcdf would print a traceback of the one, and make arrays of the other until no memory is
+    left: a single wrong bit can make a dimension of billions.
+    """
     import h5py
 
-    h5py.File(path, "r").close()
+    most = _SQUEEZED * path.stat().st_size
+    with h5py.File(path, "r") as file:
+        total = 0
+
+        def add(name: str, item: Any) -> None:
+            nonlocal total
+            total += item.nbytes if isinstance(item, h5py.Dataset) else 0
+
+        file.visititems(add)
+    if total > most:
+        raise ValueError(f"arrays of {total} bytes in a file of {path.stat().st_size}")
 
 
 def _names(data: Any, kind: str, path: Path) -> tuple[str, list[str]]:

@@ -218,6 +218,23 @@ def test_another_programs_hdf5(tmp_path):
         formats.read(tmp_path / "a.h5")
 
 
+def test_arrays_that_no_file_of_this_size_holds(reading, tmp_path):
+    reading(dataset())
+    with h5py.File(tmp_path / "in.nc", "a") as file:
+        file.create_dataset("huge", (10**6, 10**6), "f4", chunks=(1000, 1000))
+    with pytest.raises(InputError, match=r"in.nc: cannot be read .*arrays of 400000000\d+ bytes"):
+        formats.read(tmp_path / "in.nc")
+    (tmp_path / "in.nc").unlink()
+    # What compresses best is not refused.
+    data = dataset()
+    data["flat"] = ("many",), np.zeros(2_000_000)
+    data.to_netcdf(
+        tmp_path / "in.nc", engine="h5netcdf", encoding={"flat": {"zlib": True, "complevel": 9}}
+    )
+    assert (tmp_path / "in.nc").stat().st_size < 100_000
+    assert len(formats.read(tmp_path / "in.nc")) == 2
+
+
 @pytest.mark.parametrize("engine", ["h5netcdf", "scipy"])
 @pytest.mark.parametrize("share", [0.005, 0.1, 0.5, 0.9, 0.99])
 def test_a_file_that_is_cut_off(engine, share, tmp_path):
