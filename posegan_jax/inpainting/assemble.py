@@ -1,6 +1,7 @@
 """From generated motion and observations to the sequence that is delivered."""
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit
@@ -11,6 +12,8 @@ from posegan_jax.inpainting.residual import ResidualModel, body_size, carry
 from posegan_jax.pose.sequence import PoseSequence, Provenance
 from posegan_jax.pose.skeleton import DERIVED, DETECTED_12, Skeleton, get_skeleton
 
+SPREAD = 0.35
+"""Weight of the windows' disagreement in a joint's deviation (it explains the error best so)."""
 CONFIDENCE = (-5.14, -2.49)
 """Intercept and slope of the log odds that a joint lies within half a head size of the truth, over
 the logarithm of its deviation in head sizes; see ``evaluation.calibration``."""
@@ -57,6 +60,13 @@ class Track:
         return Track(keypoints, scores, mask)
 
 
+class Generated(NamedTuple):
+    """Generated motion (T, J, 2) and how far its windows disagree (T, J), both in pixels."""
+
+    motion: np.ndarray
+    spread: np.ndarray
+
+
 @dataclasses.dataclass(frozen=True)
 class Completion:
     """A completed track: keypoints (T, J, 2) pixels, scores (T, J), provenance (T, J)."""
@@ -72,21 +82,21 @@ def check_observed(observed: str) -> None:
         raise InputError(f"observed must be 'auto', 'keep' or 'refine', not {observed!r}")
 
 
-def known_runs(track: Track, generated: np.ndarray, reach: int) -> list[slice]:
+def known_runs(track: Track, generated: Generated, reach: int) -> list[slice]:
     """Stretches of frames with generated motion, at most ``reach`` frames from an observation."""
-    known = np.isfinite(generated[..., 0]).all(-1)
+    known = np.isfinite(generated.motion[..., 0]).all(-1)
     return _runs(known & _near_observation(track.input_mask.any(-1), reach))
 
 
 def complete(
-    track: Track, generated: np.ndarray, runs: list[slice], residual: ResidualModel | None,
+    track: Track, generated: Generated, runs: list[slice], residual: ResidualModel | None,
     reliability: Reliability, observed: Observed, step: float = 1.0,
 ) -> Completion:
     """Joins generated motion and observations.
 
     Args:
       track: what was observed.
-      generated: (T, J, 2) pixels.
+      generated: what the networks say.
       runs: stretches of frames in which it is used; elsewhere observations are all there is.
       residual: moments of the residual that is carried; None delivers the generated motion alone.
       reliability: of the observations.
@@ -100,7 +110,8 @@ def complete(
     for run in runs:
         part = Track(track.keypoints[run], track.scores[run], track.input_mask[run])
         rely = Reliability(reliability.noise[run], reliability.trust[run])
-        done = _complete_run(part, generated[run], residual, rely, observed, step)
+        there = Generated(generated.motion[run], generated.spread[run])
+        done = _complete_run(part, there, residual, rely, observed, step)
         result.keypoints[run], result.scores[run] = done.keypoints, done.scores
         result.provenance[run] = done.provenance
     return result
@@ -134,10 +145,10 @@ def deliver(
 
 
 def _complete_run(
-    track: Track, poses, residual, reliability: Reliability, observed: Observed, step
+    track: Track, generated: Generated, residual, reliability: Reliability, observed: Observed, step
 ) -> Completion:
     """``complete`` for frames that all have generated poses."""
-    seen = track.seen
+    seen, poses = track.seen, generated.motion
     size = body_size(poses)
     if residual is None:
         keep = seen & (observed == "keep")
@@ -149,7 +160,8 @@ def _complete_run(
         carried = carry(residual, difference, size, reliability.noise, step)
         keep = seen & (reliability.noise == 0) & (reliability.trust >= REJECT)
         result = poses + carried.mean
-        scores = _confidence(carried.deviation, HEAD * size)
+        deviation = np.hypot(carried.deviation, SPREAD * generated.spread)
+        scores = _confidence(deviation, HEAD * size)
     moved = seen & ~keep
     result[keep], scores[keep] = track.keypoints[keep], track.scores[keep]
     provenance = np.full(seen.shape, Provenance.FILLED)

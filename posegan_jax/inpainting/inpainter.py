@@ -16,6 +16,7 @@ from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.geometry.normalize import denormalize, fit_normalization, normalize
 from posegan_jax.inpainting.assemble import (
     Completion,
+    Generated,
     Track,
     check_observed,
     complete,
@@ -27,7 +28,7 @@ from posegan_jax.inpainting.objective import ObjectiveWeights
 from posegan_jax.inpainting.rate import Rate
 from posegan_jax.inpainting.reliability import REJECT, Observed, assess, confidence, stray
 from posegan_jax.inpainting.residual import ResidualModel
-from posegan_jax.inpainting.select import Composition, compose
+from posegan_jax.inpainting.select import Composition, compose, spread
 from posegan_jax.inpainting.sides import exchanged
 from posegan_jax.networks.build import NetworkOptions, Networks, Variables, build_networks
 from posegan_jax.pose.sequence import PoseSequence, Provenance, densify
@@ -245,14 +246,14 @@ class Inpainter:
         crossed = np.zeros(track.scores.shape, bool)
         # At low rates joints go as far from frame to frame as the two sides are apart.
         if repair_sides and observed != "keep" and rate.step <= 1:
-            crossed = exchanged(track.keypoints, generated, self.skeleton, rate.step)
+            crossed = exchanged(track.keypoints, generated.motion, self.skeleton, rate.step)
             if crossed.any():
                 track = track.exchange(crossed, self.skeleton)
                 look, generated = self._first_look(track, rate, encode, observed)
         runs = known_runs(track, generated, self._reach(rate))
         weights = confidence(track.scores, track.seen)
         rely = assess(
-            track.keypoints, weights, generated, runs, self.residual, observed, rate.step
+            track.keypoints, weights, generated.motion, runs, self.residual, observed, rate.step
         )
         weights = track.input_mask * weights * np.where(rely.trust < REJECT, 0.0, rely.trust)
         if settings != encode or (weights != look).any():
@@ -276,8 +277,8 @@ class Inpainter:
     def _generate(
         self, track: Track, weights: np.ndarray, rate: Rate, settings: Settings,
         progress: Progress | None,
-    ) -> np.ndarray:
-        """(T, J, 2) generated motion in pixels; NaN where no window holds an observation.
+    ) -> Generated:
+        """Generated motion; NaN where no window holds an observation.
 
         ``weights`` (T, J) of the observations, 0: missing.
         """
@@ -295,7 +296,7 @@ class Inpainter:
             windows[useful], loss[useful] = self.search(
                 x[useful], mask[useful], settings.descent, progress
             )
-        tracks, begin = [], 0
+        tracks, spreads, begin = [], [], 0
         for observed, seen, start in zip(keypoints, masks, first, strict=True):
             part = slice(begin, begin + len(start))
             begin = part.stop
@@ -306,7 +307,8 @@ class Inpainter:
                     loss[part][use], settings.composition,
                 )
             )
-        return rate.join(tracks)
+            spreads.append(spread(windows[part][use], start[use], tracks[-1]))
+        return Generated(rate.join(tracks), rate.join(spreads))
 
 
 def pretrained_path():

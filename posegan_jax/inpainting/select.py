@@ -33,8 +33,7 @@ def compose(
     index = starts[:, None] + np.arange(frames)  # (N, F) frame of every candidate pose
     inside = index < length
     if how == "blend":
-        hat = np.minimum(np.arange(frames) + 1, np.arange(frames, 0, -1)).astype(np.float64)
-        weight = np.where(inside, hat**2, 0.0)
+        weight = np.where(inside, _hat(frames), 0.0)
         total, norm = np.zeros((length, *candidates.shape[2:])), np.zeros(length)
         np.add.at(total, index[inside], weight[inside][:, None, None] * candidates[inside])
         np.add.at(norm, index[inside], weight[inside])
@@ -43,6 +42,34 @@ def compose(
     if how != "nearest":
         raise ValueError(f"composition must be 'blend' or 'nearest', not {how!r}")
     return _nearest(candidates, index, inside, length, observed, mask, loss)
+
+
+def spread(candidates: np.ndarray, starts: np.ndarray, motion: np.ndarray) -> np.ndarray:
+    """How far the windows that hold a frame disagree.
+
+    Args:
+      candidates: (N, F, J, 2) completed windows in the sequence's own frame.
+      starts: (N,) first frame of each window.
+      motion: (T, J, 2) the sequence that was made of them.
+
+    Returns:
+      (T, J) root mean square distance per coordinate, as weighted in a blend; NaN in frames that no
+      window holds, 0 in those of a single one.
+    """
+    index = starts[:, None] + np.arange(candidates.shape[1])
+    inside = index < len(motion)
+    weight = np.where(inside, _hat(candidates.shape[1]), 0.0)
+    off = (candidates - motion[np.minimum(index, len(motion) - 1)]) ** 2
+    total, norm = np.zeros(motion.shape[:2]), np.zeros(len(motion))
+    np.add.at(total, index[inside], (weight[..., None] * off.mean(-1))[inside])
+    np.add.at(norm, index[inside], weight[inside])
+    norm[norm == 0] = np.nan
+    return np.sqrt(total / norm[:, None])
+
+
+def _hat(frames: int) -> np.ndarray:
+    """(F,) weights of a window's frames: its middle knows both sides."""
+    return np.minimum(np.arange(frames) + 1, np.arange(frames, 0, -1)).astype(np.float64) ** 2
 
 
 def _nearest(candidates, index, inside, length, observed, mask, loss):
