@@ -98,6 +98,9 @@ def read(
                 tally,
             )
         )
+    if not any(sequence.observed.any() for sequence in sequences):
+        reason = "; ".join(tally.notes()) or "no joint has a place and enough score"
+        raise InputError(f"{path}: nothing to use: {reason}")
     notes = (*dict.fromkeys(notes), *tally.notes())
     return PoseFile(tuple(sequences), NAME, str(path), None, notes)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from posegan_jax.errors import InputError
+from posegan_jax.formats.table import ABSURD
 from posegan_jax.pose.files import atomic_path
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 
@@ -31,6 +32,8 @@ def sniff(path: Path) -> bool:
 def read(path: Path, min_score: float | None = None) -> PoseFile:
     """Reads the sequences; joints below ``min_score`` (default: none) become missing.
 
+    So do those beyond a million pixels, which a note counts.
+
     Raises:
       InputError: the file is damaged, or another program's.
     """
@@ -39,10 +42,17 @@ def read(path: Path, min_score: float | None = None) -> PoseFile:
         if str(arrays["format"]) != _TAG:
             raise InputError("not one of posegan's")
         indices = sorted({int(name.split("/")[0]) for name in arrays if "/" in name})
-        sequences = tuple(_sequence(arrays, i, min_score) for i in indices)
+        sequences = [_sequence(arrays, i, min_score) for i in indices]
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: cannot use this .npz file: {error}") from error
-    return PoseFile(sequences, NAME, str(path))
+    absurd = [(np.abs(sequence.keypoints) > ABSURD).any(-1) for sequence in sequences]
+    count = sum(int(places.sum()) for places in absurd)
+    sequences = [
+        sequence.replace(keypoints=np.where(places[..., None], np.nan, sequence.keypoints))
+        for sequence, places in zip(sequences, absurd, strict=True)
+    ]
+    notes = (f"joints at absurd places, read as holes: {count}",) if count else ()
+    return PoseFile(tuple(sequences), NAME, str(path), None, notes)
 
 
 def write(file: PoseFile, path: Path) -> None:

@@ -165,7 +165,7 @@ def read(
     """
     if not records:
         return PoseFile((), name, str(path), Source(content), (*notes, "no detections"))
-    skeleton = by_count({len(record.joints) // 3 for record in records}, skeletons, path)
+    skeleton = _by_count(records, skeletons, path)
     values = np.array([record.joints for record in records], np.float64)
     values = values.reshape(len(records), -1, 3)
     if not np.isfinite(_present(values, min_score)[0]).any():
@@ -188,11 +188,16 @@ def read(
     )
 
 
-def by_count(counts: set[int], skeletons: Mapping[int, str], path: Path) -> str:
+def _by_count(records: Sequence[Record], skeletons: Mapping[int, str], path: Path) -> str:
     """The skeleton with as many joints as the records have. Raises InputError if there is none."""
+    counts = Counter(len(record.joints) // 3 for record in records)
+    count = max(counts, key=counts.get)
     if len(counts) > 1:
-        raise InputError(f"{path}: objects with {sorted(counts)} joints in one file")
-    count = next(iter(counts))
+        odd = next(record for record in records if len(record.joints) // 3 != count)
+        raise InputError(
+            f"{path}: frame {odd.frame} has someone with {len(odd.joints) // 3} joints where "
+            f"others have {count}; a file holds one kind, so split it"
+        )
     if count not in skeletons:
         raise InputError(
             f"{path}: no known skeleton has {count} joints; known: {list(skeletons)}; "

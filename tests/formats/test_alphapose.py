@@ -795,7 +795,7 @@ def test_images_upsampled(by_image, reading, writing, tmp_path):
         (lambda c, p, j: c["007.jpg"][p].append(5), "'007.jpg', person 1: must be an object"),
         (lambda c, p, j: c["007.jpg"][p][0].pop(j), "'007.jpg', person 0: keypoints must be"),
         (lambda c, p, j: c["007.jpg"][p][0].update({j: ["a"] * 54}), "keypoints must be numbers"),
-        (lambda c, p, j: c["007.jpg"][p][0].update({j: [1] * 51}), r"\[17, 18\] joints"),
+        (lambda c, p, j: c["007.jpg"][p][0].update({j: [1] * 51}), "with 1[78] joints where"),
     ],
 )
 def test_mistakes_in_images(spoil, message, by_image, reading):
@@ -858,7 +858,7 @@ def broken(**keys):
         (broken(idx=[float("-inf")]), "object 1 .*idx must be a number or a name"),
         (broken(idx={"id": 1}), "object 1 .*idx must be a number or a name"),
         (broken(idx=[True]), "object 1 .*idx must be a number or a name"),
-        (broken(keypoints=[1.0] * 78), r"objects with \[17, 26\] joints in one file"),
+        (broken(keypoints=[1.0] * 78), "frame 1 has someone with 26 joints where others have 17"),
         ([detection(0, joints=21)], "no known skeleton has 21 joints; known: .*17, 26, 28"),
     ],
 )

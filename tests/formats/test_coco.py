@@ -211,7 +211,7 @@ def test_sequences_without_a_file(writing, tmp_path):
         (lambda c: c["annotations"][1].update(keypoints=["a"] * 51), "annotation 1: .*be numbers"),
         (lambda c: c["annotations"][1].update(keypoints={"a": 1}), "annotation 1: .*be numbers"),
         (lambda c: c["annotations"][1].update(track_id={}), "annotation 1: track_id must be"),
-        (lambda c: c["annotations"][1].update(keypoints=[1, 2, 2] * 26), r"\[17, 26\] joints"),
+        (lambda c: c["annotations"][1].update(keypoints=[1, 2, 2] * 26), "26 joints where others"),
         (lambda c: c.update(images=[1]), "images must be a list of objects with an id"),
         (lambda c: c.update(images=[{"id": None}]), "images must be a list of objects with an id"),
         (lambda c: [a.pop("keypoints", 0) for a in c["annotations"]], "no annotation has key"),

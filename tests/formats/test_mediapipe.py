@@ -262,7 +262,8 @@ def test_sequences_without_a_file(writing, tmp_path):
         ([{"landmarks": {"nose": {"x": "a", "y": 1}}}], "landmark 0 must be numbers"),
         ({"frames": [{"pose_landmarks": body(0)}, "a"], "fps": 1}, "frame 1 has no landmarks"),
         ({"frames": [{"pose_landmarks": body(0)[:-1]}]}, "no known skeleton has 32 joints"),
-        ({"frames": [{"pose_landmarks": body(t, joints=33 - t)} for t in (0, 5)]}, r"\[28, 33\]"),
+        ({"frames": [{"pose_landmarks": body(t, joints=33 - t)} for t in (0, 0, 5)]},
+         "frame 2 has someone with 28 joints where others have 33"),
         ({"frames": [{"pose_landmarks": [{"x": "a", "y": 1}] * 33}]}, "landmark 0 must be numbers"),
     ],
 )
