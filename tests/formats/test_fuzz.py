@@ -36,11 +36,15 @@ def spoilt(draw, content):
         if not keys:
             continue
         key = draw(st.sampled_from(keys))
-        what = draw(st.sampled_from(["replace", "replace", "remove", "double"]))
+        what = draw(st.sampled_from(["replace", "replace", "remove", "double", "wrap", "move"]))
         if what == "replace":
             node[key] = copy.deepcopy(draw(anything))
         elif what == "remove":
             del node[key]
+        elif what == "wrap":
+            node[key] = [node[key]] if draw(st.booleans()) else {"a": node[key]}
+        elif what == "move":
+            node[key] = copy.deepcopy(draw(st.sampled_from([content, node, node[key]])))
         elif isinstance(node, list):
             node.insert(key, copy.deepcopy(node[key]))
         else:
@@ -86,7 +90,7 @@ def normal(path):
 
 
 few = settings(
-    max_examples=50, deadline=None, database=None,
+    max_examples=50, deadline=None, database=None, derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_the_valid_files_are_valid(valid, tmp_path):
