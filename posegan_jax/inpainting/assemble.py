@@ -90,7 +90,7 @@ def known_runs(track: Track, generated: Generated, reach: int) -> list[slice]:
 
 def complete(
     track: Track, generated: Generated, runs: list[slice], residual: ResidualModel | None,
-    reliability: Reliability, observed: Observed, step: float = 1.0,
+    reliability: Reliability | None, observed: Observed, step: float = 1.0,
 ) -> Completion:
     """Joins generated motion and observations.
 
@@ -99,7 +99,7 @@ def complete(
       generated: what the networks say.
       runs: stretches of frames in which it is used; elsewhere observations are all there is.
       residual: moments of the residual that is carried; None delivers the generated motion alone.
-      reliability: of the observations.
+      reliability: of the observations, None without a residual.
       observed: what becomes of observed joints, see ``Inpainter``.
       step: frames of the model per frame of the track.
     """
@@ -109,7 +109,7 @@ def complete(
     )
     for run in runs:
         part = Track(track.keypoints[run], track.scores[run], track.input_mask[run])
-        rely = Reliability(reliability.noise[run], reliability.trust[run])
+        rely = reliability and Reliability(reliability.noise[run], reliability.trust[run])
         there = Generated(generated.motion[run], generated.spread[run])
         done = _complete_run(part, there, residual, rely, observed, step)
         result.keypoints[run], result.scores[run] = done.keypoints, done.scores
