@@ -1,6 +1,7 @@
 """From generated motion and observations to the sequence that is delivered."""
 
 import dataclasses
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -36,14 +37,16 @@ class Track:
     input_mask: np.ndarray
 
     @classmethod
-    def from_sequence(cls, sequence: PoseSequence, skeleton: Skeleton) -> "Track":
-        """Joints by name; those that the skeleton lacks are left out."""
+    def from_sequence(
+        cls, sequence: PoseSequence, skeleton: Skeleton, inputs: Collection[str] = DETECTED_12
+    ) -> "Track":
+        """Joints by name, without those that the skeleton lacks; networks may see ``inputs``."""
         source, destination, _ = get_skeleton(sequence.skeleton).map_to(skeleton)
         keypoints = np.full((len(sequence), len(skeleton), 2), np.nan)
         scores = np.zeros(keypoints.shape[:2])
         keypoints[:, destination] = sequence.keypoints[:, source]
         scores[:, destination] = sequence.scores[:, source]
-        usable = np.array([joint in DETECTED_12 for joint in skeleton.joints])
+        usable = np.array([joint in inputs for joint in skeleton.joints])
         return cls(keypoints, scores, np.isfinite(keypoints[..., 0]) & usable)
 
     @property

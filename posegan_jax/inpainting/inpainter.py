@@ -125,6 +125,13 @@ class Inpainter:
         """The skeleton that the networks generate."""
         return get_skeleton(self.networks.options.skeleton)
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Joints that the networks look at: those that their training showed them."""
+        trained = self.metadata.get("config", {}).get("corruption", {})
+        hidden = trained.get("never_observed", ())
+        return tuple(joint for joint in trained.get("detected", DETECTED_12) if joint not in hidden)
+
     def __call__(
         self, sequence: PoseSequence, joints: str = "same", quality: Quality = "balanced",
         observed: Observed = "auto", shift: int | None = None, steps: int | None = None,
@@ -167,10 +174,10 @@ class Inpainter:
         if not self.can_complete(sequence):
             raise InputError(
                 f"person {sequence.person}: nothing to start from; the model needs two of the "
-                f"joints {', '.join(DETECTED_12)} within a second"
+                f"joints {', '.join(self.inputs)} within a second"
             )
         dense = densify(sequence)
-        track = Track.from_sequence(dense, self.skeleton)
+        track = Track.from_sequence(dense, self.skeleton, self.inputs)
         if settings.carry_residual:
             completion = self._complete(
                 track, rate, settings, observed, repair_sides, progress
@@ -185,7 +192,7 @@ class Inpainter:
         """Whether at least two joints that the model observes are there, within one window."""
         if not len(sequence):
             return False
-        seen = Track.from_sequence(densify(sequence), self.skeleton).input_mask
+        seen = Track.from_sequence(densify(sequence), self.skeleton, self.inputs).input_mask
         frames = self.networks.options.frames
         for mask in Rate.of(sequence.fps).split(seen, False):
             count = np.concatenate([[0], mask.sum(axis=1).cumsum()])
