@@ -1,0 +1,55 @@
+"""What docs/formats.md says of the formats, against what they do."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from posegan_jax import formats
+from posegan_jax.pose.sequence import PoseSequence, Provenance
+from posegan_jax.pose.skeleton import SKELETONS
+
+TEXT = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+ROWS = {
+    row[0].strip(" `"): [cell.strip() for cell in row]
+    for row in (line.strip("| ").split(" | ") for line in TEXT.splitlines())
+    if len(row) == 7 and row[0].startswith("`")
+}
+
+
+def test_every_format_has_a_row_and_a_section():
+    assert set(ROWS) == set(formats.FORMATS)
+    for name in set(formats.FORMATS) - {"npz"}:
+        assert re.search(rf"^## .*\n\n`{name}`[,.]", TEXT, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("name", formats.FORMATS)
+def test_the_least_score(name):
+    module = formats.FORMATS[name]
+    said = re.search(r"none|[0-9.]+", ROWS[name][2])[0]
+    if name == "wide":
+        assert float(said) == formats.wide.table.MIN_SCORE
+    else:
+        assert said == str(getattr(module, "MIN_SCORE", "none"))
+
+
+@pytest.mark.parametrize("name", formats.FORMATS)
+def test_where_joints_come_from_is_kept_or_not(name, tmp_path):
+    if name == "movement":
+        pytest.importorskip("h5netcdf")
+        pytest.importorskip("xarray")
+    kinds = np.full((2, 17), Provenance.FILLED)
+    places = np.random.default_rng(0).uniform(50, 900, (2, 17, 2))
+    sequence = PoseSequence(places, None, 25, "coco17", None, 1, kinds)
+    formats.write([sequence], tmp_path / "out", format=name)
+    (again,) = formats.read(tmp_path / "out")
+    kept = bool((again.provenance == Provenance.FILLED).any())
+    assert kept == (ROWS[name][5] == "yes")
+
+
+def test_the_order_of_joints():
+    lists = dict(re.findall(r"^- `(\w+)`: ([a-z0-9_,\s]+)\.$", TEXT, re.MULTILINE))
+    assert len(lists) == 9
+    for name, joints in lists.items():
+        assert tuple(re.split(r",\s+", joints)) == SKELETONS[name].joints
