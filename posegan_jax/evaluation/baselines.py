@@ -33,8 +33,8 @@ FRAMES = 24
 """Of the windows that windowed baselines look at: as many as the model's."""
 
 # Chosen by ``tune`` on training clips.
-PENALTY = {"ridge": 0.01, "ridge-windows": 0.01, "pca": 0.01}
-RANK = 256
+PENALTY = {"ridge": 0.003, "ridge-windows": 0.003, "pca": 0.01}
+RANK = 128
 TEMPORAL: dict[str, Callable[..., np.ndarray]] = {
     "last": lambda keypoints, fps: last_value(keypoints),
     "linear": lambda keypoints, fps: interpolate(keypoints),

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import re
 from collections.abc import Sequence
+from typing import get_args
 
 import jax
 import numpy as np
@@ -11,7 +12,9 @@ from flax import linen as nn
 
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation.baselines import FRAMES, LEARNED, TEMPORAL, Method
+from posegan_jax.inpainting.assemble import Observed
 from posegan_jax.inpainting.inpainter import QUALITIES, Inpainter, Settings
+from posegan_jax.inpainting.select import Composition
 from posegan_jax.pose.sequence import PoseSequence
 
 INPUT = "input"
@@ -20,13 +23,14 @@ BASELINES = (*TEMPORAL, *LEARNED, REGRESSOR)
 MAIN = (INPUT, *BASELINES, "encoder", "fast", "balanced")
 """What is evaluated unless other methods are named."""
 SEARCH = ("encoder", "descent20", "descent50", "descent200", "random", "thesis", "fast", "balanced",
-          "best", "s1", "s8", "s24")
-"""What shows what search, start, shift and the carried residual give."""
+          "best", "s1", "s8", "s24", "balanced+nearest", "balanced+keep", "balanced+refine")
+"""What shows what search, start, shift, composition and the carried residual give."""
 
 HELP = (
     f"{INPUT}, {', '.join(BASELINES)}; {', '.join(QUALITIES)}; sN (the default with windows every "
     "N frames), QUALITY-sN; encoder, descentN, random (generated motion alone: of the encoder, "
-    "after N steps, after 200 steps from a random start)"
+    "after N steps, after 200 steps from a random start); each also with +blend or +nearest "
+    "(composition), +auto, +keep or +refine (observations)"
 )
 
 _SHIFTED = re.compile(rf"(?:({'|'.join(QUALITIES)})-)?s(\d+)")
@@ -53,12 +57,25 @@ def plain(name: str) -> str:
     return _LETTER.sub("", name)
 
 
-def settings_of(name: str) -> Settings:
-    """Settings of one of our methods.
+def settings_of(name: str) -> tuple[Settings, str]:
+    """Settings of one of our methods, and what becomes of observed joints.
 
     Raises:
       InputError: there is no method of that name.
     """
+    base, *changes = name.split("+")
+    settings, observed = _base_settings(base), "auto"
+    for change in changes:
+        if change in get_args(Composition):
+            settings = dataclasses.replace(settings, composition=change)
+        elif change in get_args(Observed):
+            observed = change
+        else:
+            raise InputError(f"unknown method {name!r}; methods are: {HELP}")
+    return settings, observed
+
+
+def _base_settings(name: str) -> Settings:
     default = QUALITIES["balanced"]
     if name in QUALITIES:
         return QUALITIES[name]
@@ -82,14 +99,16 @@ def our_method(inpainter: Inpainter, name: str) -> Method:
     Raises:
       InputError: there is none of that name.
     """
-    settings = settings_of(name)
-    if name == "random":
+    settings, observed = settings_of(name)
+    if name.partition("+")[0] == "random":
         inpainter = _randomly_started(inpainter)
 
     def run(sequence: PoseSequence) -> np.ndarray:
         if not inpainter.can_complete(sequence):
             return sequence.keypoints
-        return inpainter(sequence, joints=inpainter.skeleton.name, settings=settings).keypoints
+        return inpainter(
+            sequence, joints=inpainter.skeleton.name, observed=observed, settings=settings
+        ).keypoints
 
     return run
 
@@ -113,7 +132,7 @@ def letter(metadata: dict) -> str:
 
 def label(name: str, weights: str) -> str:
     """A method's name in tables: those named after their shift get the letter of the weights."""
-    return f"{weights}-{name}" if _SHIFTED.fullmatch(name) else name
+    return f"{weights}-{name}" if _SHIFTED.fullmatch(name.partition("+")[0]) else name
 
 
 def _with_descent(settings: Settings, **changes) -> Settings:

@@ -131,7 +131,7 @@ def _gap(frames: int) -> Hide:
 
     def hide(truth, skeleton, rng):
         length = len(truth)
-        if length < GAP_EVERY:
+        if length <= GAP_EVERY:
             begins = [(length - frames) // 2]
         else:
             # At least 12 frames are seen between two gaps.

@@ -95,10 +95,10 @@ def parts_table(scores: dict[str, Scores], metrics: Sequence[str] = METRICS) -> 
     parts = [p for p in PARTS if any(_holds(s.values[p]) for s in scores.values())]
     header = ["method"] + [f"{part} {_SHORT[metric]}" for part in parts for metric in metrics]
     rows = [
-        [name] + [_cell(s.values[part].get(metric)) for part in parts for metric in metrics]
+        [name] + [cell(s.values[part].get(metric)) for part in parts for metric in metrics]
         for name, s in scores.items()
     ]
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def thesis_tables(scores: dict[str, Scores]) -> list[str]:
@@ -109,10 +109,10 @@ def thesis_tables(scores: dict[str, Scores]) -> list[str]:
         for letter, metric in zip("abcd", CURVE_METRICS, strict=True):
             lines += [f"Table {number} ({letter}): {_TITLES[metric]}", ""]
             rows = [
-                [name] + [_cell(s.values[column][metric]) for column in columns]
+                [name] + [cell(s.values[column][metric]) for column in columns]
                 for name, s in shown.items()
             ]
-            lines += [_table(["Method", *columns], rows), ""]
+            lines += [table(["Method", *columns], rows), ""]
     return lines
 
 
@@ -171,21 +171,19 @@ def _holds(values: dict[str, float | None]) -> bool:
     return any(value is not None for value in values.values())
 
 
-def _cell(value: float | None) -> str:
+def cell(value: float | None) -> str:
+    """Three decimals, or a dash where nothing counts."""
     return "-" if value is None else f"{value:.3f}"
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Markdown whose columns stand below each other in plain text, too."""
     rows = [list(header), *map(list, rows)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
 
     def line(cells: Sequence[str]) -> str:
-        first, *others = (
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
-        return "| " + " | ".join([first, *others]) + " |"
+        padded = [text.rjust(width) for text, width in zip(cells, widths, strict=True)]
+        return "| " + " | ".join([cells[0].ljust(widths[0]), *padded[1:]]) + " |"
 
     rule = ["-" * widths[0]] + ["-" * (width - 1) + ":" for width in widths[1:]]
     return "\n".join([line(rows[0]), line(rule), *map(line, rows[1:])])

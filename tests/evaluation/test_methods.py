@@ -33,24 +33,32 @@ def case():
 
 @pytest.mark.parametrize("name", QUALITIES)
 def test_qualities_are_those_of_the_inpainter(name):
-    assert settings_of(name) == QUALITIES[name]
+    assert settings_of(name) == (QUALITIES[name], "auto")
 
 
 def test_shifts_change_the_shift_alone():
     for name, quality, shift in (("s1", "balanced", 1), ("s24", "balanced", 24),
                                  ("thesis-s1", "thesis", 1), ("fast-s3", "fast", 3)):
-        assert settings_of(name) == dataclasses.replace(QUALITIES[quality], shift=shift)
+        assert settings_of(name)[0] == dataclasses.replace(QUALITIES[quality], shift=shift)
+
+
+def test_composition_and_observations():
+    settings, observed = settings_of("balanced+nearest+keep")
+    assert settings == dataclasses.replace(QUALITIES["balanced"], composition="nearest")
+    assert observed == "keep" and settings_of("s1+refine")[1] == "refine"
 
 
 def test_generated_motion_alone():
-    encoder, short, long = (settings_of(n) for n in ("encoder", "descent20", "descent200"))
+    encoder, short, long = (settings_of(n)[0] for n in ("encoder", "descent20", "descent200"))
     assert not any(s.carry_residual for s in (encoder, short, long))
     assert [s.descent.steps for s in (encoder, short, long)] == [0, 20, 200]
     balanced = QUALITIES["balanced"].descent
     assert dataclasses.replace(long.descent, steps=balanced.steps) == balanced
 
 
-@pytest.mark.parametrize("name", ["s0", "s25", "sx", "bests1", "descent", "best-s", "savgol", ""])
+@pytest.mark.parametrize(
+    "name", ["s0", "s25", "sx", "bests1", "descent", "best-s", "savgol", "s1+", "best+x", ""]
+)
 def test_other_names_are_no_methods(name):
     with pytest.raises(InputError, match="unknown method"):
         check_methods([name])
@@ -64,6 +72,7 @@ def test_the_letter_of_the_weights(inpainter):
     assert letter(inpainter.metadata) == "C" == letter({})
     assert letter({"config": {"data": {"path": "data/mpi_inf_3dhp"}}}) == "M"
     assert label("s1", "M") == "M-s1" and label("thesis-s24", "C") == "C-thesis-s24"
+    assert label("s1+keep", "C") == "C-s1+keep"
     assert label("kalman", "C") == "kalman" and label("best", "C") == "best"
     assert [plain(n) for n in ("M-s1", "s1", "C-thesis-s24", "kalman")] == [
         "s1", "s1", "thesis-s24", "kalman"
@@ -73,6 +82,13 @@ def test_the_letter_of_the_weights(inpainter):
 def test_a_method_is_the_inpainter_with_its_settings(inpainter, case):
     expected = inpainter(case.sequence, joints=MPI.name, quality="fast").keypoints
     np.testing.assert_array_equal(our_method(inpainter, "fast")(case.sequence), expected)
+
+
+def test_observations_are_kept_where_that_is_asked_for(inpainter, case):
+    seen = case.observed
+    moved = {name: np.abs(our_method(inpainter, name)(case.sequence) - case.truth)[seen].max()
+             for name in ("fast+keep", "fast+refine")}
+    assert moved["fast+keep"] == 0 < moved["fast+refine"]
 
 
 def test_nothing_to_start_from(inpainter, case):
@@ -93,13 +109,14 @@ def test_random_codes_know_nothing_of_the_input():
 def test_a_random_start_is_worse_than_the_encoders_and_leaves_the_inpainter_alone(
     inpainter, case, monkeypatch
 ):
-    settings = settings_of("random")
+    settings, observed = settings_of("random")
     assert settings.descent.weights.prior == 0 and settings.descent.steps == 200
     encoder = inpainter.networks.encoder
     monkeypatch.setattr(
         methods, "settings_of",
-        lambda name: dataclasses.replace(
-            settings, descent=dataclasses.replace(settings.descent, steps=0)
+        lambda name: (
+            dataclasses.replace(settings, descent=dataclasses.replace(settings.descent, steps=0)),
+            observed,
         ),
     )
     error = {name: np.abs(our_method(inpainter, name)(case.sequence) - case.truth).mean()

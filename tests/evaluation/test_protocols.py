@@ -104,9 +104,11 @@ def test_gaps_hide_everybody_and_return(frames):
     assert (ends - begins == frames).all()
     assert abs(len(begins) - LONG / GAP_EVERY) < 1.5
     assert begins[0] >= 6 and ends[-1] <= LONG - 6 and (begins[1:] - ends[:-1] >= 12).all()
-    window = hidden(f"gap{frames}", frames=SHORT).all(axis=1)
-    first = (SHORT - frames) // 2
-    assert (window == np.isin(np.arange(SHORT), np.arange(first, first + frames))).all()
+    for length in (SHORT, GAP_EVERY):
+        window = hidden(f"gap{frames}", frames=length).all(axis=1)
+        first = (length - frames) // 2
+        assert (window == np.isin(np.arange(length), np.arange(first, first + frames))).all()
+    assert hidden(f"gap{frames}", frames=GAP_EVERY + 1).all(axis=1).sum() == frames
 
 
 def test_a_crop_is_a_line_that_leaves_something_in_every_frame():

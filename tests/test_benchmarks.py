@@ -1,0 +1,117 @@
+"""The page of the benchmark is made of its results."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import ablations, accuracy
+from configs.cmu import get_config
+from posegan_jax.config import check
+from posegan_jax.errors import InputError
+from posegan_jax.evaluation.benchmark import Benchmark, Options, Result, resolve
+from posegan_jax.evaluation.methods import MAIN, plain
+from posegan_jax.evaluation.scores import (
+    CURVE_METRICS,
+    GROUPS_12,
+    GROUPS_16,
+    METRICS,
+    PARTS,
+    TOTALS,
+    Scores,
+)
+
+
+def made_up(protocols, methods):
+    def scores(level, missing):
+        groups = {n: dict.fromkeys(CURVE_METRICS, level) for n in (*GROUPS_12, *GROUPS_16)}
+        groups |= {n: dict.fromkeys(METRICS, level) for n in (*TOTALS, *PARTS)}
+        if not missing:
+            groups["missing"] = dict.fromkeys(METRICS)
+        return Scores(groups, {name: np.linspace(0, level, 101).tolist() for name in TOTALS})
+
+    setup = {"motion": "cmu.npz", "split": "validation", "clips": 3, "frames": 300,
+             "subjects": ["1", "2"], "seed": 7}
+    results = tuple(Result(p, m, scores(0.1 * (i + 1), p not in ("clean", "noise")))
+                    for p in protocols for i, m in enumerate(methods))
+    return Benchmark(setup, {p: f"text of {p}" for p in protocols}, (), results)
+
+
+def test_the_runs_are_possible():
+    for options in (accuracy.MAIN, accuracy.SEARCH, accuracy.SUBSET):
+        resolve(options)
+    assert set(accuracy.CURVES) <= set(MAIN)
+
+
+def test_the_page_has_all_protocols_and_methods():
+    main = made_up(("clean", "legs", "noise"), ("linear", "fast"))
+    search = made_up(("legs", "noise"), ("input", "C-s1"))
+    text = accuracy.page_tables(main, search)
+    for name in ("### clean", "Text of legs.", "### noise, searches", "Table 2 (a)",
+                 "Table 3 (d)", "3 clips of cmu.npz"):
+        assert name in text, name
+    glance = text[text.index("missing of the 12"):].splitlines()[2:6]
+    assert [cell.strip() for cell in glance[0].strip("|").split("|")] == ["method", "legs"]
+    assert glance[3].split("|")[2].strip() == "0.200"
+
+
+def test_the_readme_tells_the_best_of_a_row():
+    names = ("linear", "ridge-windows", "fast", "balanced")
+    main = made_up(("clean", "holes40", "gap10", "arm", "legs"), names)
+    lines = accuracy.readme_table(main).splitlines()
+    assert len(lines) == 2 + len(accuracy.IN_README)
+    assert all(line.count("**0.100 / 0.100**") == 1 for line in lines[2:])
+
+
+@pytest.mark.parametrize("path", [accuracy.PAGE, accuracy.README], ids=lambda path: path.name)
+def test_tables_stand_between_the_marks(path):
+    page = path.read_text()
+    once = accuracy.replace_tables(page, "one")
+    twice = accuracy.replace_tables(once, "two")
+    assert "\none\n" in once and "\none\n" not in twice and "\ntwo\n" in twice
+    assert twice.split(accuracy.BEGIN)[0] == page.split(accuracy.BEGIN)[0]
+    assert twice.split(accuracy.END)[1] == page.split(accuracy.END)[1]
+    with pytest.raises(InputError, match="marks"):
+        accuracy.replace_tables("nothing", "one")
+
+
+def test_what_is_published_is_what_the_test_reads():
+    results = made_up(("clean", "legs"), ("fast", "balanced"))
+    options = Options(motion="somewhere/cmu.npz", protocols=("clean", "legs"))
+    (entry,) = json.loads(accuracy.published([(options, results)]))
+    assert entry["motion"] == "cmu.npz" and entry["options"]["motion"] == ""
+    assert Options(**entry["options"]) is not None
+    values = {(r["protocol"], r["method"]): r["values"] for r in entry["results"]}
+    assert set(values["clean", "fast"]) == {"upsampled"}
+    assert values["legs", "balanced"]["missing"] == {"pckh@0.5": 0.2, "auc": 0.2}
+
+
+def test_the_published_figures_are_of_the_run_that_is_named():
+    entries = json.loads(accuracy.PUBLISHED.read_text())
+    assert "procedural" in [entry["motion"] for entry in entries]
+    for entry in entries:
+        named = {r["method"] for r in entry["results"]}
+        assert {plain(name) for name in named} == set(accuracy.SUBSET.methods)
+        assert {r["protocol"] for r in entry["results"]} == set(accuracy.SUBSET.protocols)
+        assert entry["options"]["count"] == accuracy.SUBSET.count
+
+
+@pytest.mark.parametrize("name", ablations.VARIANTS)
+def test_ablations_are_configurations_that_can_be_trained(name, tmp_path):
+    words = ablations.command(name, "procedural", 4000, tmp_path)
+    config = get_config()
+    for word in words[4:]:
+        field, _, value = word.removeprefix("--config.").partition("=")
+        *sections, last = field.split(".")
+        place = config
+        for section in sections:
+            place = place[section]
+        place[last] = type(place[last])(value)  # fails where there is no such field
+    check(config)
+    assert config.train.steps == 4000 and config.workdir == str(tmp_path)
+    assert 0 <= config.optimizer.reconstruction_steps < 4000
+
+
+def test_mistakes_of_the_ablations(tmp_path, capsys):
+    assert ablations.main(["--motion", "procedural", "--steps", "30", "-o", str(tmp_path)]) == 2
+    assert "multiple of 40" in capsys.readouterr().err
