@@ -4,10 +4,12 @@ import numpy as np
 
 from posegan_jax.pose.skeleton import Skeleton
 
-PULL, FURTHEST = 0.01, 1.0
-"""Weight of a joint's distance from the first look against the way it goes from frame to frame,
-and the distance, in body sizes, beyond which it no longer tells. It is small, since the first look
-itself is led astray; but it decides where the two sides meet."""
+PULL = 0.01
+"""Weight of a joint's distance from the first look against the way it goes from frame to frame. It
+is small, since the first look itself is led astray; but it decides where the two sides meet."""
+FURTHEST = 1.0
+"""Distance, in body sizes, beyond which neither tells more: the joint is somewhere else, and its
+partner is not to take its name for that."""
 RELUCTANCE = 0.035
 """Cost, in body sizes, of calling a pair exchanged in a frame: labels are right as a rule.
 At .02 one clip of exact motion in 30 is touched, at .035 one in 100."""
@@ -40,7 +42,8 @@ def exchanged(
     stay = step * PULL * np.minimum(np.nan_to_num(off), 2 * FURTHEST)  # (T, 2, P)
     stay[:, 1] += step * RELUCTANCE
     way = labels[1:, :, None] - labels[:-1, None]  # (T - 1, to, from, P, 2, 2)
-    way = np.nan_to_num(np.linalg.norm(way, axis=-1).sum(-1) / scale[1:, None])
+    way = np.linalg.norm(way, axis=-1) / scale[1:, None, ..., None]
+    way = np.nan_to_num(np.minimum(way, FURTHEST).sum(-1))
     result[:, pairs] = _cheapest(stay, way)[:, :, None] == 1
     return result
 

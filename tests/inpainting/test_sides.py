@@ -95,6 +95,16 @@ def test_every_pair_is_judged_by_itself():
     np.testing.assert_array_equal(found[apart], crossed[apart])
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("away", [(600.0, 0.0), (-600.0, 0.0), (0.0, -600.0)])
+def test_a_gross_outlier_does_not_take_its_partners_name(side, away):
+    """Even when the partner lies on the way there."""
+    truth = walk()
+    truth[20, SKELETON.index(f"{side}_ankle")] += away
+    truth[40:45, SKELETON.index(f"{side}_wrist")] += away
+    assert not exchanged(truth, look(truth), SKELETON).any()
+
+
 def test_noise_does_not_hide_it():
     truth = walk()
     crossed = marked(60, slice(17, 22))
