@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from posegan_jax.inpainting.select import compose
+from posegan_jax.inpainting.select import compose, spread
 
 
 def constant(value, frames=4, joints=2):
@@ -129,3 +129,31 @@ def test_a_single_window_comes_back_exactly(how):
 def test_another_way_is_refused():
     with pytest.raises(ValueError, match="composition"):
         join([constant(0)], [0], 4, "median")
+
+
+# --- how far windows disagree ---------------------------------------------------------------------
+
+
+def test_the_spread_is_the_weighted_deviation_of_a_frames_windows():
+    candidates, starts = np.stack([constant(1), constant(3)]), np.array([0, 2])
+    motion = join(list(candidates), starts, 7, "blend")
+    found = spread(candidates, starts, motion)
+    assert found.shape == (7, 2)
+    np.testing.assert_array_equal(found[[0, 1, 4, 5]], 0.0)  # of a single window
+    # Frame 2 is the third of the first window and the first of the second: weights 4 and 1.
+    np.testing.assert_allclose(found[[2, 3]], np.sqrt(0.8 * 0.2) * 2)
+    assert np.isnan(found[6]).all()
+
+
+def test_the_spread_counts_every_joint_by_itself():
+    other = constant(1)
+    other[:, 1] += (3.0, 4.0)
+    candidates, starts = np.stack([constant(1), other]), np.zeros(2, int)
+    found = spread(candidates, starts, join(list(candidates), starts, 3, "blend"))
+    np.testing.assert_allclose(found[:, 0], 0.0, atol=1e-12)
+    np.testing.assert_allclose(found[:, 1], 0.5 * np.sqrt((3**2 + 4**2) / 2))  # per coordinate
+
+
+def test_without_windows_there_is_no_spread():
+    found = spread(np.zeros((0, 4, 2, 2)), np.zeros(0, int), np.full((5, 2, 2), np.nan))
+    assert found.shape == (5, 2) and np.isnan(found).all()
