@@ -1,12 +1,15 @@
-"""Moments of what generated windows leave unexplained."""
+"""Moments of true windows, and of what generated ones leave unexplained."""
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 PENALTY = 1e-4
 """Of the squared weights of the calibration, per frame."""
+REGRESSION_PENALTY = 1e-3
+"""Of those of the regression: what it starts from is not always exact."""
 
 
 class ResidualMoments(NamedTuple):
@@ -18,19 +21,19 @@ class ResidualMoments(NamedTuple):
     Attributes:
       calibration: (D + 1, D) linear map from a centred generated pose, and 1, to its mean residual.
       covariance: (D, D) of what is then left, at one frame.
-      correlation: (F,) over time, at lags 0 to F - 1.
+      regression: (D + 1, D) linear map from the input joints of a true pose, centred on their mean,
+        and 1, to the whole pose; zero in the rows of other joints.
     """
 
     calibration: jax.Array
     covariance: jax.Array
-    correlation: jax.Array
+    regression: jax.Array
 
     @classmethod
     def default(cls, joints: int) -> "ResidualMoments":
-        """For want of measured ones: a tenth of the body, smooth over a third of a second."""
+        """For want of measured ones: a tenth of the body."""
         d = 2 * joints
-        lags = jnp.arange(24)
-        return cls(jnp.zeros((d + 1, d)), 0.01 * jnp.eye(d), jnp.exp(-0.5 * (lags / 8.0) ** 2))
+        return cls(jnp.zeros((d + 1, d)), 0.01 * jnp.eye(d), jnp.zeros((d + 1, d)))
 
     def to_dict(self) -> dict[str, list]:
         """As JSON lists, rounded to six digits."""
@@ -42,16 +45,16 @@ class ResidualMoments(NamedTuple):
     @classmethod
     def from_dict(cls, values: dict[str, list]) -> "ResidualMoments":
         """The inverse of ``to_dict``."""
-        arrays = {name: jnp.asarray(value) for name, value in values.items()}
-        return cls(arrays["calibration"], arrays["covariance"], arrays["correlation"][0])
+        return cls(*(jnp.asarray(values[name]) for name in cls._fields))
 
 
-def residual_moments(x: jax.Array, x_tilde: jax.Array) -> ResidualMoments:
+def residual_moments(x: jax.Array, x_tilde: jax.Array, inputs: np.ndarray) -> ResidualMoments:
     """Measures the moments.
 
     Args:
       x: (N, F, J, 2) true windows.
       x_tilde: (N, F, J, 2) generated ones, in the same frame.
+      inputs: (J,) bool, joints that the regression starts from.
     """
     n, f, j, _ = x.shape
     centered = x_tilde - x_tilde.mean(axis=2, keepdims=True)
@@ -59,12 +62,19 @@ def residual_moments(x: jax.Array, x_tilde: jax.Array) -> ResidualMoments:
     residual = ((x - x_tilde) / size).reshape(n * f, 2 * j)
     features = (centered / size).reshape(n * f, 2 * j)
     features = jnp.concatenate([features, jnp.ones((n * f, 1))], axis=1)
-    gram = features.T @ features / (n * f) + PENALTY * jnp.eye(2 * j + 1)
-    calibration = jnp.linalg.solve(gram, features.T @ residual / (n * f))
+    calibration = _ridge(features, residual, PENALTY)
     residual = residual - features @ calibration
-    covariance = residual.T @ residual / (n * f)
-    residual = residual.reshape(n, f, 2 * j)
-    lagged = jnp.stack(
-        [(residual[:, lag:] * residual[:, : f - lag]).sum() / (f - lag) for lag in range(f)]
+    pose = (x - x[:, :, inputs].mean(axis=2, keepdims=True)) / size
+    features = (pose * inputs[:, None]).reshape(n * f, 2 * j)
+    features = jnp.concatenate([features, jnp.ones((n * f, 1))], axis=1)
+    return ResidualMoments(
+        calibration, residual.T @ residual / (n * f),
+        _ridge(features, pose.reshape(n * f, 2 * j), REGRESSION_PENALTY),
     )
-    return ResidualMoments(calibration, covariance, lagged / lagged[0])
+
+
+def _ridge(features: jax.Array, targets: jax.Array, penalty: float) -> jax.Array:
+    """(K, D) weights of features (M, K) for targets (M, D); the penalty is per row."""
+    count, width = features.shape
+    gram = features.T @ features / count + penalty * jnp.eye(width)
+    return jnp.linalg.solve(gram, features.T @ targets / count)

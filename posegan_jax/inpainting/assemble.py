@@ -13,6 +13,10 @@ from posegan_jax.inpainting.residual import ResidualModel, body_size, carry
 from posegan_jax.pose.sequence import PoseSequence, Provenance
 from posegan_jax.pose.skeleton import DERIVED, DETECTED_12, Skeleton, get_skeleton
 
+REGRESSION = 0.4
+"""Weight of a linear regression on the twelve joints in the joints that no detector delivers. It
+errs in other ways than the networks do: on held-out people the mean of both is off by 4 % (exact
+twelve joints) to 9 % (holes) less than the networks alone."""
 SPREAD = 0.35
 """Weight of the windows' disagreement in a joint's deviation (it explains the error best so)."""
 CONFIDENCE = (-5.14, -2.49)
@@ -157,12 +161,16 @@ def _complete_run(
         keep = seen & (observed == "keep")
         result, scores = poses.copy(), np.full(seen.shape, 0.5)
     else:
-        poses = residual.calibrate(poses, size)
+        poses = residual.expect(poses, size, step)
         difference = track.keypoints - poses
         difference[reliability.trust < REJECT] = np.nan
         carried = carry(residual, difference, size, reliability.noise, step)
         keep = seen & (reliability.noise == 0) & (reliability.trust >= REJECT)
         result = poses + carried.mean
+        if residual.inputs.any():
+            upsampled = ~seen & ~residual.inputs
+            linear = residual.regress(result, size)
+            result[upsampled] += REGRESSION * (linear - result)[upsampled]
         deviation = np.hypot(carried.deviation, SPREAD * generated.spread)
         scores = _confidence(deviation, HEAD * size)
     moved = seen & ~keep

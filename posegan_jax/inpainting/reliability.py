@@ -100,7 +100,7 @@ def assess(
         return result
     for run in runs:
         result.noise[run] = level * size[run, None] / weights[run]
-        poses = residual.calibrate(generated[run], size[run])
+        poses = residual.expect(generated[run], size[run], step)
         difference = keypoints[run] - poses
         result.trust[run] = carry(residual, difference, size[run], result.noise[run], step).trust
     return result

@@ -8,12 +8,13 @@ separable,
 
     cov(r[t, j], r[u, k]) = covariance[j, k] correlation(t - u) size[t] size[u]
 
-over frames t, u and joints j, k, the same for x and y, learned from the residuals of training
-windows, in units of the body's size in the picture. (Telling x from y and counting what one says of
-the other gains 0.001 of AUC at eight times the cost.) The detector's error is a process of its own,
-of each joint apart: most of it lasts for about a second, the rest is white. One formula then fills
-holes, bridges gaps, upsamples, and takes off the error as far as the other joints and frames
-contradict it; gross errors, which no Gaussian knows, lose their weight step by step.
+over frames t, u and joints j, k, the same for x and y, in units of the body's size in the picture;
+between joints it is learned from the residuals of training windows. (Telling x from y and counting
+what one says of the other gains 0.001 of AUC at eight times the cost.) The detector's error is a
+process of its own, of each joint apart: half of its variance lasts for half a second, the rest is
+white. One formula then fills holes, bridges gaps, upsamples, and takes off the error as far as the
+other joints and frames contradict it; gross errors, which no Gaussian knows, lose their weight step
+by step.
 """
 
 import dataclasses
@@ -21,7 +22,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from scipy.linalg import lapack, solve_triangular
-from scipy.optimize import nnls
+from scipy.signal import savgol_filter
 
 from posegan_jax.geometry.moments import ResidualMoments
 
@@ -31,12 +32,16 @@ FADE = 6
 """Frames on each side of the seam between two stretches over which one fades into the other."""
 MARGIN = 12
 """Frames of the model on each side of a stretch whose observations count for it."""
-LENGTHS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 32.0, 64.0)
-"""Length scales, in frames, of the Matern correlations that the correlation is made of."""
+LENGTH = 5.0
+"""Frames over which the residual keeps its direction: the length scale of a Matern correlation of
+smoothness 5/2. Of 4 to 32, and mixtures, it fills holes of 1 to 20 frames best."""
+SMOOTHING = 11
+"""Frames of the local parabolas that smooth generated motion (A. Savitzky and M. Golay, 1964): the
+generator trembles more than people do, and a rough residual cannot be followed into holes."""
 ROUGHNESS = 0.003
 """Standard deviation, in body sizes, of what the process does not follow. Without it the estimate
 would read trends into the last digits of the observations and extrapolate them."""
-LASTING, WHITE = 20.0, 0.5
+LASTING, WHITE = 10.0, 0.5
 """The detector's error: frames over which its lasting part loses its memory, and the share of its
 variance that has none."""
 OUTLIER = 3.0
@@ -58,40 +63,50 @@ class ResidualModel:
       calibration: (2 J + 1, 2 J) linear map from a generated pose (centred, in body sizes, and 1)
         to the mean of its residual.
       covariance: (J, J) of joints, per coordinate, at one frame, in squared body sizes.
-      weights: of the Matern correlations with ``LENGTHS``; they add up to 1.
+      regression: (2 J + 1, 2 J) linear map from a pose's input joints to the whole pose.
     """
 
     calibration: np.ndarray
     covariance: np.ndarray
-    weights: np.ndarray
+    regression: np.ndarray
 
     @classmethod
     def fit(cls, moments: ResidualMoments) -> "ResidualModel":
-        """From measured moments.
-
-        A mixture of Matern correlations with positive weights is fitted to the measured one, so
-        that it holds at any lag and is a valid correlation.
-        """
-        correlation = np.asarray(moments.correlation, np.float64)
+        """From measured moments."""
         covariance = np.asarray(moments.covariance, np.float64)
         joints = len(covariance) // 2
         covariance = np.einsum("jckc->jk", covariance.reshape(joints, 2, joints, 2)) / 2
-        lags = np.arange(len(correlation))
-        importance = np.sqrt(len(lags) - lags)  # as many pairs of frames are that far apart
-        weights, _ = nnls(_matern(lags) * importance[:, None], correlation * importance)
         ridge = TINY * max(np.trace(covariance) / len(covariance), TINY)
         return cls(
             np.asarray(moments.calibration, np.float64),
             covariance + ridge * np.eye(len(covariance)),
-            weights / weights.sum(),
+            np.asarray(moments.regression, np.float64),
         )
 
-    def correlation(self, lags: np.ndarray) -> np.ndarray:
-        """Correlation at any lags, of their shape."""
-        return _matern(lags) @ self.weights
+    @property
+    def inputs(self) -> np.ndarray:
+        """(J,) bool, joints that the regression starts from; none where there is no regression."""
+        return self.regression[:-1].any(axis=1).reshape(-1, 2).any(axis=1)
 
-    def calibrate(self, poses: np.ndarray, size: np.ndarray) -> np.ndarray:
-        """Adds the mean residual to generated poses (T, J, 2) of the given sizes (T,)."""
+    def regress(self, poses: np.ndarray, size: np.ndarray) -> np.ndarray:
+        """Completes poses (T, J, 2) of the given sizes (T,) from their input joints, linearly."""
+        center = poses[:, self.inputs].mean(axis=1, keepdims=True)
+        flat = ((poses - center) / size[:, None, None]).reshape(len(poses), -1)
+        whole = flat @ self.regression[:-1] + self.regression[-1]
+        return center + whole.reshape(poses.shape) * size[:, None, None]
+
+    def expect(self, poses: np.ndarray, size: np.ndarray, step: float = 1.0) -> np.ndarray:
+        """The mean of the process: generated poses, smoothed over time, and their mean residual.
+
+        Args:
+          poses: (T, J, 2) generated, pixels.
+          size: (T,) body size, pixels.
+          step: time from one frame to the next, in frames of the model.
+        """
+        span = min(round(SMOOTHING / step), len(poses))
+        span -= 1 - span % 2
+        if span >= 3:
+            poses = savgol_filter(poses, span, 2, axis=0)
         centered = (poses - poses.mean(axis=1, keepdims=True)) / size[:, None, None]
         flat = centered.reshape(len(poses), -1)
         mean = flat @ self.calibration[:-1] + self.calibration[-1]
@@ -182,7 +197,7 @@ def _krige(model, residual, noise, time, core: slice):
     ``time`` (T,) of the frames is in frames of the model.
     """
     lags = time[:, None] - time
-    correlation = model.correlation(lags)
+    correlation = _matern(lags)
     seen = np.isfinite(residual[..., 0])
     t, j = np.nonzero(seen)
     observed, deviation = residual[t, j], noise[t, j]
@@ -268,6 +283,6 @@ def _solve(factor, values) -> np.ndarray:
 
 
 def _matern(lags: np.ndarray) -> np.ndarray:
-    """Matern correlations of smoothness 5/2 at every length scale, (..., len(LENGTHS))."""
-    distance = np.sqrt(5.0) * np.abs(np.asarray(lags)[..., None]) / np.asarray(LENGTHS)
+    """Correlation at lags in frames of the model."""
+    distance = np.sqrt(5.0) * np.abs(lags) / LENGTH
     return (1.0 + distance + distance**2 / 3.0) * np.exp(-distance)

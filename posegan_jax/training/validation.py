@@ -13,7 +13,7 @@ from posegan_jax.motion.corrupt import CorruptionOptions, observable
 from posegan_jax.motion.sample import ViewOptions
 from posegan_jax.motion.store import MotionStore
 from posegan_jax.networks.build import Networks, Variables
-from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 from posegan_jax.training.step import Batch, StepOptions, sample_batch
 
 ALPHAS = geometry_metrics.DEFAULT_ALPHAS
@@ -91,4 +91,5 @@ def measure_residuals(
     networks: Networks, variables: dict[str, Variables], batch: Batch
 ) -> ResidualMoments:
     """Moments of what the encoder's answer leaves unexplained, over windows of training motion."""
-    return residual_moments(batch.x, reconstruct(networks, variables, batch))
+    inputs = np.array([j in DETECTED_12 for j in get_skeleton(networks.options.skeleton).joints])
+    return residual_moments(batch.x, reconstruct(networks, variables, batch), inputs)
