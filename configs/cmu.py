@@ -5,7 +5,7 @@ networks need several times as many CPU hours for the same reconstruction.
 
 Command:  python -m posegan_jax.main --config=configs/cmu.py --config.data.path=PATH
 Data:     a set prepared by data_pipelines, or .npz files of the same layout, comma separated.
-Cost:     about two hours on two CPU cores.
+Cost:     about three hours on two CPU cores.
 Expected: docs/training.md has the scores and the curve.
 """
 
@@ -24,8 +24,8 @@ def get_config() -> ConfigDict:
     # Without an adversarial term nothing else holds the encoder's codes to N(0, I).
     config.loss.latent_moments = 1.0
     config.optimizer.reconstruction_learning_rate = 1.2e-3
-    config.optimizer.reconstruction_steps = 11_000
-    config.train.steps = 12_200
+    config.optimizer.reconstruction_steps = 18_000
+    config.train.steps = 19_700
     config.train.steps_per_dispatch = 10
     config.train.checkpoint_every = 250
     config.train.evaluate_every = 500

@@ -160,7 +160,8 @@ def _plot_metric(axis: Axes, steps: np.ndarray, values: np.ndarray) -> None:
         axis.text(0.5, 0.5, "no values", transform=axis.transAxes, ha="center", color="0.4")
         axis.set(xticks=[], yticks=[])
         return
-    if (finite > 0).all():
+    # Within less than a decade the labels of a logarithmic axis would all read alike.
+    if finite.min() > 0 and finite.max() > 10 * finite.min():
         axis.set_yscale("log")
         axis.yaxis.set_major_formatter(LogFormatter())
         axis.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))

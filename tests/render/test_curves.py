@@ -23,7 +23,7 @@ def figures(monkeypatch):
 
 
 def test_one_axis_per_metric_with_its_values(tmp_path, figures):
-    rows = [{"step": 10 * i, "loss": i - 2.0, "mpjpe": 50.0 / (i + 1)} for i in range(5)]
+    rows = [{"step": 10 * i, "loss": i - 2.0, "mpjpe": 50.0 / (i + 1) ** 2} for i in range(5)]
     rows[1]["mpjpe"] = None
     rows[3]["validation/mpjpe"] = 7.0
     names = ["loss", "mpjpe", "validation/mpjpe", "absent"]
@@ -31,7 +31,7 @@ def test_one_axis_per_metric_with_its_values(tmp_path, figures):
     assert Image.open(tmp_path / "a.png").format == "PNG"
     axes = figures[0].axes[:4]
     assert [a.get_title() for a in axes] == names
-    assert [a.get_yscale() for a in axes] == ["linear", "log", "log", "linear"]
+    assert [a.get_yscale() for a in axes] == ["linear", "log", "linear", "linear"]
     steps, values = axes[0].lines[0].get_data()
     np.testing.assert_array_equal(steps, [0, 10, 20, 30, 40])
     np.testing.assert_array_equal(values, [-2, -1, 0, 1, 2])
