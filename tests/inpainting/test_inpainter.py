@@ -783,7 +783,7 @@ def test_a_checkpoint_before_the_first_validation_has_a_default_residual(run, tm
     loaded = Inpainter.from_checkpoint(path)
     wanted = ResidualModel.fit(ResidualMoments.default(12))
     np.testing.assert_allclose(loaded.residual.covariance, wanted.covariance)
-    np.testing.assert_allclose(loaded.residual.weights, wanted.weights)
+    np.testing.assert_allclose(loaded.residual.regression, wanted.regression)
 
 
 def test_what_is_no_checkpoint_is_refused_in_one_line(run, tmp_path):

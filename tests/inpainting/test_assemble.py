@@ -1,0 +1,86 @@
+"""Generated motion, the carried residual and the regression put together."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from posegan_jax.geometry.moments import ResidualMoments
+from posegan_jax.inpainting.assemble import REGRESSION, Generated, Track, complete
+from posegan_jax.inpainting.reliability import Reliability
+from posegan_jax.inpainting.residual import ResidualModel
+from posegan_jax.pose.sequence import Provenance
+
+FRAMES, JOINTS = 30, 5
+INPUTS = np.array([True, True, True, False, False])
+MODEL = ResidualModel.fit(ResidualMoments.default(JOINTS))  # joints that do not go with each other
+
+
+def regressing():
+    """The model whose inputs stay and whose other joints lie at the inputs' mean."""
+    linear = np.zeros((2 * JOINTS + 1, 2 * JOINTS))
+    linear[:6, :6] = np.eye(6)
+    return dataclasses.replace(MODEL, regression=linear)
+
+
+def motion():
+    """(T, J, 2) pixels, slow enough that smoothing leaves it as it is."""
+    rng = np.random.default_rng(0)
+    start, speed = rng.normal(size=(2, JOINTS, 2))
+    return 300 + 80 * start + speed * np.arange(FRAMES)[:, None, None]
+
+
+def completed(model, keypoints, noise=0.0):
+    """Of the generated ``motion`` and observations (T, J, 2)."""
+    shape = keypoints.shape[:2]
+    track = Track(keypoints, np.full(shape, 0.9), np.isfinite(keypoints[..., 0]) & INPUTS)
+    generated = Generated(motion(), np.zeros(shape))
+    reliability = Reliability(np.full(shape, noise), np.ones(shape))
+    return complete(track, generated, [slice(0, FRAMES)], model, reliability, "auto")
+
+
+def partly(seen):
+    """(T, J, 2) off the generated motion by 5 pixels, NaN where not ``seen`` (T, J)."""
+    return np.where(np.broadcast_to(seen, (FRAMES, JOINTS))[..., None], motion() + 5.0, np.nan)
+
+
+def test_upsampled_joints_move_towards_the_regression():
+    keypoints = partly(INPUTS)
+    before, after = (completed(model, keypoints) for model in (MODEL, regressing()))
+    np.testing.assert_array_equal(after.keypoints[:, INPUTS], keypoints[:, INPUTS])
+    middle = keypoints[:, INPUTS].mean(axis=1, keepdims=True)
+    alone, linear = before.keypoints[:, ~INPUTS], np.broadcast_to(middle, (FRAMES, 2, 2))
+    moved = (1 - REGRESSION) * alone + REGRESSION * linear
+    # An exact observation is followed but for the process's roughness.
+    np.testing.assert_allclose(after.keypoints[:, ~INPUTS], moved, atol=0.5)
+    assert np.abs(moved - alone).mean() > 5.0
+    assert (after.scores[:, ~INPUTS] > before.scores[:, ~INPUTS]).all()
+    assert (after.provenance[:, ~INPUTS] == Provenance.FILLED).all()
+
+
+@pytest.mark.parametrize("noise", [0.0, 4.0])
+def test_observed_joints_and_holes_of_inputs_do_not_move(noise):
+    seen = np.ones((FRAMES, JOINTS), bool)
+    seen[10:15, 0] = False  # a hole of an input
+    seen[12:20, 4] = False  # only there is the last joint upsampled
+    before, after = (completed(model, partly(seen), noise) for model in (MODEL, regressing()))
+    upsampled = ~seen & ~INPUTS
+    for name in ("keypoints", "scores"):
+        a, b = getattr(before, name), getattr(after, name)
+        np.testing.assert_array_equal(a[~upsampled], b[~upsampled])
+        assert (a[upsampled] != b[upsampled]).all()
+    np.testing.assert_array_equal(before.provenance, after.provenance)
+
+
+def test_a_hole_of_an_input_is_filled_before_it_is_regressed_from():
+    """The regression sees the completed twelve, whatever is missing of them."""
+    seen = np.tile(INPUTS, (FRAMES, 1))
+    seen[10:15, 0] = False
+    exact = completed(regressing(), partly(INPUTS)).keypoints
+    holed = completed(regressing(), partly(seen)).keypoints
+    np.testing.assert_allclose(holed, exact, atol=2.0)
+
+
+def test_the_generated_motion_alone_is_not_mixed():
+    result = completed(None, partly(INPUTS))
+    np.testing.assert_allclose(result.keypoints, motion())
