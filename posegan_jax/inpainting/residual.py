@@ -32,7 +32,7 @@ FADE = 6
 """Frames on each side of the seam between two stretches over which one fades into the other."""
 MARGIN = 12
 """Frames of the model on each side of a stretch whose observations count for it."""
-LENGTH = 5.0
+LENGTH = 6.0
 """Frames over which the residual keeps its direction: the length scale of a Matern correlation of
 smoothness 5/2. Of 4 to 32, and mixtures, it fills holes of 1 to 20 frames best."""
 SMOOTHING = 11
