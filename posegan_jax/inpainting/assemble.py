@@ -19,9 +19,9 @@ REGRESSION = 0.4
 errs in other ways than the networks do: on held-out people the mean of both is off by 4 % (exact
 twelve joints) to 9 % (holes) less than the networks alone."""
 BRIDGE, BRIDGE_WEIGHT, BRIDGE_ENDS = (8, 20, 24), 0.5, 4
-"""Gaps of all joints: lengths, in frames of the model, at which a cubic spline begins to have a say,
-at which it has most, and of the longest one; that weight; and frames on each side that it goes through.
-Up to 8 frames the model is better than a spline; of a gap of 20 its windows see next to nothing."""
+"""Gaps of all joints: lengths, in frames of the model, at which a cubic spline begins to have a
+say, at which it has most, and of the longest one; that weight; and frames on each side that it goes
+through. Up to 8 frames the model beats a spline; of a gap of 20 its windows see next to nothing."""
 SPREAD = 0.35
 """Weight of the windows' disagreement in a joint's deviation (it explains the error best so)."""
 UPSAMPLED = 0.55
