@@ -250,9 +250,18 @@ def test_a_gross_outlier_is_distrusted_and_the_others_are_kept(frames):
     assert found.trust[wrong].max() < 0.1 and found.trust[~wrong].min() > 0.7
     off = np.linalg.norm(found.mean - truth, axis=-1) / SIZE
     assert off[wrong].max() < 0.1 and off[~wrong].max() < 0.08
-    # Less is known of it than of the one it goes with.
-    doubted, partner = found.deviation[20 : 20 + frames, :2].T
-    assert (doubted > partner).all()
+
+
+@pytest.mark.parametrize("process", [INDEPENDENT, ALIKE])
+def test_distrusted_observations_leave_as_little_known_as_missing_ones(process):
+    truth = draw(process, 40) + detector_error((40, 3), 0.01)
+    observed, holed = truth.copy(), truth.copy()
+    observed[9:12, 0] += 1.5 * SIZE
+    holed[9:12, 0] = np.nan
+    wrong, missing, right = (
+        estimate(process, x, 0.01).deviation[10, 0] for x in (observed, holed, truth)
+    )
+    assert wrong == pytest.approx(missing, rel=0.2) and wrong > 1.05 * right
 
 
 def test_the_further_off_the_less_an_observation_counts():
