@@ -230,6 +230,7 @@ def test_the_validation_metrics_are_those_of_the_averaged_networks(finished):
 # --- interruptions --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bits(finished, cache, tmp_path):
     """One run, killed at one moment after another; the next start gets past it."""
     state, undisturbed = finished
