@@ -364,9 +364,9 @@ def _settings(settings, quality, shift, steps, frames: int) -> Settings:
 
 def _residual_model(networks: Networks, metadata: dict[str, Any]) -> ResidualModel:
     moments = metadata.get("residual")
-    if moments:
+    if moments and set(ResidualMoments._fields) <= set(moments):
         return ResidualModel.fit(ResidualMoments.from_dict(moments))
-    # A run that has not been validated yet.
+    # A run that has not been validated yet, or by an earlier version.
     return ResidualModel.fit(
         ResidualMoments.default(len(get_skeleton(networks.options.skeleton)))
     )
