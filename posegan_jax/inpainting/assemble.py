@@ -8,7 +8,6 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.special import expit
 
-from posegan_jax.errors import InputError
 from posegan_jax.inpainting.reliability import REJECT, Observed, Reliability
 from posegan_jax.inpainting.residual import ResidualModel, body_size, carry
 from posegan_jax.pose.sequence import PoseSequence, Provenance
@@ -88,12 +87,6 @@ class Completion:
     keypoints: np.ndarray
     scores: np.ndarray
     provenance: np.ndarray
-
-
-def check_observed(observed: str) -> None:
-    """Raises InputError when this is no way to treat observed joints."""
-    if observed not in ("auto", "keep", "refine"):
-        raise InputError(f"observed must be 'auto', 'keep' or 'refine', not {observed!r}")
 
 
 def known_runs(track: Track, generated: Generated, reach: int) -> list[slice]:

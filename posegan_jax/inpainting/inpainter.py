@@ -18,7 +18,6 @@ from posegan_jax.inpainting.assemble import (
     Completion,
     Generated,
     Track,
-    check_observed,
     complete,
     deliver,
     known_runs,
@@ -26,7 +25,14 @@ from posegan_jax.inpainting.assemble import (
 from posegan_jax.inpainting.descent import DescentOptions, descend
 from posegan_jax.inpainting.objective import ObjectiveWeights
 from posegan_jax.inpainting.rate import Rate
-from posegan_jax.inpainting.reliability import REJECT, Observed, assess, confidence, stray
+from posegan_jax.inpainting.reliability import (
+    REJECT,
+    Observed,
+    assess,
+    check_observed,
+    confidence,
+    stray,
+)
 from posegan_jax.inpainting.residual import ResidualModel
 from posegan_jax.inpainting.select import Composition, compose, spread
 from posegan_jax.inpainting.sides import exchanged
@@ -159,9 +165,9 @@ class Inpainter:
 
         Returns:
           A sequence with a row for every frame from the first to the last, scores and provenance.
-          Frames further than a window from anything observed stay missing. The score of a filled
-          joint is the probability that it lies within half a head size of the truth, as far as the
-          residual's spread tells.
+          Frames further than a window from anything observed stay missing. The score of a refined
+          or filled joint is the probability that it lies within half a head size of the truth, as
+          measured on held-out people by ``evaluation.calibration``.
 
         Raises:
           InputError: unknown options, a frame rate out of range, or a sequence without any joint

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from posegan_jax.errors import InputError
 from posegan_jax.inpainting.residual import WHITE, ResidualModel, body_size, carry
 
 Observed = Literal["auto", "keep", "refine"]
@@ -40,6 +41,12 @@ class Reliability:
 
     noise: np.ndarray
     trust: np.ndarray
+
+
+def check_observed(observed: str) -> None:
+    """Raises InputError when this is no way to treat observed joints."""
+    if observed not in ("auto", "keep", "refine"):
+        raise InputError(f"observed must be 'auto', 'keep' or 'refine', not {observed!r}")
 
 
 def confidence(scores: np.ndarray, seen: np.ndarray) -> np.ndarray:
