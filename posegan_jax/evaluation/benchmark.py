@@ -31,6 +31,7 @@ from posegan_jax.evaluation.regressor import Regressor
 from posegan_jax.evaluation.scores import Head, Scores, score
 from posegan_jax.formats import npz
 from posegan_jax.inpainting.inpainter import Inpainter
+from posegan_jax.inpainting.solver import Solver
 from posegan_jax.motion.store import load_clips
 from posegan_jax.pose.files import atomic_path
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
@@ -289,7 +290,9 @@ def _training_windows(options: Options) -> list[View] | None:
 
 def _smaller(inpainter: Inpainter, batch: int) -> Inpainter:
     changed = copy.copy(inpainter)
-    changed.batch = min(batch, inpainter.batch)
+    changed.solver = Solver(
+        inpainter.networks, inpainter.variables, min(batch, inpainter.batch)
+    )
     return changed
 
 

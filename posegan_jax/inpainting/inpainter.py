@@ -1,19 +1,14 @@
 """Completing, refining and upsampling pose sequences: the tool's main function."""
 
 import dataclasses
-import functools
 import os
-from collections.abc import Callable
 from importlib import resources
 from typing import Any, Literal
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.geometry.moments import ResidualMoments
-from posegan_jax.geometry.normalize import denormalize, fit_normalization, normalize
 from posegan_jax.inpainting.assemble import (
     Completion,
     Generated,
@@ -22,7 +17,7 @@ from posegan_jax.inpainting.assemble import (
     deliver,
     known_runs,
 )
-from posegan_jax.inpainting.descent import DescentOptions, descend
+from posegan_jax.inpainting.descent import DescentOptions
 from posegan_jax.inpainting.objective import ObjectiveWeights
 from posegan_jax.inpainting.rate import Rate
 from posegan_jax.inpainting.reliability import (
@@ -36,6 +31,7 @@ from posegan_jax.inpainting.reliability import (
 from posegan_jax.inpainting.residual import ResidualModel
 from posegan_jax.inpainting.select import Composition, compose, spread
 from posegan_jax.inpainting.sides import exchanged
+from posegan_jax.inpainting.solver import Progress, Solver
 from posegan_jax.networks.build import NetworkOptions, Networks, Variables, build_networks
 from posegan_jax.pose.sequence import PoseSequence, Provenance, densify
 from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, get_skeleton
@@ -43,7 +39,6 @@ from posegan_jax.pose.windows import gather, starts
 from posegan_jax.training.checkpoints import load_params
 
 Quality = Literal["fast", "balanced", "best", "thesis"]
-Progress = Callable[[int, int], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,29 +74,21 @@ class Inpainter:
     """Completes pose sequences with trained networks.
 
     Made by ``from_pretrained`` or ``from_checkpoint``; called on one sequence at a time. The search
-    is compiled once per process and setting: sequences of any length are solved in batches of
-    ``batch`` windows.
+    is compiled once per process and setting, see ``solver``.
 
     Attributes:
-      networks: the modules.
-      variables: their parameters, on the device.
+      solver: networks and parameters on the devices, and how many windows they solve at once.
       residual: moments of the residuals.
       metadata: what the checkpoint says about itself.
-      batch: windows solved at once.
     """
 
     def __init__(
         self, networks: Networks, variables: dict[str, Variables], residual: ResidualModel,
         metadata: dict[str, Any] | None = None, batch: int | None = None,
     ):
-        self.networks = networks
-        self.variables = jax.device_put(variables)
+        self.solver = Solver(networks, variables, batch)
         self.residual = residual
         self.metadata = metadata or {}
-        self.batch = batch or (32 if jax.default_backend() == "cpu" else 512)
-        if self.batch < 2:
-            # A batch of one is compiled to other kernels, and a long search amplifies rounding.
-            raise InputError("batch must be at least 2")
 
     @classmethod
     def from_pretrained(cls, batch: int | None = None) -> "Inpainter":
@@ -125,6 +112,21 @@ class Inpainter:
             raise InputError(f"{directory}: not a checkpoint of posegan_jax (no network options)")
         networks = build_networks(NetworkOptions.from_dict(metadata["networks"]))
         return cls(networks, variables, _residual_model(networks, metadata), metadata, batch)
+
+    @property
+    def networks(self) -> Networks:
+        """The modules."""
+        return self.solver.networks
+
+    @property
+    def variables(self) -> dict[str, Variables]:
+        """Their parameters, whole on every device."""
+        return self.solver.variables
+
+    @property
+    def batch(self) -> int:
+        """Windows solved at once."""
+        return self.solver.batch
 
     @property
     def skeleton(self) -> Skeleton:
@@ -211,35 +213,8 @@ class Inpainter:
         self, x: np.ndarray, mask: np.ndarray, options: DescentOptions,
         progress: Progress | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Solves windows in batches of fixed size.
-
-        Args:
-          x: (N, F, J, 2) pixels; missing joints may hold anything finite.
-          mask: (N, F, J) 0 = missing; what is more weighs a joint in the search.
-          options: of the search.
-          progress: called with windows done and windows in all.
-
-        Returns:
-          (N, F, J, 2) generated windows in pixels, aligned to the observed joints, and (N,) their
-          objective. A window's result does not depend on the others.
-        """
-        results = []
-        for start in range(0, len(x), self.batch):
-            part = slice(start, start + self.batch)
-            results.append(
-                _solve(
-                    self.variables, _pad(x[part], self.batch), _pad(mask[part], self.batch),
-                    networks=self.networks, options=options,
-                )
-            )
-            if progress:
-                jax.block_until_ready(results[-1])
-                progress(min(start + self.batch, len(x)), len(x))
-        windows, losses = zip(*results, strict=True)
-        return (
-            np.concatenate([np.asarray(w, np.float64) for w in windows])[: len(x)],
-            np.concatenate([np.asarray(v) for v in losses])[: len(x)],
-        )
+        """Solves windows, see ``solver.Solver.__call__``."""
+        return self.solver(x, mask, options, progress)
 
     def _target(self, sequence: PoseSequence, joints: str) -> Skeleton:
         if joints == "same":
@@ -327,22 +302,6 @@ class Inpainter:
 def pretrained_path():
     """The packaged checkpoint, as an importlib resource."""
     return resources.files("posegan_jax") / "weights" / "pretrained"
-
-
-@functools.partial(jax.jit, static_argnames=("networks", "options"))
-def _solve(variables, x, mask, *, networks: Networks, options: DescentOptions):
-    there = (mask > 0).astype(x.dtype)
-    normalization = fit_normalization(x, there)
-    found = descend(networks, variables, normalize(x, normalization) * there[..., None], mask,
-                    options)
-    return denormalize(found.x_tilde, normalization), found.loss
-
-
-def _pad(array: np.ndarray, count: int) -> jax.Array:
-    """Fills a batch up with copies of its first row."""
-    missing = count - len(array)
-    padded = np.concatenate([array, np.repeat(array[:1], missing, axis=0)]) if missing else array
-    return jnp.asarray(padded, jnp.float32)
 
 
 def _solvable(mask: np.ndarray) -> np.ndarray:

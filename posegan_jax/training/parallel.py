@@ -37,6 +37,11 @@ def replicate(mesh: Mesh, tree: T) -> T:
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
+def scatter(mesh: Mesh, tree: T) -> T:
+    """Splits the leading axis of every array of a pytree over the devices."""
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec(DATA_AXIS)))
+
+
 def replicated_like(mesh: Mesh, tree: T) -> T:
     """Shapes, dtypes and replicated shardings of a pytree: a target to restore into."""
     sharding = NamedSharding(mesh, PartitionSpec())

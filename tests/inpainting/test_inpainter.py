@@ -15,7 +15,7 @@ from posegan_jax.evaluation.noise import detect
 from posegan_jax.geometry.camera import look_at, project
 from posegan_jax.geometry.metrics import acceleration_error
 from posegan_jax.geometry.moments import ResidualMoments
-from posegan_jax.inpainting import inpainter as inpainter_module
+from posegan_jax.inpainting import solver as solver_module
 from posegan_jax.inpainting.descent import DescentOptions, descend
 from posegan_jax.inpainting.inpainter import QUALITIES, Inpainter, Settings
 from posegan_jax.inpainting.residual import ResidualModel
@@ -666,7 +666,7 @@ def test_the_search_is_compiled_once_whatever_the_length(linear, monkeypatch):
         traces.append(arguments)
         return descend(*arguments)
 
-    monkeypatch.setattr(inpainter_module, "descend", counting)
+    monkeypatch.setattr(solver_module, "descend", counting)
     new = DescentOptions(steps=2, learning_rate=0.123)  # that nobody has compiled yet
     settings = dataclasses.replace(THESIS, descent=new)
     rng = np.random.default_rng(5)
@@ -680,7 +680,7 @@ def test_the_search_is_compiled_once_whatever_the_length(linear, monkeypatch):
 def test_other_parameters_do_not_compile_again(linear, monkeypatch):
     sequence = track(np.random.default_rng(6).normal(300, 50, (10, 12, 2)))
     first = linear(sequence, settings=THESIS)
-    monkeypatch.setattr(inpainter_module, "descend", None)  # would be called by another trace
+    monkeypatch.setattr(solver_module, "descend", None)  # would be called by another trace
     halved = {name: 0.5 * kernel for name, kernel in linear.variables.items()}
     other = Inpainter(linear.networks, halved, linear.residual, batch=4)
     assert not np.allclose(other(sequence, settings=THESIS).keypoints, first.keypoints)
