@@ -13,7 +13,8 @@ from flax import linen as nn
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation.baselines import FRAMES, LEARNED, TEMPORAL, Method
 from posegan_jax.inpainting.assemble import Observed
-from posegan_jax.inpainting.inpainter import QUALITIES, Inpainter, Settings
+from posegan_jax.inpainting.completer import QUALITIES, Settings
+from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.select import Composition
 from posegan_jax.pose.sequence import PoseSequence
 

@@ -16,8 +16,9 @@ from posegan_jax.geometry.camera import look_at, project
 from posegan_jax.geometry.metrics import acceleration_error
 from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.inpainting import solver as solver_module
+from posegan_jax.inpainting.completer import QUALITIES, Settings
 from posegan_jax.inpainting.descent import DescentOptions, descend
-from posegan_jax.inpainting.inpainter import QUALITIES, Inpainter, Settings
+from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.residual import ResidualModel
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.networks.build import NetworkOptions, Networks, build_networks

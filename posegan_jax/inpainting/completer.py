@@ -1,0 +1,264 @@
+"""Completing a track, but for the search: what is to be solved, and what becomes of the answers.
+
+All work of the host is here, none of the devices: a ``Completer`` can live in a process of its own.
+"""
+
+import dataclasses
+from collections.abc import Generator
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from posegan_jax.errors import InputError
+from posegan_jax.inpainting.assemble import (
+    Completion,
+    Generated,
+    Track,
+    complete,
+    deliver,
+    known_runs,
+)
+from posegan_jax.inpainting.descent import DescentOptions
+from posegan_jax.inpainting.objective import ObjectiveWeights
+from posegan_jax.inpainting.rate import Rate
+from posegan_jax.inpainting.reliability import (
+    REJECT,
+    Observed,
+    assess,
+    check_observed,
+    confidence,
+    stray,
+)
+from posegan_jax.inpainting.residual import ResidualModel
+from posegan_jax.inpainting.select import Composition, compose, spread
+from posegan_jax.inpainting.sides import exchanged
+from posegan_jax.pose.sequence import PoseSequence, Provenance, densify
+from posegan_jax.pose.skeleton import Skeleton, get_skeleton
+from posegan_jax.pose.windows import gather, starts
+
+Quality = Literal["fast", "balanced", "best", "thesis"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How a sequence is solved.
+
+    Attributes:
+      shift: frames from one window to the next.
+      descent: the search in latent space.
+      composition: how overlapping windows become one sequence, see ``select.compose``.
+      carry_residual: add what the generated motion leaves unexplained, see ``residual``. Off, the
+        result is the generated motion alone, as in the thesis.
+    """
+
+    shift: int = 8
+    descent: DescentOptions = DescentOptions()
+    composition: Composition = "blend"
+    carry_residual: bool = True
+
+
+# A low rate and the pull towards the encoder's answer keep what the encoder knows of unseen limbs.
+_WEIGHTS = ObjectiveWeights(critic=0.0, prior=0.01)
+QUALITIES: dict[str, Settings] = {
+    "fast": Settings(12, DescentOptions(0, 0.1, weights=_WEIGHTS)),
+    "balanced": Settings(8, DescentOptions(30, 0.1, weights=_WEIGHTS)),
+    "best": Settings(4, DescentOptions(200, 0.05, weights=_WEIGHTS)),
+    # The thesis's own search and composition, for comparison.
+    "thesis": Settings(8, DescentOptions(), "nearest", carry_residual=False),
+}
+
+
+class Request(NamedTuple):
+    """Windows to be solved.
+
+    Attributes:
+      x: (N, F, J, 2) pixels, 0 where missing.
+      mask: (N, F, J) weights of the observations, 0 = missing; two at least in every window.
+      options: of the search.
+      look: whether this is but a first look, which nobody's progress counts.
+    """
+
+    x: np.ndarray
+    mask: np.ndarray
+    options: DescentOptions
+    look: bool
+
+
+Steps = Generator[Request, tuple[np.ndarray, np.ndarray], PoseSequence]
+"""Asks for windows to be solved, is sent what ``solver.Solver`` returns, and returns a sequence."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Completer:
+    """Completes sequences with the help of someone who solves windows.
+
+    Attributes:
+      skeleton: the one that the networks generate.
+      frames: of a window.
+      inputs: joints that the networks look at.
+      residual: moments of the residuals.
+    """
+
+    skeleton: Skeleton
+    frames: int
+    inputs: tuple[str, ...]
+    residual: ResidualModel
+
+    def steps(
+        self, sequence: PoseSequence, joints: str = "same", settings: Settings | None = None,
+        observed: Observed = "auto", repair_sides: bool = True,
+    ) -> Steps:
+        """Completes a sequence: a generator of what is to be solved on the way.
+
+        Args: as of ``inpainter.Inpainter.__call__``; settings are those of 'balanced' if None.
+
+        Raises:
+          InputError: as there, at the first step.
+        """
+        target = self._target(sequence, joints)
+        check_observed(observed)
+        settings = QUALITIES["balanced"] if settings is None else settings
+        rate = Rate.of(sequence.fps)
+        if not self.can_complete(sequence):
+            raise InputError(
+                f"person {sequence.person}: nothing to start from; the model needs two of the "
+                f"joints {', '.join(self.inputs)} within a second"
+            )
+        dense = densify(sequence)
+        track = Track.from_sequence(dense, self.skeleton, self.inputs)
+        if settings.carry_residual:
+            completion = yield from self._complete(track, rate, settings, observed, repair_sides)
+        else:
+            generated = yield from self._generate(track, track.input_mask, rate, settings)
+            runs = known_runs(track, generated, self._reach(rate))
+            completion = complete(track, generated, runs, None, None, observed, rate.step)
+        return deliver(dense, completion, self.skeleton, target)
+
+    def can_complete(self, sequence: PoseSequence) -> bool:
+        """Whether at least two joints that the model observes are there, within one window."""
+        if not len(sequence):
+            return False
+        seen = Track.from_sequence(densify(sequence), self.skeleton, self.inputs).input_mask
+        for mask in Rate.of(sequence.fps).split(seen, False):
+            count = np.concatenate([[0], mask.sum(axis=1).cumsum()])
+            last = np.minimum(np.arange(len(mask)) + self.frames, len(mask))
+            if (count[last] - count[:-1] >= 2).any():
+                return True
+        return False
+
+    def _target(self, sequence: PoseSequence, joints: str) -> Skeleton:
+        if joints == "same":
+            return get_skeleton(sequence.skeleton)
+        if joints == self.skeleton.name:
+            return self.skeleton
+        raise InputError(f"joints must be 'same' or {self.skeleton.name!r}, not {joints!r}")
+
+    def _complete(
+        self, track: Track, rate: Rate, settings: Settings, observed: Observed, repair_sides: bool,
+    ) -> Generator[Request, tuple[np.ndarray, np.ndarray], Completion]:
+        """A first look by the encoder tells which observations to rely on in the search."""
+        shift = max(settings.shift, QUALITIES["fast"].shift)
+        encode = dataclasses.replace(QUALITIES["fast"], shift=shift)
+        look, generated = yield from self._first_look(track, rate, encode, observed)
+        crossed = np.zeros(track.scores.shape, bool)
+        # At low rates joints go as far from frame to frame as the two sides are apart.
+        if repair_sides and observed != "keep" and rate.step <= 1:
+            crossed = exchanged(track.keypoints, generated.motion, self.skeleton, rate.step)
+            if crossed.any():
+                track = track.exchange(crossed, self.skeleton)
+                look, generated = yield from self._first_look(track, rate, encode, observed)
+        runs = known_runs(track, generated, self._reach(rate))
+        weights = confidence(track.scores, track.seen)
+        rely = assess(
+            track.keypoints, weights, generated.motion, runs, self.residual, observed, rate.step
+        )
+        weights = track.input_mask * weights * np.where(rely.trust < REJECT, 0.0, rely.trust)
+        if settings != encode or (weights != look).any():
+            generated = yield from self._generate(track, weights, rate, settings)
+            runs = known_runs(track, generated, self._reach(rate))
+        done = complete(track, generated, runs, self.residual, rely, observed, rate.step)
+        done.provenance[crossed & (done.provenance == Provenance.OBSERVED)] = Provenance.REFINED
+        return done
+
+    def _first_look(self, track: Track, rate: Rate, settings: Settings, observed: Observed):
+        """Weights (T, J) of the observations, without what cannot be this person's, and motion."""
+        weights = track.input_mask * confidence(track.scores, track.seen)
+        if observed != "keep":
+            weights = np.where(stray(track.keypoints), 0.0, weights)
+        return weights, (yield from self._generate(track, weights, rate, settings, look=True))
+
+    def _reach(self, rate: Rate) -> int:
+        """Frames of the video that a window spans."""
+        return round(self.frames / rate.step)
+
+    def _generate(
+        self, track: Track, weights: np.ndarray, rate: Rate, settings: Settings,
+        look: bool = False,
+    ) -> Generator[Request, tuple[np.ndarray, np.ndarray], Generated]:
+        """Generated motion; NaN where no window holds an observation.
+
+        ``weights`` (T, J) of the observations, 0: missing.
+        """
+        keypoints = rate.split(np.nan_to_num(track.keypoints), 0.0)
+        masks = rate.split(weights.astype(np.float32), 0.0)
+        first = [starts(len(mask), self.frames, settings.shift) for mask in masks]
+        x, mask = (
+            np.concatenate(
+                [gather(a, s, self.frames, 0.0) for a, s in zip(arrays, first, strict=True)]
+            )
+            for arrays in (keypoints, masks)
+        )
+        useful = _solvable(mask)
+        windows, loss = np.full(x.shape, np.nan), np.full(len(x), np.inf)
+        if useful.any():
+            windows[useful], loss[useful] = yield Request(
+                x[useful], mask[useful], settings.descent, look
+            )
+        tracks, spreads, begin = [], [], 0
+        for observed, seen, start in zip(keypoints, masks, first, strict=True):
+            part = slice(begin, begin + len(start))
+            begin = part.stop
+            use = useful[part]
+            tracks.append(
+                compose(
+                    windows[part][use], start[use], len(observed), observed, seen,
+                    loss[part][use], settings.composition,
+                )
+            )
+            spreads.append(spread(windows[part][use], start[use], tracks[-1]))
+        return Generated(rate.join(tracks), rate.join(spreads))
+
+
+def settings_of(
+    quality: Quality = "balanced", shift: int | None = None, steps: int | None = None,
+    frames: int = 24, settings: Settings | None = None,
+) -> Settings:
+    """The settings of a quality, or those that are given, with shift and steps where given.
+
+    Args:
+      quality, shift, steps, settings: as of ``inpainter.Inpainter.__call__``.
+      frames: of a window.
+
+    Raises:
+      InputError: no such quality, or a shift or a number of steps out of range.
+    """
+    if settings is None:
+        if quality not in QUALITIES:
+            raise InputError(f"quality must be one of {', '.join(QUALITIES)}, not {quality!r}")
+        settings = QUALITIES[quality]
+    if shift is not None:
+        settings = dataclasses.replace(settings, shift=shift)
+    if steps is not None:
+        if steps < 0:
+            raise InputError(f"steps must be 0 or more, not {steps}")
+        settings = dataclasses.replace(
+            settings, descent=dataclasses.replace(settings.descent, steps=steps)
+        )
+    if not 1 <= settings.shift <= frames:
+        raise InputError(f"shift must be between 1 and {frames} frames, not {settings.shift}")
+    return settings
+
+
+def _solvable(mask: np.ndarray) -> np.ndarray:
+    """(N,) windows with at least two observed joints: one has neither size nor direction."""
+    return (mask > 0).sum(axis=(1, 2)) >= 2
