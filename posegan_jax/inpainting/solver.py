@@ -75,12 +75,7 @@ class Solver:
         results = []
         for start in range(0, len(x), self.batch):
             part = slice(start, start + self.batch)
-            results.append(
-                _solve(
-                    self.variables, *self.place(x[part], mask[part]),
-                    networks=self.networks, options=options,
-                )
-            )
+            results.append(self.start(x[part], mask[part], options))
             if progress:
                 jax.block_until_ready(results[-1])
                 progress(min(start + self.batch, len(x)), len(x))
@@ -88,6 +83,20 @@ class Solver:
         return (
             np.concatenate([np.asarray(w, np.float64) for w in windows])[: len(x)],
             np.concatenate([np.asarray(v) for v in losses])[: len(x)],
+        )
+
+    def start(
+        self, x: np.ndarray, mask: np.ndarray, options: DescentOptions
+    ) -> tuple[jax.Array, jax.Array]:
+        """Starts to solve up to a batch of windows, and does not wait for the devices.
+
+        Args: as of ``__call__``.
+
+        Returns:
+          (batch, F, J, 2) windows and (batch,) their objective, as they come; the first N count.
+        """
+        return _solve(
+            self.variables, *self.place(x, mask), networks=self.networks, options=options
         )
 
     def place(self, *arrays: np.ndarray) -> list[jax.Array]:
