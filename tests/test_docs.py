@@ -8,6 +8,7 @@ and is checked without running: options, modules, configurations and fields must
 import dataclasses
 import importlib.util
 import json
+import os
 import re
 import shlex
 import shutil
@@ -126,7 +127,11 @@ def check(block: Block, where: str) -> None:
 
 
 def check_command(words: list[str], where: str) -> None:
+    while re.match(r"[A-Z_]+=", words[0]):
+        words = words[1:]
     match words:
+        case [script, *arguments] if script.startswith("launch/"):
+            assert os.access(REPOSITORY / script, os.X_OK), where
         case ["posegan", *arguments]:
             options, rest = make_parser().parse_known_args(arguments)
             assert not rest or options.command == "train", where
