@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import posegan_jax
-from posegan_jax import formats
+from posegan_jax import compilation_cache, formats
 from posegan_jax.arguments import UPSAMPLED, make_parser
 from posegan_jax.errors import InputError
 from posegan_jax.pose.files import check_folder
@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options, rest = parser.parse_known_args(arguments)
     if rest and options.command != "train":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    compilation_cache.enable()
     try:
         return _COMMANDS[options.command](options, rest) or 0
     except InputError as error:

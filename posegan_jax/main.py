@@ -9,6 +9,7 @@ import sys
 from absl import app, flags
 from ml_collections import config_flags
 
+from posegan_jax import compilation_cache
 from posegan_jax.errors import InputError
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "A file of configs/.", lock_config=True)
@@ -20,6 +21,7 @@ MULTI_HOST = flags.DEFINE_bool(
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         sys.exit(_fail(f"unexpected argument {argv[1]!r}; see --help", 2))
+    compilation_cache.enable()
     # jax tells on INFO which accelerators it did not find.
     logging.getLogger("jax").setLevel(logging.WARNING)
     import jax  # after flags are parsed, and before any device is touched

@@ -20,7 +20,7 @@ ROOMS = (
     "errors", "pose", "formats", "geometry", "networks", "motion", "render", "training",
     "inpainting", "evaluation", "top",
 )
-TOP = ("__init__", "__main__", "arguments", "cli", "config", "main")
+TOP = ("__init__", "__main__", "arguments", "cli", "compilation_cache", "config", "main", "speed")
 # Both take a whole configuration: they are what main.py calls with it.
 EXCEPTIONS = {("training/loop.py", "config"), ("evaluation/report.py", "config")}
 # What the light rooms import from elsewhere. SciPy is for people without ids who are near each
