@@ -45,6 +45,8 @@ IN_README = {
     "elbow and wrist of one side, always: those": ("arm", "missing"),
     "knees and ankles, always: those": ("legs", "missing"),
 }
+PLAUSIBLE = ("clean", "holes40", "arm", "leg", "legs", "lower", "gap10", "gap20", "noise", "all")
+OURS = ("balanced", "fast")
 CURVES = ("input", "butterworth", "kalman", "ridge-windows", "regressor", "fast", "balanced")
 
 
@@ -55,6 +57,13 @@ def page_tables(main: Benchmark, search: Benchmark) -> str:
                        ("upsampled", "the 16 upsampled joints"),
                        ("observed", "the observed of the 12 joints")):
         lines += [f"Mean error in head sizes over {text}:", "", _glance(main, part), ""]
+    lines += _comparison(main)
+    lines += ["## Plausibility", "",
+              "Of what is not observed as it is; the first line is the truth's own.", ""]
+    for protocol in PLAUSIBLE:
+        if protocol in main.texts:
+            lines += [f"### {protocol}, plausibility", "",
+                      tables.plausibility_table(main.of(protocol), main.real[protocol]), ""]
     lines += ["## Every protocol", ""]
     for protocol, text in main.texts.items():
         lines += [f"### {protocol}", "", f"{text[0].upper()}{text[1:]}.", "",
@@ -67,6 +76,23 @@ def page_tables(main: Benchmark, search: Benchmark) -> str:
               "Tables 2 and 3 under `noise`, for the clips of the section before.", ""]
     lines += tables.thesis_tables(search.of("noise"))
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _comparison(main: Benchmark) -> list[str]:
+    """Lines on where our methods and the others differ, and where the others are ahead."""
+    lines = ["## Where a baseline is ahead", "",
+             "Of all baselines the best one's value and in brackets ours, where it is better; "
+             "protocols in which none is are left out:", "",
+             tables.ahead_table(main, OURS, methods.BASELINES), "",
+             "And where `fast` is better than `balanced`:", "",
+             tables.ahead_table(main, ["balanced"], ["fast"]), "",
+             "## Differences to the regressor and to the best baseline", ""]
+    for name in OURS:
+        for part, text in (("missing", "what was missing of the 12 joints"),
+                           ("upsampled", "the 16 upsampled joints")):
+            lines += [f"`{name}` over {text}:", "",
+                      tables.differences_table(main, name, part), ""]
+    return lines
 
 
 def readme_table(main: Benchmark) -> str:

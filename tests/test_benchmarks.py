@@ -11,6 +11,7 @@ from posegan_jax.config import check
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation.benchmark import Benchmark, Options, Result, resolve
 from posegan_jax.evaluation.methods import MAIN, plain
+from posegan_jax.evaluation.plausibility import MEASURES
 from posegan_jax.evaluation.scores import (
     CURVE_METRICS,
     GROUPS_12,
@@ -28,13 +29,16 @@ def made_up(protocols, methods):
         groups |= {n: dict.fromkeys(METRICS, level) for n in (*TOTALS, *PARTS)}
         if not missing:
             groups["missing"] = dict.fromkeys(METRICS)
-        return Scores(groups, {name: np.linspace(0, level, 101).tolist() for name in TOTALS})
+        clips = {part: {m: [[level, 1.0]] * 3 for m in ("error", "auc")} for part in PARTS}
+        return Scores(groups, {name: np.linspace(0, level, 101).tolist() for name in TOTALS}, clips,
+                      dict.fromkeys(MEASURES, level))
 
     setup = {"motion": "cmu.npz", "split": "validation", "clips": 3, "frames": 300,
              "subjects": ["1", "2"], "seed": 7}
     results = tuple(Result(p, m, scores(0.1 * (i + 1), p not in ("clean", "noise")))
                     for p in protocols for i, m in enumerate(methods))
-    return Benchmark(setup, {p: f"text of {p}" for p in protocols}, (), results)
+    real = {p: dict.fromkeys(MEASURES, 0.0) for p in protocols}
+    return Benchmark(setup, {p: f"text of {p}" for p in protocols}, (), results, real)
 
 
 def test_the_runs_are_possible():
@@ -44,7 +48,7 @@ def test_the_runs_are_possible():
 
 
 def test_the_page_has_all_protocols_and_methods():
-    main = made_up(("clean", "legs", "noise"), ("linear", "fast"))
+    main = made_up(("clean", "legs", "noise"), ("linear", "fast", "balanced"))
     search = made_up(("legs", "noise"), ("input", "C-s1"))
     text = accuracy.page_tables(main, search)
     for name in ("### clean", "Text of legs.", "### noise, searches", "Table 2 (a)",
@@ -53,6 +57,11 @@ def test_the_page_has_all_protocols_and_methods():
     glance = text[text.index("missing of the 12"):].splitlines()[2:6]
     assert [cell.strip() for cell in glance[0].strip("|").split("|")] == ["method", "legs"]
     assert glance[3].split("|")[2].strip() == "0.200"
+    # More is made up to be better but for the error.
+    ahead = text[text.index("baseline is ahead"):text.index("## Differences")]
+    assert "linear 0.100 (0.300)" in ahead and "fast 0.200 (0.300)" in ahead
+    assert "`balanced` over the 16 upsampled joints" in text
+    assert "### legs, plausibility" in text
 
 
 def test_the_readme_tells_the_best_of_a_row():

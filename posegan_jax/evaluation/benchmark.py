@@ -26,6 +26,7 @@ from posegan_jax.evaluation.clips import (
     view_windows,
 )
 from posegan_jax.evaluation.detections import detected_cases
+from posegan_jax.evaluation.plausibility import Real, plausibility
 from posegan_jax.evaluation.protocols import PROTOCOLS, Case, make_case
 from posegan_jax.evaluation.regressor import Regressor
 from posegan_jax.evaluation.scores import Head, Scores, score
@@ -44,6 +45,8 @@ DEFAULT_PROTOCOLS = ("clean", "holes40", "gap10", "legs", "noise")
 DEFAULT_PROTOCOLS_2D = ("noise",)
 TRAIN_WINDOWS = 4096
 """Windows of training motion that regressions are fitted on."""
+REAL_WINDOWS = 512
+"""Windows of held-out real motion that results are compared with."""
 BATCH = 16
 """Windows that are searched at once on a CPU: most clips have no more."""
 
@@ -97,12 +100,14 @@ class Benchmark:
       texts: protocol -> what it is, in words.
       notes: what the reader should know besides, one line each.
       results: one for every protocol and method.
+      real: protocol -> plausibility of the truth itself, over the joints that count there.
     """
 
     setup: dict[str, Any]
     texts: dict[str, str]
     notes: tuple[str, ...]
     results: tuple[Result, ...]
+    real: dict[str, dict[str, float | None]]
 
     def of(self, protocol: str) -> dict[str, Scores]:
         """Method -> scores under one protocol."""
@@ -133,6 +138,7 @@ def run_benchmark(
     """
     protocols, asked = resolve(options)
     views = _views(options)
+    real = Real.of(_real_windows(options))
     fitted, notes = _fit(inpainter, options, asked)
     names = [name for name in asked if name in fitted]
     sets, more = _cases(options, protocols, views, inpainter.skeleton)
@@ -152,7 +158,7 @@ def run_benchmark(
                     if progress:
                         progress(f"{protocol}: {label}", done + len(tracks), total)
                     tracks.append(fitted[name](case.sequence))
-                scores = score(cases, tracks, options.head)
+                scores = score(cases, tracks, options.head, real)
                 memory.save_tracks(protocol, cases[0], {label: tracks[0]})
                 memory.save(protocol, label, scores)
             done += len(cases)
@@ -160,7 +166,9 @@ def run_benchmark(
                 progress(f"{protocol}: {label}", done, total)
             results.append(Result(protocol, label, scores))
     texts = {protocol: text for protocol, (_, text) in sets.items()}
-    return Benchmark(setup, texts, (*notes, *more), tuple(results))
+    truths = {protocol: plausibility(cases, [case.truth for case in cases], real)
+              for protocol, (cases, _) in sets.items()}
+    return Benchmark(setup, texts, (*notes, *more), tuple(results), truths)
 
 
 def finish(output: str | os.PathLike) -> None:
@@ -214,6 +222,16 @@ def _views(options: Options) -> list[View]:
     return view_clips(options.motion, options.split, count, options.seed, longest)
 
 
+def _real_windows(options: Options) -> np.ndarray:
+    """(N, F, J, 2) of the same people, at other places and through other cameras."""
+    seed = options.seed + 1
+    if has_clips2d(options.motion):
+        views = annotated_clips(options.motion, REAL_WINDOWS, FRAMES, seed=seed)
+    else:
+        views = view_windows(options.motion, options.split, REAL_WINDOWS, FRAMES, seed)
+    return np.stack([view.keypoints for view in views])
+
+
 def _cases(
     options: Options, protocols: Sequence[str], views: Sequence[View], skeleton: Skeleton
 ) -> tuple[dict[str, tuple[list[Case], str]], list[str]]:
@@ -228,7 +246,9 @@ def _cases(
                 notes.append(f"{lacking} of {len(views)} test clips have no file of detections")
             continue
         cases = [
-            make_case(name, view.keypoints, skeleton, options.seed, number, view.fps)
+            make_case(
+                name, view.keypoints, skeleton, options.seed, number, view.fps, view.spans
+            )
             for number, view in enumerate(views)
         ]
         text = PROTOCOLS[name].text
@@ -371,8 +391,12 @@ class _Memory:
 
 
 def iterate(benchmark: Benchmark) -> Iterator[tuple[str, str, str, str, float | None]]:
-    """Protocol, method, group, metric, value."""
+    """Protocol, method, group, metric, value; the plausibility is a group of its own."""
     for result in benchmark.results:
-        for group, metrics in result.scores.values.items():
+        groups = result.scores.values | {"plausibility": result.scores.plausibility}
+        for group, metrics in groups.items():
             for metric, value in metrics.items():
                 yield result.protocol, result.method, group, metric, value
+    for protocol, measures in benchmark.real.items():
+        for measure, value in measures.items():
+            yield protocol, TRUTH, "plausibility", measure, value

@@ -16,7 +16,8 @@ from posegan_jax.inpainting.rate import MODEL_FPS
 from posegan_jax.motion.clip import Clip
 from posegan_jax.motion.clips2d import FILE, Clip2D, load_clips2d
 from posegan_jax.motion.sample import ViewOptions
-from posegan_jax.motion.store import load_clips
+from posegan_jax.motion.store import SKELETON, load_clips
+from posegan_jax.pose.skeleton import get_skeleton
 
 PICTURE = (1920.0, 1080.0)
 """Width and height in pixels."""
@@ -39,6 +40,8 @@ class View:
       fps: frames per second.
       video: of 2D test clips, sequence and camera, e.g. 'S1/Seq2/video_4'.
       frames: (T,) of 2D test clips, frame numbers in that video, from 0.
+      spans: (T, B) pixels, of 3D motion: how long every bone of the skeleton would be in the
+        picture if it were parallel to it, at its depth.
     """
 
     keypoints: np.ndarray
@@ -47,6 +50,7 @@ class View:
     fps: float = MODEL_FPS
     video: str = ""
     frames: np.ndarray | None = None
+    spans: np.ndarray | None = None
 
 
 def has_clips2d(source: str) -> bool:
@@ -199,16 +203,22 @@ def _see(
     # All frames in one call: a camera for each of them.
     lengths = [len(positions) for positions in motion]
     each = [np.repeat(np.stack(a), lengths, axis=0) for a in zip(*cameras, strict=True)]
-    image = project(np.concatenate(motion)[:, None], look_at(*each))[0][:, 0]
-    parts = np.split(np.asarray(image, np.float64), np.cumsum(lengths)[:-1])
-    return [
-        View(_fit(part), clip.subject, name)
-        for part, clip, name in zip(parts, clips, names, strict=True)
-    ]
+    positions = np.concatenate(motion)
+    image, depth = (
+        np.asarray(a, np.float64)[:, 0] for a in project(positions[:, None], look_at(*each))
+    )
+    parent, child = np.array(get_skeleton(SKELETON).bones()).T
+    spans = np.linalg.norm(positions[:, child] - positions[:, parent], axis=-1)
+    spans /= (depth[:, child] + depth[:, parent]) / 2
+    views, begin = [], 0
+    for length, clip, name in zip(lengths, clips, names, strict=True):
+        part = slice(begin, begin + length)
+        focal, begin = _focal(image[part]), part.stop
+        keypoints = image[part] * focal + np.array(PICTURE) / 2
+        views.append(View(keypoints, clip.subject, name, spans=spans[part] * focal))
+    return views
 
 
-def _fit(image: np.ndarray) -> np.ndarray:
-    """Units of the focal length -> pixels: the focal length with which the stretch fits."""
-    half = np.array(PICTURE) / 2
-    focal = ((1 - 2 * MARGIN) * half / np.abs(image).max(axis=(0, 1))).min()
-    return image * focal + half
+def _focal(image: np.ndarray) -> float:
+    """Pixels per unit of the focal length with which the stretch fits into the picture."""
+    return ((0.5 - MARGIN) * np.array(PICTURE) / np.abs(image).max(axis=(0, 1))).min()

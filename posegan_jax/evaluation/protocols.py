@@ -18,6 +18,8 @@ from posegan_jax.pose.skeleton import DETECTED_12, Skeleton
 
 GAP_EVERY = 60
 """Frames of a clip from one gap to the next."""
+EXACT = 1e-6
+"""Pixels off the truth within which an observation is exact."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Case:
       kinds: (T, J) uint8 of ``ErrorKind`` for simulated detections, else 0.
       skeleton: names the J joints.
       fps: frames per second.
+      spans: (T, B) pixels, where they are known: bones' lengths if they were not foreshortened.
     """
 
     truth: np.ndarray
@@ -39,6 +42,7 @@ class Case:
     kinds: np.ndarray
     skeleton: Skeleton
     fps: float
+    spans: np.ndarray | None = None
 
     @property
     def detected(self) -> np.ndarray:
@@ -54,6 +58,11 @@ class Case:
     def observed(self) -> np.ndarray:
         """(T, J) bool."""
         return np.isfinite(self.keypoints[..., 0])
+
+    @property
+    def changed(self) -> np.ndarray:
+        """(T, J) bool, joints that are not observed as they are."""
+        return ~(np.abs(self.keypoints - self.truth) < EXACT).all(axis=-1)
 
     def groups(self) -> dict[str, np.ndarray]:
         """(T, J) bool masks: 'observed' and 'missing' ones of the 12, and 'upsampled' joints."""
@@ -77,7 +86,7 @@ class Protocol:
 
 def make_case(
     name: str, truth: np.ndarray, skeleton: Skeleton, seed: int, number: int,
-    fps: float = MODEL_FPS,
+    fps: float = MODEL_FPS, spans: np.ndarray | None = None,
 ) -> Case:
     """What is observed of a clip or window under a protocol.
 
@@ -88,6 +97,7 @@ def make_case(
       seed: of the benchmark.
       number: of the clip in it.
       fps: frames per second of the clip.
+      spans: (T, B) of its bones, if known, see ``clips.View``.
     """
     protocol = PROTOCOLS[name]
     rng = np.random.default_rng([seed, zlib.crc32(name.encode()), number])
@@ -102,7 +112,7 @@ def make_case(
     for hide in protocol.hide:
         hidden = np.broadcast_to(hide(truth, skeleton, rng), scores.shape)
         keypoints[hidden], scores[hidden], kinds[hidden] = np.nan, 0.0, ErrorKind.GOOD
-    return Case(truth, keypoints, scores, kinds, skeleton, fps)
+    return Case(truth, keypoints, scores, kinds, skeleton, fps, spans)
 
 
 # --- what hides joints ----------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from posegan_jax.evaluation.plausibility import Real, plausibility
 from posegan_jax.evaluation.protocols import Case
 from posegan_jax.geometry import metrics
 
@@ -49,19 +50,28 @@ class Scores:
       values: group -> metric -> value, None where nothing counts. Groups are the columns of both
         tables (``CURVE_METRICS``), and ``TOTALS`` and ``PARTS`` (``METRICS``).
       curves: PCKh over ``ALPHAS`` of the totals.
+      clips: part -> 'error' and 'auc' -> for each clip the sum over joints and frames, and how many
+        they are; their ratio over all clips is the value.
+      plausibility: measure -> value, see ``plausibility.MEASURES``.
     """
 
     values: dict[str, dict[str, float | None]]
     curves: dict[str, list[float]]
+    clips: dict[str, dict[str, list[list[float]]]]
+    plausibility: dict[str, float | None]
 
 
-def score(cases: Sequence[Case], results: Sequence[np.ndarray], head: Head = "neck") -> Scores:
+def score(
+    cases: Sequence[Case], results: Sequence[np.ndarray], head: Head = "neck",
+    real: Real | None = None,
+) -> Scores:
     """Scores the results of one method on all clips; every joint and frame counts alike.
 
     Args:
       cases: the clips, all with the same skeleton.
       results: (T, J, 2) pixels for each, NaN where nothing was delivered.
       head: what measures.
+      real: motion to compare with, for the plausibility.
     """
     skeleton = cases[0].skeleton
     # One frame more than the longest: no difference over time reaches from one clip to the next.
@@ -87,7 +97,24 @@ def score(cases: Sequence[Case], results: Sequence[np.ndarray], head: Head = "ne
     for name, joints in (GROUPS_12 | GROUPS_16).items():
         curve = measured["per_joint"][:, [skeleton.index(joint) for joint in joints]].mean(axis=1)
         values[name] = _curve_values(np.asarray(metrics.auc(curve)), curve)
-    return Scores(values, curves)
+    sums = [_clip_sums(*pair, ends) for pair in zip(cases, results, strict=True)]
+    clips = {part: {name: [clip[part][name] for clip in sums] for name in ("error", "auc")}
+             for part in PARTS}
+    return Scores(values, curves, clips, plausibility(cases, results, real))
+
+
+def _clip_sums(case: Case, result: np.ndarray, ends) -> dict[str, dict[str, list[float]]]:
+    """Part -> 'error' and 'auc' -> sum and count."""
+    size = np.asarray(metrics.head_size(case.truth, *ends))
+    error = np.linalg.norm(result - case.truth, axis=-1) / size[:, None]
+    sums = {}
+    for part, mask in case.groups().items():
+        values = error[mask]
+        there = values[np.isfinite(values)]
+        # The area under one joint's PCKh is what its error leaves of 1.
+        area = np.maximum(1 - there, 0.0).sum()
+        sums[part] = {"error": [float(there.sum()), len(there)], "auc": [float(area), len(values)]}
+    return sums
 
 
 @jax.jit(static_argnames=("ends", "bones"))

@@ -12,7 +12,9 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation.benchmark import Benchmark, iterate
-from posegan_jax.evaluation.methods import INPUT
+from posegan_jax.evaluation.differences import ahead, best, paired_difference
+from posegan_jax.evaluation.methods import BASELINES, INPUT, REGRESSOR
+from posegan_jax.evaluation.plausibility import MEASURES
 from posegan_jax.evaluation.scores import (
     ALPHAS,
     CURVE_METRICS,
@@ -35,6 +37,11 @@ _SHORT = {
     "pckh@0.1": ".1", "pckh@0.5": ".5", "pckh@1.0": "1.0", "auc": "AUC", "error": "error",
     "acceleration": "accel", "bones": "bones",
 }
+_MEASURES = {
+    "bones": "bones", "acceleration": "accel", "jerky": "accel 95 %", "mmd": "MMD\u00b2",
+    "skating": "skating", "sliding": "sliding", "length": "limbs", "length3d": "limbs in 3D",
+}
+REAL = "real motion"
 _TABLE_2 = (*GROUPS_12, "Total-12J")
 _TABLE_3 = (*GROUPS_16, "Total-28J")
 
@@ -70,8 +77,24 @@ def markdown(benchmark: Benchmark) -> str:
         scores = benchmark.of(protocol)
         lines += [f"## {protocol}", "", f"{text[0].upper()}{text[1:]}.", ""]
         lines += [parts_table(scores), ""]
+        lines += ["Plausibility:", "", plausibility_table(scores, benchmark.real[protocol]), ""]
         lines += thesis_tables(scores)
+    lines += _differences(benchmark)
     return "\n".join(lines)
+
+
+def _differences(benchmark: Benchmark) -> list[str]:
+    """Lines on our methods against baselines, where there are both."""
+    methods = list(dict.fromkeys(result.method for result in benchmark.results))
+    if not set(methods) & set(BASELINES):
+        return []
+    lines = ["## Differences to baselines", ""]
+    for name in methods:
+        if name == INPUT or name in BASELINES:
+            continue
+        for part in ("missing", "upsampled"):
+            lines += [f"{name}, {part} joints:", "", differences_table(benchmark, name, part), ""]
+    return lines
 
 
 def describe(benchmark: Benchmark) -> str:
@@ -86,7 +109,7 @@ def describe(benchmark: Benchmark) -> str:
         "PCKh and AUC: higher is better. error (MPJPE, head sizes), accel (error of the "
         "acceleration, head sizes per frame^2) and bones (deviation of bone lengths over time, "
         "head sizes): lower is better; they count what was delivered, PCKh counts the rest as "
-        "wrong."
+        "wrong. Differences stand with 95 % bootstrap intervals over clips."
     )
 
 
@@ -99,6 +122,64 @@ def parts_table(scores: dict[str, Scores], metrics: Sequence[str] = METRICS) -> 
         for name, s in scores.items()
     ]
     return table(header, rows)
+
+
+def plausibility_table(
+    scores: dict[str, Scores], real: dict[str, float | None], names: Sequence[str] | None = None
+) -> str:
+    """Methods, all or those named, by measures, and what the truth itself has."""
+    rows = {REAL: real} | {n: s.plausibility for n, s in scores.items()
+                           if (names is None or n in names) and n != INPUT}
+    shown = [m for m in MEASURES if any(values[m] is not None for values in rows.values())]
+    return table(["method", *(_MEASURES[m] for m in shown)],
+                 [[name, *(cell(values[m]) for m in shown)] for name, values in rows.items()])
+
+
+def differences_table(benchmark: Benchmark, name: str, part: str) -> str:
+    """Protocols by what a method's error and AUC are more than the regressor's and than those of
+    the baseline with the least error, with the intervals of ``paired_difference``."""
+    rows = []
+    for protocol in benchmark.texts:
+        scores = benchmark.of(protocol)
+        if scores[name].values[part]["error"] is None:
+            continue
+        other = best(scores, BASELINES, part, "error")
+        rows.append([protocol, *_pair(scores, name, REGRESSOR, part), other or "-",
+                     *_pair(scores, name, other, part)])
+    return table(["protocol", "error - regressor", "AUC - regressor", "best baseline",
+                  "error - best", "AUC - best"], rows)
+
+
+def ahead_table(
+    benchmark: Benchmark, names: Sequence[str], rivals: Sequence[str],
+    metrics: Sequence[str] = ("pckh@0.5", "auc", "error"),
+) -> str:
+    """Protocols and parts in which a rival is ahead of a method, and by what: 'RIVAL its value
+    (the method's)', the best one; empty where none is. Rows in which none is ahead are left out."""
+    rows = []
+    for part in ("missing", "upsampled"):
+        for protocol in benchmark.texts:
+            scores = benchmark.of(protocol)
+            cells = []
+            for name in names:
+                for metric in metrics:
+                    rival = best(scores, rivals, part, metric)
+                    theirs = rival and scores[rival].values[part][metric]
+                    ours = scores[name].values[part][metric]
+                    is_ahead = ahead(theirs, ours, metric)
+                    cells.append(f"{rival} {cell(theirs)} ({cell(ours)})" if is_ahead else "")
+            if any(cells):
+                rows.append([f"{protocol}, {part}", *cells])
+    return table(["", *(f"{n} {_SHORT[m]}" for n in names for m in metrics)], rows)
+
+
+def _pair(scores: dict[str, Scores], name: str, other: str | None, part: str) -> list[str]:
+    """Cells of the differences in error and AUC."""
+    if other not in scores:
+        return ["-", "-"]
+    pairs = (paired_difference(scores[name], scores[other], part, m) for m in ("error", "auc"))
+    return ["-" if d is None else f"{d.difference:+.3f} [{d.low:+.3f}, {d.high:+.3f}]"
+            for d in pairs]
 
 
 def thesis_tables(scores: dict[str, Scores]) -> list[str]:
@@ -133,8 +214,10 @@ def as_json(benchmark: Benchmark) -> str:
         "notes": list(benchmark.notes),
         "alphas": np.round(ALPHAS, 6).tolist(),
         "protocols": benchmark.texts,
+        "plausibility of the truth": benchmark.real,
         "results": [
             {"protocol": r.protocol, "method": r.method, "values": r.scores.values,
+             "plausibility": r.scores.plausibility,
              "curves": {name: np.round(c, 6).tolist() for name, c in r.scores.curves.items()}}
             for r in benchmark.results
         ],

@@ -11,6 +11,7 @@ from PIL import Image
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import tables
 from posegan_jax.evaluation.benchmark import Benchmark, Result
+from posegan_jax.evaluation.plausibility import MEASURES
 from posegan_jax.evaluation.scores import (
     ALPHAS,
     CURVE_METRICS,
@@ -31,7 +32,11 @@ def scores(level, upsamples=True):
     groups |= {name: values(METRICS) for name in TOTALS}
     groups |= {name: values(METRICS, name == "observed" or upsamples and name == "upsampled")
                for name in PARTS}
-    return Scores(groups, {name: (level * ALPHAS).tolist() for name in TOTALS})
+    each = {"error": [[level, 1], [3 * level, 1]], "auc": [[level, 2], [level, 2]]}
+    none = {"error": [[0.0, 0]] * 2, "auc": [[0.0, 0]] * 2}
+    clips = {part: each if groups[part]["error"] is not None else none for part in PARTS}
+    measures = dict.fromkeys(MEASURES, level) | {"mmd": None}
+    return Scores(groups, {name: (level * ALPHAS).tolist() for name in TOTALS}, clips, measures)
 
 
 @pytest.fixture
@@ -44,7 +49,8 @@ def benchmark():
         for method, level in (("input", 0.1), ("linear", 0.2), ("M-s1", 0.3))
     ]
     texts = {"clean": "all there", "noise": "a detector's errors"}
-    return Benchmark(setup, texts, ("one file is missing",), tuple(results))
+    real = {protocol: dict.fromkeys(MEASURES, 0.05) | {"mmd": None} for protocol in texts}
+    return Benchmark(setup, texts, ("one file is missing",), tuple(results), real)
 
 
 def rows(text, title):
@@ -82,6 +88,34 @@ def test_what_was_observed_and_what_was_not_stand_apart(benchmark):
     assert all(len(row) == len(table[0]) for row in table)
 
 
+def test_real_motion_stands_beside_the_plausibility_of_methods(benchmark):
+    table = rows(tables.markdown(benchmark), "Plausibility:")
+    assert [row[0] for row in table[2:]] == ["real motion", "linear", "M-s1"]
+    assert table[2][1] == "0.050" and table[4][1] == "0.300"
+    assert "MMD\u00b2" not in table[0]  # nobody has one
+
+
+def test_differences_stand_with_their_intervals(benchmark):
+    text = tables.markdown(benchmark)
+    table = rows(text, "M-s1, upsampled joints")
+    assert [row[0] for row in table[2:]] == ["clean", "noise"]
+    # The errors of both clips are 0.2 and 0.6, and 0.3 and 0.9.
+    assert table[2][1:5] == ["-", "-", "linear", "+0.200 [+0.100, +0.300]"]
+    assert rows(text, "M-s1, missing joints")[2:] == []  # nothing is missing
+    without = tuple(r for r in benchmark.results if r.method != "linear")
+    alone = Benchmark(benchmark.setup, benchmark.texts, (), without, benchmark.real)
+    assert "## Differences" not in tables.markdown(alone)
+
+
+def test_where_a_baseline_is_ahead(benchmark):
+    table = rows(tables.ahead_table(benchmark, ["M-s1"], ["linear"]), "")
+    assert table[0] == ["", "M-s1 .5", "M-s1 AUC", "M-s1 error"]
+    assert table[2] == ["clean, upsampled", "", "", "linear 0.204 (0.304)"]
+    assert len(table) == 4
+    table = rows(tables.ahead_table(benchmark, ["linear"], ["M-s1"]), "")
+    assert table[2] == ["clean, upsampled", "M-s1 0.301 (0.201)", "M-s1 0.303 (0.203)", ""]
+
+
 def test_the_heading_says_what_was_evaluated(benchmark):
     text = tables.markdown(benchmark)
     for part in ("3 clips of cmu.npz", "2 subjects", "300 frames", "seed 7", "CMU",
@@ -106,10 +140,11 @@ def test_everything_is_saved(benchmark, tmp_path):
         assert Image.open(path).size[0] > 500
     with (folder / "scores.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
-    assert len(lines) == 6 * (12 * len(CURVE_METRICS) + 5 * len(METRICS))
+    assert len(lines) == 6 * (12 * len(CURVE_METRICS) + 5 * len(METRICS)) + 8 * len(MEASURES)
     found = {tuple(line.values())[:4]: line["value"] for line in lines}
     assert found["noise", "M-s1", "Total-12J", "auc"] == "0.303000"
     assert found["noise", "input", "missing", "error"] == ""
+    assert found["noise", "truth", "plausibility", "bones"] == "0.050000"
     content = json.loads((folder / "evaluation.json").read_text())
     assert content["setup"] == benchmark.setup and content["notes"] == ["one file is missing"]
     last = content["results"][-1]
@@ -126,7 +161,7 @@ def test_a_file_in_the_way(benchmark, tmp_path):
 
 def test_without_the_input_there_is_nothing_to_subtract(benchmark, tmp_path):
     results = tuple(r for r in benchmark.results if r.method != "input")
-    alone = Benchmark(benchmark.setup, benchmark.texts, (), results)
+    alone = Benchmark(benchmark.setup, benchmark.texts, (), results, benchmark.real)
     tables.save(alone, tmp_path / "a")
     tables.save(benchmark, tmp_path / "b")
     widths = [Image.open(tmp_path / name / "clean-12J.png").size[0] for name in "ab"]
