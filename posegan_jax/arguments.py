@@ -34,27 +34,33 @@ def make_parser() -> argparse.ArgumentParser:
     fill = _command(commands, "fill", "complete the tracks of a detector's file")
     fill.add_argument("input", help="file of a detector, or a folder of one file per frame")
     fill.add_argument("-o", "--output", required=True, help="file or folder to write")
-    fill.add_argument(
-        "--joints", choices=("same", UPSAMPLED), default="same",
-        help=f"the input's own joints (default), or the 28 of {UPSAMPLED}",
-    )
-    fill.add_argument(
-        "--observed", choices=("auto", "keep", "refine"), default="auto",
-        help="what becomes of observed joints (default: auto: refined where they need it)",
-    )
-    fill.add_argument(
-        "--repair-sides", action=argparse.BooleanOptionalAction, default=True,
-        help="exchange left and right where the detector did (default: yes)",
-    )
-    _add_quality(fill)
-    fill.add_argument("--shift", type=int, help="frames from one window to the next")
-    fill.add_argument("--steps", type=int, help="steps of the search")
-    fill.add_argument("--checkpoint", help="folder of a training run (default: packaged weights)")
+    _add_filling(fill)
     fill.add_argument("--video", help="also draw input and result side by side, .mp4 or .gif")
     fill.add_argument("--picture", help="also draw some frames before and after, .png")
     fill.add_argument("--report", help="also write bars, curves and skeletons as a page, .html")
     _add_source(fill)
     _add_reading(fill)
+
+    batch = _command(commands, "batch", "complete the tracks of many files")
+    batch.add_argument(
+        "inputs", nargs="+", metavar="INPUT",
+        help="file, folder, pattern such as 'clips/*.json', or a .txt with one of these a line",
+    )
+    batch.add_argument(
+        "-o", "--output", required=True, metavar="FOLDER",
+        help="to write to; files that are there already are skipped",
+    )
+    _add_filling(batch)
+    batch.add_argument(
+        "--engine", choices=("local", "ray"), default="local",
+        help="this machine (default), or a Ray cluster",
+    )
+    batch.add_argument(
+        "--workers", type=int, metavar="N",
+        help="processes that read, prepare and write, of each engine (default: by its cores); "
+        "0: none but the one that solves",
+    )
+    _add_reading(batch)
 
     convert = _command(commands, "convert", "write a file in another format")
     convert.add_argument("input")
@@ -143,6 +149,25 @@ def _add_evaluation(parser: argparse.ArgumentParser) -> None:
         "--head", choices=("neck", "head"), default="neck",
         help="head size is from the top of the head to the neck (default), or to the head joint",
     )
+
+
+def _add_filling(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--joints", choices=("same", UPSAMPLED), default="same",
+        help=f"the input's own joints (default), or the 28 of {UPSAMPLED}",
+    )
+    parser.add_argument(
+        "--observed", choices=("auto", "keep", "refine"), default="auto",
+        help="what becomes of observed joints (default: auto: refined where they need it)",
+    )
+    parser.add_argument(
+        "--repair-sides", action=argparse.BooleanOptionalAction, default=True,
+        help="exchange left and right where the detector did (default: yes)",
+    )
+    _add_quality(parser)
+    parser.add_argument("--shift", type=int, help="frames from one window to the next")
+    parser.add_argument("--steps", type=int, help="steps of the search")
+    parser.add_argument("--checkpoint", help="folder of a training run (default: packaged weights)")
 
 
 def _add_quality(parser: argparse.ArgumentParser) -> None:

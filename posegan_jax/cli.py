@@ -1,4 +1,4 @@
-"""The command line: ``posegan demo | info | fill | train | evaluate | render | convert``.
+"""The command line: ``posegan demo | info | fill | batch | train | evaluate | render | convert``.
 
 A command that fails on its input prints one line and exits with code 2.
 """
@@ -6,6 +6,7 @@ A command that fails on its input prints one line and exits with code 2.
 import argparse
 import dataclasses
 import os
+import signal
 import sys
 import time
 from collections.abc import Collection, Sequence
@@ -81,6 +82,48 @@ def _fill(options: argparse.Namespace, rest: list[str]) -> None:
     _write_all(
         file, filled, Path(options.output), options.video, options.picture, options.report, source
     )
+
+
+def _batch(options: argparse.Namespace, rest: list[str]) -> int:
+    """Completes every person of many files; 1 where some of them could not be."""
+    from posegan_jax.batch import run
+    from posegan_jax.batch.work import FillOptions
+    from posegan_jax.inpainting.completer import settings_of
+
+    if options.workers is not None and options.workers < 0:
+        raise InputError(f"--workers must be 0 or more, not {options.workers}")
+    how = FillOptions(
+        joints=options.joints, observed=options.observed, repair_sides=options.repair_sides,
+        settings=settings_of(options.quality, options.shift, options.steps),
+        fps=options.fps, min_score=options.min_score, joint_map=options.joint_map,
+        image_size=options.image_size,
+    )
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        summary = run.run(
+            options.inputs, options.output, how, options.checkpoint, options.engine,
+            options.workers,
+        )
+    except KeyboardInterrupt as stop:
+        print(
+            "posegan: interrupted; what was written is whole, and the same command goes on from "
+            "there", file=sys.stderr,
+        )
+        return 143 if isinstance(stop, _Terminated) else 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    for path, error in summary.failures.items():
+        print(f"  {error if path in error else f'{path}: {error}'}", file=sys.stderr)
+    print(summary)
+    return 1 if summary.failures else 0
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as an interrupt does."""
+
+
+def _terminate(number, frame) -> None:
+    raise _Terminated
 
 
 def _convert(options: argparse.Namespace, rest: list[str]) -> None:
@@ -388,6 +431,7 @@ def _what(sequence: PoseSequence) -> str:
 _COMMANDS = {
     "demo": _demo,
     "fill": _fill,
+    "batch": _batch,
     "convert": _convert,
     "render": _render,
     "train": _train,

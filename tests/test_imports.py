@@ -18,7 +18,7 @@ HEAVY = ("jax", "jaxlib", "flax", "orbax", "tensorflow_datasets", "tensorflow", 
 # A room imports only from rooms before it; errors stands below and the top above all of them.
 ROOMS = (
     "errors", "pose", "formats", "geometry", "networks", "motion", "render", "training",
-    "inpainting", "evaluation", "top",
+    "inpainting", "batch", "evaluation", "top",
 )
 TOP = ("__init__", "__main__", "arguments", "cli", "compilation_cache", "config", "main", "speed")
 # Both take a whole configuration: they are what main.py calls with it.

@@ -147,6 +147,18 @@ def makes_folder(file: PoseFile, path: str | os.PathLike) -> bool:
     return getattr(FORMATS[name], "FOLDER", False) or name == file.format and _from_folder(file)
 
 
+def holds_frames(path: str | os.PathLike) -> bool:
+    """Whether a folder holds one file per frame of one video, so that ``read`` takes it whole.
+
+    Raises:
+      InputError: it cannot be read.
+    """
+    try:
+        return any(module.sniff(Path(path)) for module in FORMATS.values())
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+
+
 def _accepted(module) -> tuple[str, ...]:
     return getattr(module, "OPTIONS", ())
 

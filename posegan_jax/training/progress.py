@@ -24,6 +24,7 @@ class Progress:
       label: the first word.
       seconds: time between plain lines.
       stream: where to write, standard error if None.
+      unit: what a step is.
       show: False shows nothing (the other hosts of a multi-host run).
       clock: seconds, rising.
     """
@@ -37,10 +38,11 @@ class Progress:
         stream: TextIO | None = None,
         show: bool = True,
         clock: Callable[[], float] = time.monotonic,
+        unit: str = "step",
     ):
         self._total, self._label, self._seconds, self._show = total, label, seconds, show
         self._stream = sys.stderr if stream is None else stream
-        self._clock = clock
+        self._clock, self._unit = clock, unit
         self._step, self._printed_step, self._printed_at = initial, None, -float("inf")
         self._rate_from: tuple[int, float] | None = None
         self._losses = ""
@@ -50,7 +52,7 @@ class Progress:
                 total=total,
                 initial=initial,
                 desc=label,
-                unit="step",
+                unit=unit,
                 file=self._stream,
                 dynamic_ncols=True,
             )
@@ -95,7 +97,7 @@ class Progress:
         rate = (self._step - first_step) / (now - since) if now > since else 0.0
         if rate > 0:
             left = tqdm.format_interval((self._total - self._step) / rate)
-            parts[0] += f" {rate:.3g} steps/s"
+            parts[0] += f" {rate:.3g} {self._unit}s/s"
             parts.append(f"{left} left")
         if self._losses:
             parts.append(self._losses)

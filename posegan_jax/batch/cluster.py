@@ -1,0 +1,188 @@
+"""The same over a cluster: Ray places an engine beside every accelerator and feeds it files.
+
+Ray starts the engines where there is room, watches them and their nodes, and tells of their end. A
+file whose engine has died is given to another one: outputs appear whole, so that doing a file again
+changes nothing.
+"""
+
+import asyncio
+import dataclasses
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+
+from posegan_jax.batch.engine import Engine, Usage
+from posegan_jax.batch.manifest import Job
+from posegan_jax.batch.work import FillOptions, Outcome
+from posegan_jax.errors import InputError
+
+IN_FLIGHT = 64
+"""Files that an engine knows of at a time: it takes up as many as its devices need."""
+TRIES = 3
+"""Engines that may die with a file, or one after the other before they are ready."""
+PATIENCE = 60.0
+"""Seconds that engines have to finish what they are writing at an interrupt."""
+
+
+@dataclasses.dataclass
+class _Slot:
+    """An engine on the cluster.
+
+    Attributes:
+      actor: Ray's handle of it.
+      resources: what it takes of a node, as Ray's options.
+      files: that it has been given and that have not come back.
+      ready: whether it has been started.
+    """
+
+    actor: object
+    resources: dict
+    files: int = 0
+    ready: bool = False
+
+
+class Remote:
+    """An engine in an actor of its own.
+
+    Args: as of ``engine.Engine``, with a checkpoint's path or None for the packaged weights.
+    """
+
+    def __init__(self, checkpoint: str | None, options: FillOptions, workers: int | None):
+        from posegan_jax.batch.run import load
+
+        self._engine = Engine(load(checkpoint), options, workers)
+
+    async def ready(self) -> None:
+        """Returns when the actor has been placed and made."""
+
+    async def fill(self, job: Job) -> tuple[Outcome, Usage]:
+        """Fills a file: its outcome, and how busy the engine was until then."""
+        return await asyncio.wrap_future(self._engine.submit(job)), self._engine.usage()
+
+    async def close(self) -> None:
+        """See ``engine.Engine.close``."""
+        await asyncio.to_thread(self._engine.close)
+
+
+def cluster(
+    jobs: Sequence[Job], options: FillOptions, checkpoint: str | None, workers: int | None
+) -> Iterator[tuple[Outcome, str, Usage]]:
+    """Fills files with the cluster that is running, or else with one of this machine alone.
+
+    Args: as of ``run.local``. Inputs, outputs and checkpoint must have the same paths on all nodes.
+
+    Raises:
+      InputError: Ray is not installed, or no engine can be started.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise InputError("--engine ray needs Ray; pip install 'posegan_jax[ray]'") from error
+    own = not ray.is_initialized()
+    if own:
+        ray.init(log_to_driver=False, configure_logging=False)
+    slots: list[_Slot] = []
+    try:
+        yield from _Dispatch(ray, slots, jobs, (checkpoint, options), workers).results()
+    finally:
+        closing = [slot.actor.close.remote() for slot in slots if slot.ready and slot.files]
+        if closing:
+            ray.wait(closing, num_returns=len(closing), timeout=PATIENCE)
+        for slot in slots:
+            ray.kill(slot.actor)
+        if own:
+            ray.shutdown()
+
+
+class _Dispatch:
+    """Gives files to engines, and again where an engine has died."""
+
+    def __init__(self, ray, slots: list[_Slot], jobs: Sequence[Job], arguments, workers):
+        self._ray, self._slots, self._jobs = ray, slots, deque(jobs)
+        self._arguments, self._workers = arguments, workers
+        self._calls: dict = {}  # reference of a call -> its slot, and its file or None
+        self._deaths: Counter = Counter()
+        self._failed_starts = 0
+
+    def results(self) -> Iterator[tuple[Outcome, str, Usage]]:
+        wanted = _places(self._ray.nodes())
+        if not wanted:
+            raise InputError("the Ray cluster has no node with a CPU")
+        for resources in wanted[: len(self._jobs)]:
+            self._start(resources)
+        left = len(self._jobs)
+        while left:
+            done, _ = self._ray.wait(list(self._calls), num_returns=1)
+            slot, job = self._calls.pop(done[0])
+            try:
+                result = self._ray.get(done[0])
+            except self._ray.exceptions.RayActorError as error:
+                lost = self._lose(slot, job, error)
+                if lost is not None:
+                    left -= 1
+                    yield lost, "", Usage()
+            else:
+                if job is None:
+                    slot.ready, self._failed_starts = True, 0
+                else:
+                    slot.files -= 1
+                    left -= 1
+                    yield result[0], slot.actor._actor_id.hex(), result[1]
+            self._feed()
+
+    def _start(self, resources: dict) -> None:
+        workers = self._workers
+        if workers is None:
+            cpus = resources["num_cpus"]
+            workers = max(1, cpus // 2 if set(resources) == {"num_cpus"} else cpus - 1)
+        actor = self._ray.remote(Remote).options(max_concurrency=2 * IN_FLIGHT, **resources)
+        slot = _Slot(actor.remote(*self._arguments, workers), resources)
+        self._slots.append(slot)
+        self._calls[slot.actor.ready.remote()] = slot, None
+
+    def _feed(self) -> None:
+        """Gives every engine enough to do, the least busy one first."""
+        ready = [slot for slot in self._slots if slot.ready]
+        while self._jobs and ready:
+            slot = min(ready, key=lambda slot: slot.files)
+            if slot.files >= IN_FLIGHT:
+                return
+            job = self._jobs.popleft()
+            slot.files += 1
+            self._calls[slot.actor.fill.remote(job)] = slot, job
+
+    def _lose(self, slot: _Slot, job: Job | None, error: Exception) -> Outcome | None:
+        """An engine has died: another one is asked for. The file's outcome if it is given up."""
+        if slot in self._slots:
+            self._slots.remove(slot)
+            self._failed_starts += not slot.ready
+            if self._failed_starts == TRIES:
+                raise InputError(f"no engine can be started: {str(error).strip().splitlines()[-1]}")
+            self._start(slot.resources)
+        if job is None:
+            return None
+        self._deaths[job] += 1
+        if self._deaths[job] == TRIES:
+            return Outcome(job, f"{job.input}: {TRIES} engines died while it was filled")
+        self._jobs.appendleft(job)
+        return None
+
+
+def _places(nodes: Sequence[dict]) -> list[dict]:
+    """What engines take of the nodes: one for each GPU or TPU host, else one for each node.
+
+    Args:
+      nodes: as of ``ray.nodes()``.
+    """
+    cpu, accelerated = [], []
+    for node in nodes:
+        resources = node["Resources"] if node["Alive"] else {}
+        cores, gpus = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))
+        if gpus:
+            share = {"num_cpus": max(cores // gpus, 1), "num_gpus": 1}
+            accelerated += [share] * (min(gpus, cores) if cores else gpus)
+        elif resources.get("TPU"):
+            chips = {"TPU": resources["TPU"]}
+            accelerated.append({"num_cpus": max(cores, 1), "resources": chips})
+        elif cores:
+            cpu.append({"num_cpus": cores})
+    return accelerated or cpu

@@ -1,0 +1,336 @@
+"""Keeps the devices of a machine busy: windows of many files in full batches.
+
+Three things overlap: hosts read files, do what follows the search, and write; the devices solve one
+batch while the next one waits behind it; and this process brings them together. A program has one
+shape, whatever it is fed with, so that a file's result does not depend on which files are about.
+"""
+
+import dataclasses
+import itertools
+import os
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, Future
+
+import jax
+import numpy as np
+
+from posegan_jax.batch.hosts import Host
+from posegan_jax.batch.manifest import Job
+from posegan_jax.batch.work import FillOptions, Outcome
+from posegan_jax.inpainting.completer import QUALITIES, Request
+from posegan_jax.inpainting.descent import DescentOptions
+from posegan_jax.inpainting.inpainter import Inpainter
+
+AHEAD = 2
+"""Batches on the devices at a time, batches of windows that wait for them at least while there are
+files, and tasks of a host: one is being worked on, the next one is there."""
+
+
+@dataclasses.dataclass
+class _File:
+    """A file in work.
+
+    Attributes:
+      job, future: what was submitted, and the promise given for it.
+      host: number of the host where it is.
+      alone: whether it was in work when a worker died, so that it may be the cause.
+      windows, loss: answers so far to what it asked for.
+      missing: windows without an answer.
+    """
+
+    job: Job
+    future: Future
+    alone: bool = False
+    host: int = -1
+    windows: np.ndarray | None = None
+    loss: np.ndarray | None = None
+    missing: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Piece:
+    """Windows of a file, rows ``first`` and on of what it asked for."""
+
+    ticket: int
+    first: int
+    x: np.ndarray
+    mask: np.ndarray
+
+    def cut(self, count: int) -> tuple["_Piece", "_Piece"]:
+        parts = slice(None, count), slice(count, None)
+        return tuple(
+            _Piece(self.ticket, self.first + (part.start or 0), self.x[part], self.mask[part])
+            for part in parts
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Usage:
+    """How busy the devices were.
+
+    Attributes:
+      busy: seconds in which a program was there to execute.
+      wall: seconds from when everything was compiled and ready until the last outcome.
+    """
+
+    busy: float = 0.0
+    wall: float = 0.0
+
+
+class Engine:
+    """Fills files with the devices and cores of this machine.
+
+    Args:
+      inpainter: solves windows.
+      options: of reading and completing.
+      workers: processes for the hosts' work; 0: one thread of this process. By default as many as
+        there are cores, less one for the devices; on a CPU, which does the devices' work too, half.
+
+    Attributes:
+      workers: how many there are.
+    """
+
+    def __init__(self, inpainter: Inpainter, options: FillOptions, workers: int | None = None):
+        self._solver, self._completer = inpainter.solver, inpainter.completer
+        self._options = options
+        self.workers = default_workers() if workers is None else workers
+        self._hosts = [self._host() for _ in range(max(self.workers, 1))]
+        self._tasks = [0] * len(self._hosts)
+        self._tickets = itertools.count()
+        self._files: dict[int, _File] = {}
+        self._jobs: deque[_File] = deque()
+        self._suspects: deque[_File] = deque()
+        self._waiting: dict[DescentOptions, deque[_Piece]] = {}
+        self._changed = threading.Condition(threading.RLock())
+        self._closed = False
+        self._busy, self._began, self._last = 0.0, None, None
+        self._thread = threading.Thread(target=self._devices, name="devices", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Job) -> "Future[Outcome]":
+        """Promises to fill a file. Files are taken up in this order, as there is room for them."""
+        file = _File(job, Future())
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("the engine is closed")
+            self._jobs.append(file)
+            self._admit()
+        return file.future
+
+    def usage(self) -> Usage:
+        """How busy the devices were until the last outcome."""
+        with self._changed:
+            if self._began is None or self._last is None:
+                return Usage()
+            return Usage(self._busy, max(self._last - self._began, 0.0))
+
+    def close(self) -> None:
+        """Drops what is not finished; what is being written is written to its end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join()
+        for host in self._hosts:
+            host.close()
+        for file in [*self._jobs, *self._suspects, *self._files.values()]:
+            file.future.cancel()
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(self, *unused) -> None:
+        self.close()
+
+    # --- hosts ------------------------------------------------------------------------------------
+
+    def _host(self) -> Host:
+        return Host(self._completer, self._options, process=self.workers > 0)
+
+    def _admit(self) -> None:
+        """Takes up files while hosts and devices have less than enough before them."""
+        if self._closed:
+            return
+        while self._jobs and not any(file.alone for file in self._files.values()):
+            held = Counter(file.host for file in self._files.values())
+            host = min(range(len(self._hosts)), key=lambda i: (self._tasks[i], held[i]))
+            waiting = sum(len(piece.x) for pieces in self._waiting.values() for piece in pieces)
+            if self._tasks[host] >= AHEAD or waiting >= AHEAD * self._solver.batch:
+                return
+            self._begin(self._jobs.popleft(), host)
+        if self._suspects and not self._files and not self._jobs:
+            self._begin(self._suspects.popleft(), 0)
+
+    def _begin(self, file: _File, host: int) -> None:
+        ticket = next(self._tickets)
+        file.host = host
+        self._files[ticket] = file
+        self._give(ticket, "begin", file.job)
+
+    def _give(self, ticket: int, method: str, *arguments) -> None:
+        """Gives a host something to do."""
+        number = self._files[ticket].host
+        host = self._hosts[number]
+        try:
+            future = host.submit(method, ticket, *arguments)
+        except BrokenExecutor:
+            self._bury(number, host)
+            return
+        self._tasks[number] += 1
+        future.add_done_callback(lambda future: self._done(ticket, number, host, future))
+
+    def _done(self, ticket: int, number: int, host: Host, future: Future) -> None:
+        """A host has done something."""
+        with self._changed:
+            if host is not self._hosts[number]:  # it was buried, and its files with it
+                return
+            self._tasks[number] -= 1
+            try:
+                result = future.result()
+            except CancelledError:  # the engine is being closed
+                return
+            except BrokenExecutor:
+                self._bury(number, host)
+                return
+            except Exception as error:  # what cannot go from one process to the other
+                result = Outcome(self._files[ticket].job, f"{type(error).__name__}: {error}")
+            if isinstance(result, Outcome):
+                self._last = time.perf_counter()
+                self._files.pop(ticket).future.set_result(result)
+            else:
+                self._ask(ticket, result)
+            self._admit()
+            self._changed.notify_all()
+
+    def _ask(self, ticket: int, request: Request) -> None:
+        file = self._files[ticket]
+        file.missing = len(request.x)
+        file.windows = np.empty(request.x.shape, np.float32)
+        file.loss = np.empty(len(request.x), np.float32)
+        queue = self._waiting.setdefault(request.options, deque())
+        queue.append(_Piece(ticket, 0, request.x, request.mask))
+
+    def _bury(self, number: int, host: Host) -> None:
+        """A worker has died: one of its files may be to blame, each of them is tried again alone.
+        """
+        if host is not self._hosts[number]:
+            return
+        lost = {ticket: file for ticket, file in self._files.items() if file.host == number}
+        for ticket, file in lost.items():
+            del self._files[ticket]
+            if file.alone:
+                error = "its worker died twice (out of memory?)"
+                file.future.set_result(Outcome(file.job, f"{file.job.input}: {error}"))
+            else:
+                file.alone = True
+                self._suspects.append(file)
+        for queue in self._waiting.values():
+            kept = [piece for piece in queue if piece.ticket not in lost]
+            queue.clear()
+            queue.extend(kept)
+        if not self._closed:
+            self._hosts[number], self._tasks[number] = self._host(), 0
+            self._admit()
+        self._changed.notify_all()
+
+    # --- devices ----------------------------------------------------------------------------------
+
+    def _devices(self) -> None:
+        """The thread of the devices."""
+        try:
+            self._warm_up()
+            self._run()
+        except Exception as error:  # nothing can be solved any more
+            with self._changed:
+                self._closed = True
+                for file in [*self._jobs, *self._suspects, *self._files.values()]:
+                    if not file.future.done():
+                        file.future.set_exception(error)
+
+    def _run(self) -> None:
+        """Solves batch after batch until the engine is closed."""
+        under_way: deque = deque()
+        free_since = 0.0
+        while True:
+            with self._changed:
+                while not (batch := self._take(idle=not under_way)) and not under_way:
+                    if self._closed:
+                        return
+                    self._changed.wait()
+            if batch:
+                options, pieces = batch
+                begun = time.perf_counter()
+                result = self._solver.start(
+                    np.concatenate([piece.x for piece in pieces]),
+                    np.concatenate([piece.mask for piece in pieces]), options,
+                )
+                under_way.append((begun, pieces, result))
+            if not batch or len(under_way) == AHEAD:
+                begun, pieces, result = under_way.popleft()
+                windows, loss = (np.asarray(array) for array in result)
+                now = time.perf_counter()
+                with self._changed:
+                    self._busy += now - max(begun, free_since)
+                    free_since = now
+                    self._deliver(pieces, windows, loss)
+
+    def _warm_up(self) -> None:
+        """Compiles all programs there will be."""
+        window = (1, self._completer.frames, len(self._completer.skeleton))
+        for options in {self._options.settings.descent, QUALITIES["fast"].descent}:
+            ones = np.ones((*window, 2), np.float32), np.ones(window, np.float32)
+            jax.block_until_ready(self._solver.start(*ones, options))
+        with self._changed:
+            self._began = time.perf_counter()
+
+    def _take(self, idle: bool) -> tuple[DescentOptions, list[_Piece]] | None:
+        """The next batch: a full one, or what there is when nothing else can happen.
+
+        Searches go before first looks, so that files that were begun end.
+        """
+        if self._closed:
+            return None
+        counts = {
+            options: sum(len(piece.x) for piece in pieces)
+            for options, pieces in self._waiting.items()
+        }
+        order = sorted(counts, key=lambda options: options.steps, reverse=True)
+        full = [options for options in order if counts[options] >= self._solver.batch]
+        if not full and idle and not any(self._tasks):
+            full = [options for options in order if counts[options]]
+        if not full:
+            return None
+        queue, room, pieces = self._waiting[full[0]], self._solver.batch, []
+        while queue and room:
+            piece = queue.popleft()
+            if len(piece.x) > room:
+                piece, rest = piece.cut(room)
+                queue.appendleft(rest)
+            pieces.append(piece)
+            room -= len(piece.x)
+        self._admit()
+        return full[0], pieces
+
+    def _deliver(self, pieces: Sequence[_Piece], windows: np.ndarray, loss: np.ndarray) -> None:
+        """Hands solved windows to the files that asked for them."""
+        begin = 0
+        for piece in pieces:
+            rows = slice(begin, begin + len(piece.x))
+            begin = rows.stop
+            file = self._files.get(piece.ticket)
+            if file is None:  # its worker died
+                continue
+            there = slice(piece.first, piece.first + len(piece.x))
+            file.windows[there], file.loss[there] = windows[rows], loss[rows]
+            file.missing -= len(piece.x)
+            if not file.missing and not self._closed:
+                answer, file.windows, file.loss = (file.windows, file.loss), None, None
+                self._give(piece.ticket, "go_on", *answer)
+
+
+def default_workers() -> int:
+    """Processes for the hosts' work that go with the devices of this machine."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, cores // 2 if jax.default_backend() == "cpu" else cores - 1)

@@ -1,0 +1,259 @@
+"""A run over many files: what is left to do, how far it is, and what became of every file."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import queue
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import posegan_jax
+from posegan_jax.batch.engine import Engine, Usage
+from posegan_jax.batch.manifest import Job, collect
+from posegan_jax.batch.work import FillOptions, Outcome
+from posegan_jax.errors import InputError
+from posegan_jax.inpainting.inpainter import Inpainter
+from posegan_jax.inpainting.rate import UNKNOWN_FPS
+from posegan_jax.pose.files import atomic_path
+from posegan_jax.training.progress import Progress
+
+SUMMARY = "summary.json"
+LOCK = ".posegan.lock"
+_NAMES = {"settings": "quality, shift or steps"}
+
+EngineName = Literal["local", "ray"]
+Results = Iterator[tuple[Outcome, str, Usage]]
+"""Outcomes, each with the name of its engine and how busy that was so far."""
+
+
+@dataclasses.dataclass
+class Summary:
+    """What a run did.
+
+    Attributes:
+      files: asked for.
+      skipped: had their output before.
+      filled: were filled in this run.
+      failures: inputs that have no output, and why.
+      frames, people: that were filled.
+      joints: how many of each provenance.
+      left: people in whom there was nothing to start from.
+      assumed: files whose frame rate was not known.
+      seconds: from the beginning to the end.
+      usage: of the devices, by engine.
+      finished: whether every file was tried.
+    """
+
+    files: int = 0
+    skipped: int = 0
+    filled: int = 0
+    failures: dict[str, str] = dataclasses.field(default_factory=dict)
+    frames: int = 0
+    people: int = 0
+    joints: dict[str, int] = dataclasses.field(default_factory=dict)
+    left: int = 0
+    assumed: int = 0
+    seconds: float = 0.0
+    usage: dict[str, Usage] = dataclasses.field(default_factory=dict)
+    finished: bool = False
+
+    def add(self, outcome: Outcome, engine: str, usage: Usage) -> None:
+        """Counts a file."""
+        self.usage[engine] = usage
+        if outcome.error is not None:
+            self.failures[outcome.job.input] = outcome.error
+            return
+        self.filled += 1
+        self.frames += outcome.frames
+        self.people += outcome.people
+        self.joints = dict(Counter(self.joints) + Counter(outcome.joints))
+        self.left += outcome.left
+        self.assumed += outcome.assumed
+
+    @property
+    def utilisation(self) -> float | None:
+        """Share of the time after their start that the devices were busy; None: they never were."""
+        wall = sum(usage.wall for usage in self.usage.values())
+        return sum(usage.busy for usage in self.usage.values()) / wall if wall else None
+
+    def __str__(self) -> str:
+        parts = [f"filled {self.filled} of {self.files} files"]
+        if self.skipped:
+            parts.append(f"{self.skipped} were there already")
+        if self.failures:
+            parts.append(f"{len(self.failures)} failed")
+        if self.frames:
+            rate = self.frames / max(self.seconds, 1e-9)
+            parts.append(f"{self.frames} frames in {self.seconds:.1f} s ({rate:.0f} fps)")
+        if self.utilisation is not None:
+            parts.append(f"devices busy for {self.utilisation:.0%} of the time after their start")
+        if self.assumed:
+            parts.append(f"{UNKNOWN_FPS:g} fps assumed for {self.assumed} files (--fps gives them)")
+        return ", ".join(parts)
+
+    def content(self) -> dict:
+        """What the file says."""
+        result = dataclasses.asdict(self)
+        result["failures"] = [
+            {"input": path, "error": error} for path, error in self.failures.items()
+        ]
+        result["utilisation"] = self.utilisation
+        return result
+
+
+def run(
+    inputs: Sequence[str | os.PathLike], folder: str | os.PathLike, options: FillOptions,
+    checkpoint: str | None = None, engine: EngineName = "local", workers: int | None = None,
+) -> Summary:
+    """Fills files; those whose output is there already are skipped.
+
+    Args:
+      inputs: see ``manifest.collect``.
+      folder: for the outputs, and ``summary.json``; it is made where there is none.
+      options: alike for all files.
+      checkpoint: as of ``Inpainter.from_checkpoint``; None: the packaged weights.
+      engine: 'local': the devices and cores of this machine. 'ray': those of a Ray cluster.
+      workers: as of ``engine.Engine``, of each engine.
+
+    Raises:
+      InputError: no such file, or a folder that cannot be written, that another run writes to, or
+        that holds the outputs of other options.
+    """
+    begun = time.perf_counter()
+    folder = Path(folder)
+    jobs = collect(inputs, folder)
+    how = _how(options, checkpoint)
+    with _claimed(folder):
+        _check_same(folder, how)
+        _sweep(folder, jobs)
+        todo = [job for job in jobs if not os.path.exists(job.output)]
+        summary = Summary(len(jobs), len(jobs) - len(todo))
+        _write(folder, how, summary)
+        try:
+            if todo:
+                with contextlib.closing(
+                    _results(todo, options, checkpoint, engine, workers)
+                ) as results:
+                    _count(results, summary, begun)
+            summary.finished = True
+        finally:
+            # What was in the midst of being written at an interrupt has been written.
+            summary.filled = sum(os.path.exists(job.output) for job in todo)
+            summary.seconds = time.perf_counter() - begun
+            _write(folder, how, summary)
+    return summary
+
+
+def local(
+    jobs: Sequence[Job], options: FillOptions, checkpoint: str | None, workers: int | None
+) -> Results:
+    """Fills files with this machine."""
+    finished: queue.SimpleQueue = queue.SimpleQueue()
+    with Engine(load(checkpoint), options, workers) as engine:
+        for job in jobs:
+            engine.submit(job).add_done_callback(finished.put)
+        for _ in jobs:
+            yield finished.get().result(), "local", engine.usage()
+
+
+def load(checkpoint: str | None) -> Inpainter:
+    """An inpainter with the networks of a checkpoint, or the packaged ones."""
+    return Inpainter.from_checkpoint(checkpoint) if checkpoint else Inpainter.from_pretrained()
+
+
+def _results(jobs, options, checkpoint, engine: EngineName, workers) -> Results:
+    if engine == "local":
+        return local(jobs, options, checkpoint, workers)
+    from posegan_jax.batch.cluster import cluster
+
+    return cluster(jobs, options, checkpoint, workers)
+
+
+def _count(results: Results, summary: Summary, begun: float) -> None:
+    """Takes outcomes as they come, and shows how far it is."""
+    with Progress(summary.files, summary.skipped, "batch", unit="file") as progress:
+        for done, result in enumerate(results, summary.skipped + 1):
+            summary.add(*result)
+            rate = summary.frames / (time.perf_counter() - begun)
+            shown = {"frames/s": rate} | ({"failed": len(summary.failures)} if summary.failures
+                                          else {})
+            progress.update(done, shown)
+
+
+# --- the folder -----------------------------------------------------------------------------------
+
+
+def _how(options: FillOptions, checkpoint: str | None) -> dict:
+    """What the outputs depend on beside the inputs, as JSON holds it."""
+    where = os.path.abspath(checkpoint) if checkpoint else "packaged"
+    content = {"checkpoint": where, **dataclasses.asdict(options)}
+    return json.loads(json.dumps(content))
+
+
+def _check_same(folder: Path, how: dict) -> None:
+    """Raises InputError where a folder holds outputs that were made in another way."""
+    path = folder / SUMMARY
+    if not path.exists():
+        return
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))["options"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not of an earlier run; give another folder") from error
+    other = [name for name in how if before.get(name) != how[name]]
+    if other:
+        other = [_NAMES.get(name, name) for name in other]
+        raise InputError(
+            f"{folder} holds outputs of other options ({', '.join(other)}); give another folder, "
+            "or remove it"
+        )
+
+
+def _write(folder: Path, how: dict, summary: Summary) -> None:
+    content = {"version": posegan_jax.__version__, **summary.content(), "options": how}
+    with atomic_path(folder / SUMMARY) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """Makes the folder, and keeps other runs out of it. Raises InputError where that fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o666)
+    except OSError as error:
+        raise InputError(f"cannot write to the folder {folder}: {error.strerror}") from error
+    try:
+        _lock(lock, folder)
+        yield
+        (folder / LOCK).unlink(missing_ok=True)
+    finally:
+        os.close(lock)
+
+
+def _lock(handle: int, folder: Path) -> None:
+    """Locks a file until it is closed, or its process dies."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InputError(f"another run is writing to {folder}; wait for its end") from error
+    except OSError:  # a file system without locks
+        return
+
+
+def _sweep(folder: Path, jobs: Sequence[Job]) -> None:
+    """Removes what a killed run had begun to write, see ``pose.files``."""
+    for parent in {Path(job.output).parent for job in jobs} | {folder}:
+        for path in parent.glob(".*.tmp*"):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)

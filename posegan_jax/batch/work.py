@@ -1,0 +1,184 @@
+"""The host's work on a file: reading, all of completing but the search, writing."""
+
+import dataclasses
+import os
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from posegan_jax import formats
+from posegan_jax.batch.manifest import Job
+from posegan_jax.errors import InputError
+from posegan_jax.inpainting.completer import Completer, Request, Settings, Steps
+from posegan_jax.inpainting.reliability import Observed
+from posegan_jax.pose.sequence import PoseSequence, Provenance
+
+AT_ONCE = 20_000
+"""Frames of a file's people that are completed at the same time, which bounds the memory."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FillOptions:
+    """How files are read and completed, alike for all.
+
+    Attributes:
+      joints, observed, repair_sides: as of ``inpainter.Inpainter.__call__``.
+      settings: of the search.
+      fps, min_score, joint_map, image_size: as of ``formats.read``.
+    """
+
+    joints: str
+    settings: Settings
+    observed: Observed = "auto"
+    repair_sides: bool = True
+    fps: float | None = None
+    min_score: float | None = None
+    joint_map: str | None = None
+    image_size: tuple[float, float] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of a file.
+
+    Attributes:
+      job: the file.
+      error: why there is no output, one line; None where there is one.
+      frames: of all its people together.
+      people: in it.
+      joints: how many of each provenance, by its name in lower case.
+      left: people in whom the model found nothing to start from, left as they were.
+      assumed: whether the frame rate was not known.
+    """
+
+    job: Job
+    error: str | None = None
+    frames: int = 0
+    people: int = 0
+    joints: dict[str, int] = dataclasses.field(default_factory=dict)
+    left: int = 0
+    assumed: bool = False
+
+
+def fill(
+    job: Job, completer: Completer, options: FillOptions
+) -> Generator[Request, tuple[np.ndarray, np.ndarray], Outcome]:
+    """Reads, completes and writes a file: a generator of what is to be solved on the way.
+
+    Raises:
+      InputError: as ``formats.read``, ``formats.write`` and ``Completer.steps``.
+    """
+    file = formats.read(
+        job.input, fps=options.fps, min_score=options.min_score, joint_map=options.joint_map,
+        image_size=options.image_size,
+    )
+    result = []
+    for people in _groups(file):
+        result += yield from _complete(people, completer, options)
+    filled = file.replace([sequence for sequence, _ in result])
+    os.makedirs(Path(job.output).parent, exist_ok=True)
+    formats.write(filled, job.output)
+    counts = Counter()
+    for sequence in filled:
+        kinds = np.bincount(sequence.provenance.ravel(), minlength=len(Provenance))
+        counts.update({kind.name.lower(): int(kinds[kind]) for kind in Provenance})
+    return Outcome(
+        job, None, sum(map(len, filled)), len(filled), dict(counts),
+        sum(not done for _, done in result), any(sequence.fps is None for sequence in file),
+    )
+
+
+def _groups(people: Sequence[PoseSequence]) -> Iterator[list[PoseSequence]]:
+    """Neighbours in the file, up to a number of frames."""
+    group, frames = [], 0
+    for sequence in people:
+        if group and frames + len(sequence) > AT_ONCE:
+            yield group
+            group, frames = [], 0
+        group.append(sequence)
+        frames += len(sequence)
+    if group:
+        yield group
+
+
+def _complete(
+    people: Sequence[PoseSequence], completer: Completer, options: FillOptions
+) -> Generator[Request, tuple[np.ndarray, np.ndarray], list[tuple[PoseSequence, bool]]]:
+    """Completes people at the same time; tells of each whether there was anything to start from."""
+    steps: dict[int, Steps] = {
+        i: completer.steps(
+            sequence, options.joints, options.settings, options.observed, options.repair_sides
+        )
+        for i, sequence in enumerate(people) if completer.can_complete(sequence)
+    }
+    done = {i: (sequence, False) for i, sequence in enumerate(people) if i not in steps}
+    answers = dict.fromkeys(steps)
+    while answers:
+        requests = {}
+        for i, answer in answers.items():
+            try:
+                requests[i] = steps[i].send(answer)
+            except StopIteration as end:
+                done[i] = end.value, True
+        answers = yield from _ask(requests)
+    return [done[i] for i in range(len(people))]
+
+
+def _ask(
+    requests: dict[int, Request]
+) -> Generator[Request, tuple[np.ndarray, np.ndarray], dict[int, tuple[np.ndarray, np.ndarray]]]:
+    """The answers to several requests: those of equal options are asked for as one."""
+    answers = {}
+    for options in dict.fromkeys(request.options for request in requests.values()):
+        mine = {i: request for i, request in requests.items() if request.options == options}
+        windows, loss = yield Request(
+            np.concatenate([request.x for request in mine.values()]),
+            np.concatenate([request.mask for request in mine.values()]),
+            options, all(request.look for request in mine.values()),
+        )
+        seams = np.cumsum([len(request.x) for request in mine.values()])[:-1]
+        parts = zip(np.split(windows, seams), np.split(loss, seams), strict=True)
+        answers |= zip(mine, parts, strict=True)
+    return answers
+
+
+class Bench:
+    """Files that are being worked on, each known by a ticket.
+
+    Args:
+      completer: completes their people.
+      options: how.
+    """
+
+    def __init__(self, completer: Completer, options: FillOptions):
+        self._completer, self._options = completer, options
+        self._files: dict[int, tuple[Job, Generator]] = {}
+
+    def begin(self, ticket: int, job: Job) -> Request | Outcome:
+        """Takes up a file: what is to be solved first, or its outcome."""
+        self._files[ticket] = job, fill(job, self._completer, self._options)
+        return self._step(ticket, None)
+
+    def go_on(self, ticket: int, windows: np.ndarray, loss: np.ndarray) -> Request | Outcome:
+        """Goes on with a file, given what it asked for: what is to be solved next, or its outcome.
+        """
+        return self._step(ticket, (windows.astype(np.float64), loss))
+
+    def _step(self, ticket: int, answer) -> Request | Outcome:
+        job, steps = self._files[ticket]
+        try:
+            request = steps.send(answer)
+        except StopIteration as end:
+            outcome = end.value
+        except InputError as error:
+            outcome = Outcome(job, str(error))
+        except Exception as error:  # whatever is wrong with this file, the others go on
+            outcome = Outcome(job, f"{job.input}: {type(error).__name__}: {error}")
+        else:
+            # The devices compute in single precision.
+            x, mask = request.x.astype(np.float32), request.mask.astype(np.float32)
+            return request._replace(x=x, mask=mask)
+        del self._files[ticket]
+        return outcome
