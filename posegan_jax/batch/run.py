@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-import posegan_jax
 from posegan_jax.batch.engine import Engine, Usage
 from posegan_jax.batch.manifest import Job, collect
 from posegan_jax.batch.work import FillOptions, Outcome
@@ -214,7 +213,7 @@ def _check_same(folder: Path, how: dict) -> None:
 
 
 def _write(folder: Path, how: dict, summary: Summary) -> None:
-    content = {"version": posegan_jax.__version__, **summary.content(), "options": how}
+    content = {**summary.content(), "options": how}
     with atomic_path(folder / SUMMARY) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
