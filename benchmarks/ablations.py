@@ -1,11 +1,11 @@
 """What the thesis leaves open, decided by measurement: trains each choice at equal cost.
 
-    python -m benchmarks.ablations --motion cmu.npz,accad.npz --steps 4000 -o ablations
+    python -m benchmarks.ablations --motion cmu.npz,accad.npz --steps 1200 -o ablations
 
-Every variant is a training of configs/cmu.py with some fields changed and the same number of steps,
-data, seed and batches; then the encoder, the default quality and the thesis's own search are
-evaluated. Trainings continue where they stopped. What needs no training, composition and the
-treatment of observations, is in the tables of docs/benchmark.md.
+Every variant is a training of configs/cmu.py with some fields changed and the same cost, data, seed
+and batches; then the encoder, the default quality and the thesis's own search are evaluated.
+Trainings continue where they stopped. What needs no training, composition and the treatment of
+observations, is in the tables of docs/benchmark.md.
 """
 
 import argparse
@@ -32,6 +32,10 @@ VARIANTS: dict[str, dict[str, object]] = {
 }
 """Name -> fields of the configuration."""
 
+BATCH = 64
+FULL_COST = 4
+"""What a step with all terms costs, in steps of reconstruction."""
+
 EVALUATED = Options(protocols=("clean", "holes40", "gap10", "legs"),
                     methods=("encoder", "balanced", "thesis"), unit="windows", count=64)
 
@@ -39,12 +43,16 @@ EVALUATED = Options(protocols=("clean", "holes40", "gap10", "legs"),
 def command(name: str, motion: str, steps: int, workdir: Path) -> list[str]:
     """The training of one variant: two thirds of it reconstruction, unless the variant says."""
     chunk = 10
-    fields = {
-        "data.path": motion, "workdir": str(workdir), "train.steps": steps,
-        "train.checkpoint_every": steps // 4, "train.evaluate_every": steps // 4,
-        "train.samples_every": 0, "train.keep_checkpoints": 1,
-        "optimizer.reconstruction_steps": 2 * steps // 3 // chunk * chunk,
-    } | VARIANTS[name]
+    leading = 2 * steps // 3 // chunk * chunk
+    fields = {"optimizer.reconstruction_steps": leading} | VARIANTS[name]
+    # A training of which more is full steps has fewer of them.
+    saved = leading - fields["optimizer.reconstruction_steps"]
+    steps -= round(saved * (FULL_COST - 1) / FULL_COST / chunk) * chunk
+    fields |= {
+        "data.path": motion, "workdir": str(workdir), "train.batch_size": BATCH,
+        "train.steps": steps, "train.steps_per_dispatch": chunk, "train.checkpoint_every": steps,
+        "train.evaluate_every": steps, "train.samples_every": 0, "train.keep_checkpoints": 1,
+    }
     return [
         sys.executable, "-m", "posegan_jax.main", "--config=configs/cmu.py",
         *(f"--config.{field}={value}" for field, value in fields.items()),

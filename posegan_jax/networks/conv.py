@@ -1,24 +1,27 @@
 """How a two-dimensional convolution becomes machine code: the one place that decides.
 
-XLA's CPU convolutions are several times slower than the matrix multiplications of the same size
-(and slower still inside ``lax.scan``), so on a CPU every convolution is written as
-space-to-depth, patches by slicing, one matmul. On other platforms ``lax.conv_general_dilated`` is
-the fast path. ``lax.platform_dependent`` picks when the program is lowered, so the same function
-compiles for either. Both ways give the same values and gradients to float tolerance.
+Differentiating ``lax.conv_general_dilated`` gives convolutions that are dilated or have their axes
+exchanged. GPUs and TPUs have kernels for these. On a CPU, XLA passes only plain ones to a fast
+kernel: batch first, channels last, no dilation of what is convolved. The others run up to a hundred
+times slower, the gradients of kernels above all inside ``lax.scan``. So on a CPU the three linear
+maps that belong to a convolution (it, its adjoint, and the gradient of its kernel) are each written
+as something fast, and call each other when they are differentiated, any number of times.
+``lax.platform_dependent`` picks when the program is lowered, so the same function compiles for
+either. Both ways give the same values and gradients to float tolerance.
 
 Layout: activations (N, frames, rows, channels), kernels (frames, rows, in, out). A transposed
 convolution is the exact adjoint of the convolution with the same kernel, stride and padding, so its
 kernel is stored in the layout of that convolution: (frames, rows, out, in).
 """
 
-from collections.abc import Sequence
+import functools
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-Lowering = Literal["auto", "matmul", "lax"]
+Lowering = Literal["auto", "cpu", "lax"]
 Pair = tuple[int, int]
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
@@ -39,12 +42,13 @@ def conv(
       kernel: (kh, kw, C, O).
       strides: stride along (H, W).
       padding: zeros added on both sides of (H, W).
-      lowering: 'matmul', 'lax', or 'auto': matmul on a CPU and lax elsewhere.
+      lowering: 'cpu', 'lax', or 'auto': cpu on a CPU and lax elsewhere. 'cpu' has no forward-mode
+        derivative (``jax.jvp``).
 
     Returns:
       (N, H', W', O) with ``H' = (H + 2 p - kh) // s + 1``.
     """
-    return _dispatch(_conv_matmul, _conv_lax, lowering)(x, kernel, strides, padding)
+    return _dispatch(_conv_cpu, _conv_lax, lowering)(x, kernel, strides, padding)
 
 
 def conv_transpose(
@@ -69,24 +73,24 @@ def conv_transpose(
     Returns:
       (N, H, W, C).
     """
-    return _dispatch(_transpose_matmul, _transpose_lax, lowering)(
+    return _dispatch(_transpose_cpu, _transpose_lax, lowering)(
         y, kernel, strides, padding, size
     )
 
 
-def _dispatch(matmul, native, lowering: Lowering):
-    if lowering == "matmul":
-        return matmul
+def _dispatch(cpu, native, lowering: Lowering):
+    if lowering == "cpu":
+        return cpu
     if lowering == "lax":
         return native
     if lowering != "auto":
-        raise ValueError(f"lowering must be 'auto', 'matmul' or 'lax', not {lowering!r}")
+        raise ValueError(f"lowering must be 'auto', 'cpu' or 'lax', not {lowering!r}")
 
     def automatic(x, kernel, *static):
         return lax.platform_dependent(
             x,
             kernel,
-            cpu=lambda x, kernel: matmul(x, kernel, *static),
+            cpu=lambda x, kernel: cpu(x, kernel, *static),
             default=lambda x, kernel: native(x, kernel, *static),
         )
 
@@ -115,76 +119,128 @@ def _transpose_lax(y, kernel, strides, padding, size):
     )
 
 
-# --- matmul -------------------------------------------------------------------------------------
+# --- cpu ----------------------------------------------------------------------------------------
 
 
-def _conv_matmul(x, kernel, strides, padding):
-    n = x.shape[0]
+def _conv_cpu(x, kernel, strides, padding):
+    n, *size, _ = x.shape
     kh, kw, c, o = kernel.shape
-    out = [
-        output_size(x.shape[1 + a], kernel.shape[a], strides[a], padding[a]) for a in range(2)
+    if _is_matmul(size, (kh, kw), strides, padding):
+        rows = x.reshape(-1, kh * kw * c) @ kernel.reshape(-1, o)
+        return rows.reshape(n, size[0] - kh + 1, size[1] - kw + 1, o)
+    return _convolve(x, kernel, strides, padding)
+
+
+def _transpose_cpu(y, kernel, strides, padding, size):
+    kh, kw, c, o = kernel.shape
+    if _is_matmul(size, (kh, kw), strides, padding):
+        return (y.reshape(-1, o) @ kernel.reshape(-1, o).T).reshape(-1, *size, c)
+    return _spread(y, kernel, strides, padding, size)
+
+
+def _is_matmul(size, kernel: Pair, strides: Pair, padding: Pair) -> bool:
+    """A kernel of one by one, or one that covers the whole map."""
+    if any(padding) or tuple(strides) != (1, 1):
+        return False
+    return kernel == (1, 1) or kernel == tuple(size)
+
+
+# Three bilinear maps that are each other's derivatives: with C(x, k) the convolution, T(y, k) its
+# adjoint in x and W(x, y) its adjoint in k, <C(x, k), y> = <x, T(y, k)> = <k, W(x, y)>.
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _convolve(x, kernel, strides, padding):
+    """C."""
+    return _conv_lax(x, kernel, strides, padding)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _spread(y, kernel, strides, padding, size):
+    """T: of two ways the one that has less to do."""
+    taps = [kernel.shape[a] for a in range(2)]
+    blocks = [-(-k // s) for k, s in zip(taps, strides, strict=True)]
+    products = [
+        (y.shape[1 + a] + blocks[a] - 1) * blocks[a] * strides[a] / (y.shape[1 + a] * taps[a])
+        for a in range(2)
     ]
-    if (kh, kw) == (1, 1) and tuple(strides) == (1, 1) and tuple(padding) == (0, 0):
-        return (x.reshape(-1, c) @ kernel.reshape(c, o)).reshape(n, *out, o)
-    blocks = _space_to_depth(x, out, (kh, kw), strides, padding)
-    patches, order = _patches(blocks, out, (kh, kw), strides, c)
-    weights = kernel.reshape(kh * kw, c, o)
-    if order != list(range(kh * kw)):
-        weights = weights[jnp.asarray(order)]
-    result = patches.reshape(-1, kh * kw * c) @ weights.reshape(kh * kw * c, o)
-    return result.reshape(n, *out, o)
+    if products[0] * products[1] < 1.5:
+        return _interleave(y, kernel, strides, padding, size)
+    # Few samples at a time, so that their columns stay in the cache.
+    return _in_parts(lambda y: _overlap_add(y, kernel, strides, padding, size), 16, y)
 
 
-def _space_to_depth(x, out: Sequence[int], kernel: Pair, strides: Pair, padding: Pair):
-    """(N, H, W, C) -> (N, H/s, s, W/s, s, C), padded so that every window is whole."""
-    pads = [(0, 0)]
-    blocks = []
-    for axis in range(2):
-        s, p, size = strides[axis], padding[axis], x.shape[1 + axis]
-        count = out[axis] - 1 + -(-kernel[axis] // s)
-        high = count * s - size - p
-        pads.append((p, max(high, 0)))
-        blocks.append(count)
-    x = jnp.pad(x, [*pads, (0, 0)])
-    x = x[:, : blocks[0] * strides[0], : blocks[1] * strides[1]]
-    return x.reshape(x.shape[0], blocks[0], strides[0], blocks[1], strides[1], x.shape[-1])
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _correlate(x, y, strides, padding, taps):
+    """W, (N, H, W, C) and (N, H', W', O) -> (*taps, C, O): a convolution over the samples."""
+    high = [
+        taps[a] + (y.shape[1 + a] - 1) * strides[a] - x.shape[1 + a] - padding[a]
+        for a in range(2)
+    ]
+    x = x[:, : x.shape[1] + min(high[0], 0), : x.shape[2] + min(high[1], 0)]
+    pads = [(p, max(h, 0)) for p, h in zip(padding, high, strict=True)]
+
+    def correlate(x, y):
+        # Transposed first: exchanged axes in the convolution itself would miss the fast kernel.
+        result = lax.conv_general_dilated(
+            x.transpose(3, 1, 2, 0), y.transpose(1, 2, 0, 3), (1, 1), pads, rhs_dilation=strides,
+            dimension_numbers=_DIMENSIONS,
+        )
+        return result.transpose(1, 2, 0, 3)[None]
+
+    return _in_parts(correlate, 64, x, y).sum(axis=0)
 
 
-def _patches(blocks, out: Sequence[int], kernel: Pair, strides: Pair, channels: int):
-    """Gathers kernel taps by contiguous slices; returns them with the order of the taps."""
-    n = blocks.shape[0]
-    pieces, order = [], []
-    for bh in range(-(-kernel[0] // strides[0])):
-        for bw in range(-(-kernel[1] // strides[1])):
-            taps_h = min(strides[0], kernel[0] - bh * strides[0])
-            taps_w = min(strides[1], kernel[1] - bw * strides[1])
-            piece = blocks[:, bh : bh + out[0], :taps_h, bw : bw + out[1], :taps_w]
-            piece = piece.transpose(0, 1, 3, 2, 4, 5)
-            pieces.append(piece.reshape(n, *out, taps_h * taps_w * channels))
-            order += [
-                (bh * strides[0] + h) * kernel[1] + bw * strides[1] + w
-                for h in range(taps_h)
-                for w in range(taps_w)
-            ]
-    return jnp.concatenate(pieces, axis=-1), order
+_convolve.defvjp(
+    lambda x, kernel, strides, padding: (_convolve(x, kernel, strides, padding), (x, kernel)),
+    lambda strides, padding, saved, y: (
+        _spread(y, saved[1], strides, padding, saved[0].shape[1:3]),
+        _correlate(saved[0], y, strides, padding, saved[1].shape[:2]),
+    ),
+)
+_spread.defvjp(
+    lambda y, kernel, strides, padding, size: (
+        _spread(y, kernel, strides, padding, size), (y, kernel)
+    ),
+    lambda strides, padding, size, saved, x: (
+        _convolve(x, saved[1], strides, padding),
+        _correlate(x, saved[0], strides, padding, saved[1].shape[:2]),
+    ),
+)
+_correlate.defvjp(
+    lambda x, y, strides, padding, taps: (_correlate(x, y, strides, padding, taps), (x, y)),
+    lambda strides, padding, taps, saved, kernel: (
+        _spread(saved[1], kernel, strides, padding, saved[0].shape[1:3]),
+        _convolve(saved[0], kernel, strides, padding),
+    ),
+)
 
 
-def _transpose_matmul(y, kernel, strides, padding, size):
+def _interleave(y, kernel, strides, padding, size):
+    """T as a convolution at stride one that gives a block of ``strides`` outputs at a place."""
+    kh, kw, c, o = kernel.shape
+    (sh, sw), (bh, bw) = strides, (-(-kh // strides[0]), -(-kw // strides[1]))
+    blocks = jnp.pad(kernel, [(0, bh * sh - kh), (0, bw * sw - kw), (0, 0), (0, 0)])
+    blocks = blocks.reshape(bh, sh, bw, sw, c, o)[::-1, :, ::-1]
+    blocks = blocks.transpose(0, 2, 5, 1, 3, 4).reshape(bh, bw, o, sh * sw * c)
+    result = lax.conv_general_dilated(
+        y, blocks, (1, 1), [(bh - 1, bh - 1), (bw - 1, bw - 1)], dimension_numbers=_DIMENSIONS
+    )
+    n, h, w, _ = result.shape
+    result = result.reshape(n, h, w, sh, sw, c).transpose(0, 1, 3, 2, 4, 5)
+    return _cut(result.reshape(n, h * sh, w * sw, c), padding, size)
+
+
+def _overlap_add(y, kernel, strides, padding, size):
+    """T as one matmul to what every tap contributes, added up at its places."""
     n, h, w, o = y.shape
     kh, kw, c, _ = kernel.shape
     columns = y.reshape(-1, o) @ kernel.transpose(3, 0, 1, 2).reshape(o, -1)
-    columns = columns.reshape(n, h, w, kh, kw, c)
-    return _overlap_add(columns, strides, padding, size)
-
-
-def _overlap_add(columns, strides, padding, size):
-    """Adds every tap's contribution at its place: (N, h, w, kh, kw, C) -> (N, H, W, C)."""
-    n, h, w, kh, kw, c = columns.shape
-    rows = _add_axis(columns.transpose(0, 1, 3, 2, 4, 5).reshape(n, h, kh, -1), strides[0])
-    rows = _crop(rows, padding[0], size[0])
-    rows = rows.reshape(n * size[0], w, kw, c)
-    full = _crop(_add_axis(rows, strides[1]), padding[1], size[1])
-    return full.reshape(n, *size, c)
+    columns = columns.reshape(n, h, w, kh, kw, c).transpose(0, 1, 3, 2, 4, 5)
+    rows = _add_axis(columns.reshape(n, h, kh, w * kw * c), strides[0])
+    length = rows.shape[1]
+    full = _add_axis(rows.reshape(n * length, w, kw, c), strides[1])
+    return _cut(full.reshape(n, length, -1, c), padding, size)
 
 
 def _add_axis(x, stride: int):
@@ -199,7 +255,19 @@ def _add_axis(x, stride: int):
     return total.reshape(m, (positions + blocks - 1) * stride, c)
 
 
-def _crop(x, start: int, length: int):
-    """Cuts (M, L, C) to [start, start + length), with zeros where L ends before."""
-    x = jnp.pad(x, [(0, 0), (0, max(start + length - x.shape[1], 0)), (0, 0)])
-    return x[:, start : start + length]
+def _cut(x, start: Pair, size: Pair):
+    """Cuts (N, H, W, C) to ``size`` from ``start`` on, with zeros where it ends before."""
+    x = x[:, start[0] : start[0] + size[0], start[1] : start[1] + size[1]]
+    return jnp.pad(
+        x, [(0, 0), (0, size[0] - x.shape[1]), (0, size[1] - x.shape[2]), (0, 0)]
+    )
+
+
+def _in_parts(function, count: int, *arrays):
+    """``function`` of ``count`` samples after another, where that divides the batch."""
+    n = len(arrays[0])
+    if n <= count or n % count:
+        return function(*arrays)
+    parts = tuple(a.reshape(n // count, count, *a.shape[1:]) for a in arrays)
+    result = lax.map(lambda part: function(*part), parts)
+    return result.reshape(-1, *result.shape[2:])

@@ -1,5 +1,7 @@
 """Both lowerings of the convolutions against lax and its adjoint, in value and gradient."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ from jax import lax
 
 from posegan_jax.networks.conv import conv, conv_transpose, output_size
 
-# size, kernel, strides, padding. Channels are few: they are one axis of a matmul.
+# size, kernel, strides, padding. Channels are few.
 TABLE_1 = [
     ((24, 18), (1, 1), (1, 1), (0, 0)),
     ((24, 18), (4, 4), (2, 2), (1, 1)),
@@ -62,7 +64,7 @@ def test_convolution_is_that_of_lax_in_value_and_gradient(case):
             return value, pull(y)
 
         return (
-            value_and_gradient(lambda x, k: conv(x, k, strides, padding, "matmul")),
+            value_and_gradient(lambda x, k: conv(x, k, strides, padding, "cpu")),
             value_and_gradient(lambda x, k: conv(x, k, strides, padding, "lax")),
             value_and_gradient(lambda x, k: reference(x, k, strides, padding)),
         )
@@ -89,7 +91,7 @@ def test_transposed_convolution_is_the_adjoint_in_value_and_gradient(case):
 
         return (
             value_and_gradient(
-                lambda y, k: conv_transpose(y, k, strides, padding, size, "matmul")
+                lambda y, k: conv_transpose(y, k, strides, padding, size, "cpu")
             ),
             value_and_gradient(lambda y, k: conv_transpose(y, k, strides, padding, size, "lax")),
             value_and_gradient(adjoint),
@@ -101,26 +103,40 @@ def test_transposed_convolution_is_the_adjoint_in_value_and_gradient(case):
 
 
 @pytest.mark.parametrize("platform, native", [("cpu", False), ("cuda", True), ("tpu", True)])
-def test_auto_is_matmul_on_a_cpu_and_lax_elsewhere(platform, native):
+def test_auto_dilates_nothing_on_a_cpu_and_is_lax_elsewhere(platform, native):
     size, _, strides, padding = case = TABLE_1[2]
     x, kernel, y = arrays(*case)
 
-    def down(x, kernel):
-        return conv(x, kernel, strides, padding)
+    def pull(x, kernel, y):
+        return jax.vjp(lambda x, k: conv(x, k, strides, padding), x, kernel)[1](y)
 
     def up(y, kernel):
         return conv_transpose(y, kernel, strides, padding, size)
 
-    for function, *inputs in ((down, x, kernel), (up, y, kernel)):
+    for function, *inputs in ((pull, x, kernel, y), (up, y, kernel)):
         program = jax.jit(function).trace(*inputs).lower(lowering_platforms=(platform,)).as_text()
-        assert ("stablehlo.convolution" in program) == native
-        assert ("stablehlo.dot_general" in program) != native
+        assert ("lhs_dilate = [2, 2]" in program) == native
+
+
+def test_large_batches_are_taken_in_parts():
+    """Value and gradients of a batch that is split are those of its samples."""
+    size, _, strides, padding = case = TABLE_1[2]
+    x, kernel, y = (jnp.tile(a, (64, 1, 1, 1)) if a.shape[0] == 2 else a for a in arrays(*case))
+    x = x * jnp.linspace(0.5, 1.5, len(x))[:, None, None, None]
+
+    @functools.partial(jax.jit, static_argnames="lowering")
+    def pull(x, y, lowering):
+        return jax.vjp(lambda x, k: conv(x, k, strides, padding, lowering), x, kernel)[1](y)
+
+    assert "while" in pull.lower(x, y, "cpu").as_text()
+    for found, expected in zip(pull(x, y, "cpu"), pull(x, y, "lax"), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
 
 
 def test_a_convolution_by_hand():
     x = jnp.arange(1.0, 5.0).reshape(1, 4, 1, 1)
     kernel = jnp.asarray([1.0, 10.0, 100.0]).reshape(3, 1, 1, 1)  # not flipped: cross-correlation
-    for lowering in ("matmul", "lax"):
+    for lowering in ("cpu", "lax"):
         result = conv(x, kernel, (2, 1), (1, 0), lowering)
         assert result.ravel().tolist() == [210.0, 432.0]
         back = conv_transpose(result, kernel, (2, 1), (1, 0), (4, 1), lowering)
@@ -137,7 +153,7 @@ def test_the_second_gradient_agrees():
         return jnp.sum(gradient**2)
 
     found = jax.jit(
-        jax.grad(lambda k: penalty(k, lambda x, k: conv(x, k, strides, padding, "matmul")))
+        jax.grad(lambda k: penalty(k, lambda x, k: conv(x, k, strides, padding, "cpu")))
     )(kernel)
     expected = jax.jit(
         jax.grad(lambda k: penalty(k, lambda x, k: reference(x, k, strides, padding)))
@@ -147,5 +163,5 @@ def test_the_second_gradient_agrees():
 
 def test_unknown_lowering():
     x, kernel, _ = arrays(*TABLE_1[0])
-    with pytest.raises(ValueError, match="'auto', 'matmul' or 'lax'"):
+    with pytest.raises(ValueError, match="'auto', 'cpu' or 'lax'"):
         conv(x, kernel, (1, 1), (0, 0), "winograd")
