@@ -117,8 +117,11 @@ def test_ablations_are_configurations_that_can_be_trained(name, tmp_path):
             place = place[section]
         place[last] = type(place[last])(value)  # fails where there is no such field
     check(config)
-    assert config.train.steps == 4000 and config.workdir == str(tmp_path)
-    assert 0 <= config.optimizer.reconstruction_steps < 4000
+    assert config.workdir == str(tmp_path)
+    leading = config.optimizer.reconstruction_steps
+    assert 0 <= leading < config.train.steps
+    cost = leading + ablations.FULL_COST * (config.train.steps - leading)
+    assert abs(cost - (2660 + 4 * 1340)) <= ablations.FULL_COST * 10
 
 
 def test_mistakes_of_the_ablations(tmp_path, capsys):
