@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.inpainting.residual import WHITE, ResidualModel, body_size, carry
+from posegan_jax.inpainting.residual import WHITE, ResidualModel, body_size, trust
 
 Observed = Literal["auto", "keep", "refine"]
 
@@ -109,7 +109,7 @@ def assess(
         result.noise[run] = level * size[run, None] / weights[run]
         poses = residual.expect(generated[run], size[run], step)
         difference = keypoints[run] - poses
-        result.trust[run] = carry(residual, difference, size[run], result.noise[run], step).trust
+        result.trust[run] = trust(residual, difference, size[run], result.noise[run], step)
     return result
 
 

@@ -19,9 +19,10 @@ by step.
 
 import dataclasses
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import lapack, solve_triangular
+from scipy.linalg import blas, lapack
 from scipy.signal import savgol_filter
 
 from posegan_jax.geometry.moments import ResidualMoments
@@ -151,16 +152,32 @@ def carry(
     deviation, trust = np.zeros((2, length, joints))
     relative = residual / size[:, None, None]
     relative_noise = noise / size[:, None]
-    thin = max(round(1 / step), 1)  # of a fast video's frames around a stretch, not all count
-    for start, stop, weight in _stretches(length):
-        before = np.arange(start - thin, max(start - thin * MARGIN, 0) - 1, -thin)[::-1]
-        after = np.arange(stop - 1 + thin, min(stop + thin * MARGIN, length), thin)
-        frames = np.concatenate([before, np.arange(start, stop), after])
-        core = slice(len(before), len(before) + stop - start)
+    for start, stop, weight, frames, core in _parts(length, step):
         found = _krige(model, relative[frames], relative_noise[frames], step * frames, core)
         for total, part in zip((mean, deviation, trust), found, strict=True):
             total[start:stop] += weight.reshape(-1, *[1] * (part.ndim - 1)) * part
     return Carried(mean * size[:, None, None], deviation * size[:, None], trust)
+
+
+def trust(
+    model: ResidualModel, residual: np.ndarray, size: np.ndarray, noise: np.ndarray,
+    step: float = 1.0,
+) -> np.ndarray:
+    """``carry(...).trust`` at half its cost.
+
+    Args: as of ``carry``.
+
+    Returns:
+      (T, J).
+    """
+    result = np.zeros(residual.shape[:2])
+    relative, relative_noise = residual / size[:, None, None], noise / size[:, None]
+    for start, stop, weight, frames, core in _parts(len(residual), step):
+        evidence = _weigh(model, relative[frames], relative_noise[frames], step * frames)
+        part = np.ones((len(frames), residual.shape[1]))
+        part[evidence.t, evidence.j] = evidence.weight
+        result[start:stop] += weight[:, None] * part[core]
+    return result
 
 
 def _stretches(length: int) -> Iterator[tuple[int, int, np.ndarray]]:
@@ -176,6 +193,19 @@ def _stretches(length: int) -> Iterator[tuple[int, int, np.ndarray]]:
         weight = np.minimum(rise, fall)
         start, stop = np.flatnonzero(weight)[[0, -1]] + [0, 1]
         yield start, stop, weight[start:stop]
+
+
+def _parts(
+    length: int, step: float
+) -> Iterator[tuple[int, int, np.ndarray, np.ndarray, slice]]:
+    """Stretches as of ``_stretches``, each with the frames that count for it, and which of these
+    are the stretch."""
+    thin = max(round(1 / step), 1)  # of a fast video's frames around a stretch, not all count
+    for start, stop, weight in _stretches(length):
+        before = np.arange(start - thin, max(start - thin * MARGIN, 0) - 1, -thin)[::-1]
+        after = np.arange(stop - 1 + thin, min(stop + thin * MARGIN, length), thin)
+        frames = np.concatenate([before, np.arange(start, stop), after])
+        yield start, stop, weight, frames, slice(len(before), len(before) + stop - start)
 
 
 def body_size(poses: np.ndarray) -> np.ndarray:
@@ -196,83 +226,117 @@ def _krige(model, residual, noise, time, core: slice):
 
     ``time`` (T,) of the frames is in frames of the model.
     """
-    lags = time[:, None] - time
-    correlation = _matern(lags)
-    seen = np.isfinite(residual[..., 0])
-    t, j = np.nonzero(seen)
-    observed, deviation = residual[t, j], noise[t, j]
-    prior = correlation[t][:, t] * model.covariance[j][:, j]
-    memory = (1 - WHITE) * np.exp(-np.abs(lags) / LASTING) + WHITE * np.eye(len(time))
-    memory = np.where(j[:, None] == j, memory[t][:, t], 0.0)
-    scale = _liveliness(prior, _error(memory, deviation), observed)
-    prior, correlation = scale * prior, scale * correlation
-    weight = _weigh(prior, memory, observed, deviation)
-    factor = _cholesky(prior, _error(memory, deviation / weight))
+    given = _weigh(model, residual, noise, time)
+    t, j = given.t, given.j
+    factor = _cholesky(given, given.deviation / given.weight)
     spread = np.zeros(residual.shape)
-    spread[t, j] = _solve(factor, observed)
-    mean = np.einsum("ct,tjx,jk->ckx", correlation[core], spread, model.covariance, optimize=True)
+    spread[t, j] = _solve(factor, given.observed)
+    mean = np.einsum(
+        "ct,tjx,jk->ckx", given.correlation[core], spread, model.covariance, optimize=True
+    )
+    seen = np.isfinite(residual[..., 0])
     # Observations without error leave next to nothing to know.
-    left = np.where(seen & (noise == 0), ROUGHNESS**2, scale * np.diagonal(model.covariance))
+    left = np.where(
+        seen & (noise == 0), ROUGHNESS**2, given.scale * np.diagonal(model.covariance)
+    )
     unknown = ~seen | (noise > 0)
     unknown[: core.start] = unknown[core.stop :] = False
     times, joints = np.nonzero(unknown)
     if len(times) and len(t):
-        cross = correlation[t][:, times] * model.covariance[j][:, joints]
-        explained = solve_triangular(factor, cross, lower=True, check_finite=False)
-        left[times, joints] -= (explained**2).sum(0)
+        # Transposed, as LAPACK wants it: both are symmetric.
+        cross = (given.correlation[times][:, t] * model.covariance[joints][:, j]).T
+        explained = blas.dtrsm(1.0, factor, cross, lower=1, overwrite_b=1)
+        left[times, joints] -= np.einsum("nm,nm->m", explained, explained)
     trust = np.ones(seen.shape)
-    trust[t, j] = weight
+    trust[t, j] = given.weight
     return mean, np.sqrt(np.maximum(left[core], 0.0)), trust[core]
 
 
-def _liveliness(prior, error, residual) -> float:
+class _Evidence(NamedTuple):
+    """The n observations of a stretch of T frames, in body sizes.
+
+    Attributes:
+      t, j: (n,) frames and joints.
+      observed: (n, 2) residuals.
+      deviation: (n,) standard deviation of the detector's error.
+      scale: variance of this stretch's residual against training's.
+      correlation: (T, T) between frames by the process, times ``scale``.
+      prior: (n, n) covariance of the observations by the process.
+      memory: (n, n) correlation of the detector's error.
+      weight: (n,) of the observations: one counts as if its error deviated by ``deviation`` / w.
+    """
+
+    t: np.ndarray
+    j: np.ndarray
+    observed: np.ndarray
+    deviation: np.ndarray
+    scale: float
+    correlation: np.ndarray
+    prior: np.ndarray
+    memory: np.ndarray
+    weight: np.ndarray
+
+
+def _weigh(model, residual, noise, time) -> _Evidence:
+    """What a stretch's observations say of its liveliness and of each other, which weighs them.
+
+    The weights are those of Geman and McClure's robust estimator.
+    """
+    lags = time[:, None] - time
+    correlation = _matern(lags)
+    t, j = np.nonzero(np.isfinite(residual[..., 0]))
+    observed, deviation = residual[t, j], noise[t, j]
+    prior = correlation[t][:, t] * model.covariance[j][:, j]
+    memory = (1 - WHITE) * np.exp(-np.abs(lags) / LASTING) + WHITE * np.eye(len(time))
+    memory = np.where(j[:, None] == j, memory[t][:, t], 0.0)
+    given = _Evidence(
+        t, j, observed, deviation, 1.0, correlation, prior, memory, np.ones(len(t))
+    )
+    scale = _liveliness(given)
+    given = given._replace(scale=scale, correlation=scale * correlation, prior=scale * prior)
+    if not deviation.any():
+        return given
+    limit = 2 * OUTLIER**2 * deviation**2 + GROSS**2
+    weight = given.weight
+    for _ in range(ROUNDS):
+        error = (deviation / weight)[:, None]
+        solved = _solve(_cholesky(given, error[:, 0]), observed)
+        # What is taken for error: its covariance times that.
+        off = error * (memory @ (error * solved)) + ROUGHNESS**2 * solved
+        weight = np.maximum(limit / (limit + (off**2).sum(-1)), LEAST_TRUST)
+    return given._replace(weight=weight)
+
+
+def _liveliness(given: _Evidence) -> float:
     """Variance of a stretch's residual against training's.
 
     From leave-one-out errors: the error of an observation when predicted from all others, and that
     error's variance, follow from the inverse covariance (Rasmussen and Williams, 2006, section
     5.4.2).
-
-    Args:
-      prior: (n, n) covariance of the observations by the process.
-      error: (n, n) covariance of the detector's error.
-      residual: (n, 2).
     """
-    if not len(residual):
+    if not len(given.t):
         return 1.0
-    factor = _cholesky(prior, error)
-    variance = 1.0 / np.diagonal(lapack.dpotri(factor, lower=1)[0])
-    standard = (_solve(factor, residual) ** 2).sum(-1) * variance
+    factor = _cholesky(given, given.deviation)
+    solved = _solve(factor, given.observed)
+    inverse = lapack.dtrtri(factor, lower=1, overwrite_c=1)[0]
+    standard = (solved**2).sum(-1) / np.einsum("ij,ij->j", inverse, inverse)
     # The median of a chi-square of two degrees is 1.386.
     return np.clip(np.median(standard) / 1.386, 0.02, 20.0)
 
 
-def _weigh(prior, memory, residual, deviation) -> np.ndarray:
-    """(n,) weights of observations, by Geman and McClure's robust estimator.
+def _cholesky(given: _Evidence, deviation: np.ndarray) -> np.ndarray:
+    """Lower factor of the observations' covariance where their errors have this ``deviation``.
 
-    An observation of weight w counts as one with an error of ``deviation`` / w.
+    It is that of the process, of the errors, and of what nothing follows.
     """
-    weight = np.ones(len(residual))
-    if not deviation.any():
-        return weight
-    limit = 2 * OUTLIER**2 * deviation**2 + GROSS**2
-    for _ in range(ROUNDS):
-        error = _error(memory, deviation / weight)
-        off = error @ _solve(_cholesky(prior, error), residual)  # what is taken for error
-        weight = np.maximum(limit / (limit + (off**2).sum(-1)), LEAST_TRUST)
-    return weight
-
-
-def _error(memory, deviation) -> np.ndarray:
-    """(n, n) covariance of errors of those standard deviations, and of what nothing follows."""
-    error = memory * deviation[:, None] * deviation
-    error[np.diag_indices_from(error)] += ROUGHNESS**2
-    return error
-
-
-def _cholesky(prior, error) -> np.ndarray:
-    if not len(prior):
-        return prior
-    factor, info = lapack.dpotrf(prior + error, lower=1, overwrite_a=1)
+    if not len(deviation):
+        return given.prior
+    total = given.memory * deviation[:, None]
+    total *= deviation
+    total += given.prior
+    total[np.diag_indices_from(total)] += ROUGHNESS**2
+    # Transposed, which is the same, it is not copied.
+    factor, info = lapack.dpotrf(total.T, lower=1, overwrite_a=1)
     if info:
         raise np.linalg.LinAlgError("the residual's covariance is not positive definite")
     return factor
