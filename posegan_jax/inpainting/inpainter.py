@@ -51,7 +51,7 @@ class Inpainter:
 
         Args:
           directory: a workdir of training, its checkpoints folder, or one checkpoint in it.
-          batch: windows solved at once; by default 32 on a CPU, 512 elsewhere.
+          batch: windows solved at once, see ``solver``.
 
         Raises:
           InputError: there is no usable checkpoint.

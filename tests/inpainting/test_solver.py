@@ -1,0 +1,147 @@
+"""Batches of windows on any number of devices."""
+
+import jax
+import numpy as np
+import pytest
+
+from posegan_jax.errors import InputError
+from posegan_jax.inpainting import solver as solver_module
+from posegan_jax.inpainting.descent import DescentOptions
+from posegan_jax.inpainting.solver import Solver, default_share
+from posegan_jax.networks.build import NetworkOptions, Networks, build_networks
+
+SMALL = NetworkOptions(skeleton="alphapose12", frames=8, latent=8)
+
+
+class _Device:
+    platform = "gpu"
+
+    def __init__(self, gigabytes):
+        self._bytes = int(gigabytes * 1e9)
+
+    def memory_stats(self):
+        return {"bytes_limit": self._bytes}
+
+
+def test_a_batch_is_as_large_as_is_fast_and_fits():
+    networks = build_networks(NetworkOptions())
+    assert default_share(networks, jax.devices("cpu")[0]) == solver_module.CPU_SHARE
+    for large in (8, 80):
+        assert default_share(networks, _Device(large)) == solver_module.ACCELERATOR_SHARE
+    small = default_share(networks, _Device(1))
+    assert 2 < small < solver_module.ACCELERATOR_SHARE
+    longer = build_networks(NetworkOptions(frames=48))
+    assert default_share(longer, _Device(1)) == pytest.approx(small / 2, abs=1)
+    assert default_share(networks, _Device(0.001)) == 2  # and hope
+
+
+def test_a_host_that_does_not_tell_its_memory(monkeypatch):
+    monkeypatch.delattr(solver_module.os, "sysconf", raising=False)
+    networks = build_networks(NetworkOptions())
+    assert default_share(networks, jax.devices("cpu")[0]) == solver_module.CPU_SHARE
+
+
+def test_a_search_takes_no_more_memory_than_is_reckoned_with():
+    networks = build_networks(NetworkOptions())
+    variables = jax.tree.map(
+        lambda leaf: np.zeros(leaf.shape, leaf.dtype),
+        jax.eval_shape(networks.init, jax.random.key(0)),
+    )
+    solver = Solver(networks, variables, 8)
+    arrays = solver.place(np.ones((1, 24, 28, 2)), np.ones((1, 24, 28)))
+    program = solver_module._solve.lower(
+        solver.variables, *arrays, networks=networks, options=DescentOptions(steps=0)
+    ).compile()
+    used = program.memory_analysis().temp_size_in_bytes
+    assert 0 < used < 8 * 24 * 28 * solver_module.BYTES_PER_JOINT
+
+
+class _Map:
+    """A linear map in a network's place."""
+
+    def __init__(self, *shape):
+        self._shape = shape
+
+    def apply(self, kernel, x, *mask):
+        return (x.reshape(len(x), -1) @ kernel).reshape(-1, *self._shape)
+
+
+def linear(batch):
+    rng = np.random.default_rng(0)
+    networks = Networks(_Map(8, 12, 2), _Map(), _Map(8), SMALL)
+    variables = {
+        "generator": rng.normal(size=(8, 192)).astype("f4"),
+        "discriminator": rng.normal(size=(192, 1)).astype("f4"),
+        "encoder": rng.normal(0, 0.1, size=(192, 8)).astype("f4"),
+    }
+    return Solver(networks, variables, batch)
+
+
+def test_no_more_than_two_batches_are_on_the_devices(monkeypatch):
+    solver = linear(4)
+    start, events = solver.start, []
+
+    def noted(x, mask, options):
+        events.append("start")
+        return start(x, mask, options)
+
+    monkeypatch.setattr(solver, "start", noted)
+    x = np.random.default_rng(1).normal(300, 50, (18, 8, 12, 2))
+    windows, loss = solver(
+        x, np.ones(x.shape[:3]), DescentOptions(steps=0), lambda done, total: events.append(done)
+    )
+    assert events == ["start", "start", 4, "start", 8, "start", 12, "start", 16, 18]
+    assert windows.shape == x.shape and np.isfinite(windows).all() and np.isfinite(loss).all()
+
+
+def test_nothing_to_solve():
+    windows, loss = linear(4)(np.zeros((0, 8, 12, 2)), np.zeros((0, 8, 12)), DescentOptions())
+    assert windows.shape == (0, 8, 12, 2) and loss.shape == (0,)
+
+
+@pytest.mark.parametrize("batch", [1, 0, -3])
+def test_batches_of_one_are_refused(batch):
+    with pytest.raises(InputError, match="batch"):
+        linear(batch)
+
+
+ON_FOUR = """
+import re
+import jax, numpy as np
+from posegan_jax.inpainting import solver as solver_module
+from posegan_jax.inpainting.descent import DescentOptions
+from posegan_jax.networks.build import NetworkOptions, build_networks
+
+jax.config.update("jax_disable_most_optimizations", True)  # compiling is most of this test
+devices = jax.devices()
+assert len(devices) == 4
+networks = build_networks(NetworkOptions(skeleton="alphapose12", frames=8, latent=8))
+rng = np.random.default_rng(0)
+variables = jax.tree.map(
+    lambda leaf: np.abs(rng.normal(0.0, 0.1, leaf.shape)).astype(leaf.dtype),
+    jax.eval_shape(networks.init, jax.random.key(0)),
+)
+x = rng.normal(300, 50, (21, 8, 12, 2))
+mask = (rng.random(x.shape[:3]) < 0.7).astype(float)
+options = DescentOptions(steps=3, learning_rate=0.1)
+one, four = (solver_module.Solver(networks, variables, 14, devices[:n]) for n in (1, 4))
+assert (one.batch, four.batch) == (14, 16)
+for a, b in zip(one(x, mask, options), four(x, mask, options), strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-4)
+
+arrays = four.place(x[:3], mask[:3])
+assert [shard.data.shape[0] for shard in arrays[0].addressable_shards] == [4, 4, 4, 4]
+for array in four.start(x[:3], mask[:3], options):
+    assert array.sharding.is_equivalent_to(arrays[0].sharding, array.ndim)
+program = solver_module._solve.lower(
+    four.variables, *arrays, networks=networks, options=options
+).compile()
+assert not re.findall(
+    "all-reduce|all-gather|all-to-all|collective|reduce-scatter", program.as_text()
+)
+print("equal")
+"""
+
+
+def test_devices_share_the_windows_and_do_not_talk(on_devices):
+    assert on_devices(4, ON_FOUR) == "equal\n"
