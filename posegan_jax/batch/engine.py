@@ -20,6 +20,7 @@ import numpy as np
 from posegan_jax.batch.hosts import Host
 from posegan_jax.batch.manifest import Job
 from posegan_jax.batch.work import FillOptions, Outcome
+from posegan_jax.errors import InputError
 from posegan_jax.inpainting.completer import QUALITIES, Request
 from posegan_jax.inpainting.descent import DescentOptions
 from posegan_jax.inpainting.inpainter import Inpainter
@@ -91,11 +92,19 @@ class Engine:
 
     Attributes:
       workers: how many there are.
+
+    Raises:
+      InputError: windows that are further apart than they are long.
     """
 
     def __init__(self, inpainter: Inpainter, options: FillOptions, workers: int | None = None):
         self._solver, self._completer = inpainter.solver, inpainter.completer
         self._options = options
+        if options.settings.shift > self._completer.frames:
+            raise InputError(
+                f"shift must be between 1 and {self._completer.frames} frames, "
+                f"not {options.settings.shift}"
+            )
         self.workers = default_workers() if workers is None else workers
         self._hosts = [self._host() for _ in range(max(self.workers, 1))]
         self._tasks = [0] * len(self._hosts)
@@ -105,7 +114,7 @@ class Engine:
         self._suspects: deque[_File] = deque()
         self._waiting: dict[DescentOptions, deque[_Piece]] = {}
         self._changed = threading.Condition(threading.RLock())
-        self._closed = False
+        self._closed, self._error = False, None
         self._busy, self._began, self._last = 0.0, None, None
         self._thread = threading.Thread(target=self._devices, name="devices", daemon=True)
         self._thread.start()
@@ -114,10 +123,13 @@ class Engine:
         """Promises to fill a file. Files are taken up in this order, as there is room for them."""
         file = _File(job, Future())
         with self._changed:
-            if self._closed:
+            if self._error is not None:
+                file.future.set_exception(self._error)
+            elif self._closed:
                 raise RuntimeError("the engine is closed")
-            self._jobs.append(file)
-            self._admit()
+            else:
+                self._jobs.append(file)
+                self._admit()
         return file.future
 
     def usage(self) -> Usage:
@@ -244,7 +256,7 @@ class Engine:
             self._run()
         except Exception as error:  # nothing can be solved any more
             with self._changed:
-                self._closed = True
+                self._closed, self._error = True, error
                 for file in [*self._jobs, *self._suspects, *self._files.values()]:
                     if not file.future.done():
                         file.future.set_exception(error)

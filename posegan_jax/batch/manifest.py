@@ -13,6 +13,8 @@ SUFFIXES = (".csv", ".json", ".nc", ".npz", ".trc")
 """Of the files that are looked for in folders."""
 LIST = ".txt"
 """Suffix of a file with a path a line."""
+SUMMARY = "summary.json"
+"""What a run says of itself, among the outputs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +49,8 @@ def collect(inputs: Sequence[str | os.PathLike], folder: str | os.PathLike) -> l
         job = Job(str(path), str(folder / name))
         if _same(path, folder / name):
             raise InputError(f"{path} would be written over; give another folder than {folder}")
+        if name == Path(SUMMARY):
+            raise InputError(f"{path}: a run says of itself what it did in {SUMMARY}; rename this")
         other = jobs.setdefault(folder / name, job)
         if not os.path.samefile(other.input, path):
             raise InputError(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from posegan_jax.batch.engine import Engine, Usage
-from posegan_jax.batch.manifest import Job, collect
+from posegan_jax.batch.manifest import SUMMARY, Job, collect
 from posegan_jax.batch.work import FillOptions, Outcome
 from posegan_jax.errors import InputError
 from posegan_jax.inpainting.inpainter import Inpainter
@@ -21,7 +21,6 @@ from posegan_jax.inpainting.rate import UNKNOWN_FPS
 from posegan_jax.pose.files import atomic_path
 from posegan_jax.training.progress import Progress
 
-SUMMARY = "summary.json"
 LOCK = ".posegan.lock"
 _NAMES = {"settings": "quality, shift or steps"}
 

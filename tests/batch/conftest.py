@@ -1,0 +1,89 @@
+"""Small networks, and clips of people with holes."""
+
+import jax
+import numpy as np
+import pytest
+
+from posegan_jax import formats
+from posegan_jax.batch.work import FillOptions
+from posegan_jax.geometry.camera import look_at, project
+from posegan_jax.inpainting.completer import QUALITIES
+from posegan_jax.inpainting.inpainter import Inpainter
+from posegan_jax.motion.procedural import procedural_clips
+from posegan_jax.networks.build import NetworkOptions, build_networks
+from posegan_jax.pose.sequence import PoseSequence
+from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.training.checkpoints import save_params
+
+SMALL = NetworkOptions(skeleton="alphapose12", frames=16, latent=8)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    """Path of small networks that have not been trained."""
+    path = tmp_path_factory.mktemp("weights") / "small"
+    rng = np.random.default_rng(0)
+
+    def draw(path, shape):  # without the compile time of an initialisation
+        scales = path[-1].key in ("scale", "var")
+        return rng.normal(scales, 0.1, shape.shape).astype(np.float32)
+
+    shapes = jax.eval_shape(build_networks(SMALL).init, jax.random.key(0))
+    variables = jax.tree_util.tree_map_with_path(draw, shapes)
+    save_params(path, variables, {"networks": SMALL.to_dict(), "residual": None})
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def inpainter(checkpoint):
+    """Of those networks, four windows at a time."""
+    return Inpainter.from_checkpoint(checkpoint, batch=4)
+
+
+@pytest.fixture(scope="session")
+def options():
+    return FillOptions(joints="same", settings=QUALITIES["fast"], fps=25.0)
+
+
+@pytest.fixture(scope="session")
+def people():
+    """Makes people with noise and holes: a seed, a number of frames -> PoseSequence."""
+    skeleton = get_skeleton("alphapose12")
+    motion = procedural_clips("validation")[1].positions
+    source, destination, _ = get_skeleton("mpi_inf_3dhp").map_to(skeleton)
+
+    def make(seed, frames=40, person=1):
+        rng = np.random.default_rng(seed)
+        part = motion[seed : seed + frames]
+        camera = look_at(0.3 * seed, 0.1, 5000.0, part.mean(axis=(0, 1)), 0.0, 1500.0)
+        keypoints = np.full((frames, len(skeleton), 2), np.nan)
+        keypoints[:, destination] = (np.asarray(project(part, camera)[0]) + (640, 360))[:, source]
+        keypoints += rng.normal(0, 2.0, keypoints.shape)
+        keypoints[rng.random(keypoints.shape[:2]) < 0.2] = np.nan
+        return PoseSequence(keypoints, fps=25.0, skeleton="alphapose12", person=person)
+
+    return make
+
+
+@pytest.fixture
+def clips(tmp_path, people):
+    """Writes a folder of clips: number of files, frames -> its path."""
+
+    def write(count, frames=40):
+        folder = tmp_path / "clips"
+        folder.mkdir()
+        for i in range(count):
+            formats.write([people(i, frames)], folder / f"clip{i}.npz")
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def contents():
+    """Reads a folder: its path -> bytes of all outputs by their names."""
+
+    def read(folder, pattern="*.npz"):
+        return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob(pattern))}
+
+    return read

@@ -1,0 +1,188 @@
+"""Files in, files out, with the windows of all of them in common batches."""
+
+import os
+import signal
+import threading
+import time
+from concurrent.futures import BrokenExecutor, Future
+
+import numpy as np
+import pytest
+
+from posegan_jax import formats
+from posegan_jax.batch import engine as engine_module
+from posegan_jax.batch.engine import Engine
+from posegan_jax.batch.hosts import Host
+from posegan_jax.batch.manifest import Job
+from posegan_jax.errors import InputError
+from posegan_jax.pose.sequence import PoseSequence
+
+
+@pytest.fixture
+def jobs(tmp_path, people):
+    """Six files: of one person and of three, of different lengths, one with an empty track."""
+    given, made = tmp_path / "in", tmp_path / "out"
+    given.mkdir()
+    lost = people(9).replace(keypoints=np.full((40, 12, 2), np.nan), scores=None, person=3)
+    files = {
+        "one": [people(0)], "short": [people(1, 9)], "long": [people(2, 120)],
+        "three": [people(3), people(4, 60, person=2), people(5, 20, person=3)],
+        "lost": [people(6), lost], "more": [people(7, 50)],
+    }
+    for name, sequences in files.items():
+        formats.write(sequences, given / f"{name}.npz")
+    return [Job(str(given / f"{name}.npz"), str(made / f"{name}.npz")) for name in files]
+
+
+def fill(inpainter, options, jobs, workers=0):
+    with Engine(inpainter, options, workers) as engine:
+        futures = [engine.submit(job) for job in jobs]
+        return [future.result(timeout=120) for future in futures]
+
+
+def one_by_one(inpainter, options, jobs, folder):
+    """The same without an engine."""
+    folder.mkdir()
+    for job in jobs:
+        file = formats.read(job.input)
+        whole = [
+            inpainter(person, settings=options.settings) if inpainter.can_complete(person)
+            else person for person in file
+        ]
+        formats.write(file.replace(whole), folder / os.path.basename(job.output))
+
+
+def test_every_file_is_as_if_it_was_alone(inpainter, options, jobs, tmp_path, contents):
+    outcomes = fill(inpainter, options, jobs)
+    one_by_one(inpainter, options, jobs, tmp_path / "alone")
+    assert [outcome.job for outcome in outcomes] == jobs
+    assert not any(outcome.error for outcome in outcomes)
+    assert contents(tmp_path / "out") == contents(tmp_path / "alone")
+    assert np.isfinite(formats.read(jobs[2].output)[0].keypoints).all()
+    assert [outcome.people for outcome in outcomes] == [1, 1, 1, 3, 2, 1]
+    assert [outcome.left for outcome in outcomes] == [0, 0, 0, 0, 1, 0]
+    assert outcomes[3].frames == 120 and sum(outcomes[3].joints.values()) == 120 * 12
+
+
+def test_batches_are_full(inpainter, options, jobs, monkeypatch):
+    sizes = []
+    start = inpainter.solver.start
+
+    def spy(x, mask, options):
+        sizes.append(len(x))
+        return start(x, mask, options)
+
+    monkeypatch.setattr(inpainter.solver, "start", spy)
+    fill(inpainter, options, jobs)
+    sizes = sizes[1:]  # the first one compiles
+    assert sum(sizes) > 8 * inpainter.batch
+    # All but some at the end, when nothing else is left.
+    assert sum(sizes) / len(sizes) > 0.75 * inpainter.batch
+
+
+def test_a_bad_file_does_not_stop_the_others(inpainter, options, jobs, tmp_path):
+    (tmp_path / "in" / "one.npz").write_bytes(b"no clip")
+    slow = formats.read(jobs[1].input)[0].replace(fps=1.0)
+    formats.write([slow], jobs[1].input)
+    outcomes = fill(inpainter, options.__class__(**{**vars(options), "fps": None}), jobs)
+    assert [outcome.error is None for outcome in outcomes] == [False, False, True, True, True, True]
+    assert jobs[0].input in outcomes[0].error and "fps must be between" in outcomes[1].error
+    assert sorted(os.listdir(tmp_path / "out")) == ["long.npz", "lost.npz", "more.npz", "three.npz"]
+
+
+def test_a_flaw_of_ours_is_one_files_failure(inpainter, options, jobs, monkeypatch):
+    def fail(self, **changes):
+        raise ZeroDivisionError("no size")
+
+    monkeypatch.setattr(PoseSequence, "replace", fail)
+    outcomes = fill(inpainter, options, jobs[:1])
+    assert outcomes[0].error == f"{jobs[0].input}: ZeroDivisionError: no size"
+
+
+def test_shifts_beyond_a_window_are_refused(inpainter, options):
+    settings = options.settings.__class__(shift=17)
+    with pytest.raises(InputError, match="shift must be between 1 and 16 frames, not 17"):
+        Engine(inpainter, options.__class__(joints="same", settings=settings), workers=0)
+
+
+def test_what_is_in_flight_is_dropped_at_the_end(inpainter, options, jobs):
+    with Engine(inpainter, options, workers=0) as engine:
+        futures = [engine.submit(job) for job in jobs]
+    assert all(future.done() for future in futures)
+    assert futures[-1].cancelled()
+    with pytest.raises(RuntimeError, match="closed"):
+        engine.submit(jobs[0])
+
+
+def test_the_devices_failure_reaches_who_waits(inpainter, options, jobs, monkeypatch):
+    def start(*arguments):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(inpainter.solver, "start", start)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        fill(inpainter, options, jobs)
+
+
+def test_usage_counts_from_the_start(inpainter, options, jobs):
+    with Engine(inpainter, options, workers=0) as engine:
+        assert engine.usage().busy == engine.usage().wall == 0
+        begun = time.perf_counter()
+        for future in [engine.submit(job) for job in jobs]:
+            future.result(timeout=120)
+        taken = time.perf_counter() - begun
+        assert 0 < engine.usage().busy <= engine.usage().wall <= taken
+
+
+# --- workers that die -----------------------------------------------------------------------------
+
+
+class Mortal(Host):
+    """Dies of files whose names begin with a word."""
+
+    deadly = "no file"
+
+    def __init__(self, *arguments, **more):
+        super().__init__(*arguments, **more)
+        self.dead = False
+
+    def submit(self, method, *arguments):
+        job = arguments[1] if method == "begin" else None
+        if self.dead or job and os.path.basename(job.input).startswith(self.deadly):
+            self.dead = True
+            future = Future()
+            future.set_exception(BrokenExecutor())
+            return future
+        return super().submit(method, *arguments)
+
+
+def test_a_file_that_kills_its_worker_is_told_from_the_others(
+    inpainter, options, jobs, tmp_path, contents, monkeypatch
+):
+    monkeypatch.setattr(engine_module, "Host", Mortal)
+    monkeypatch.setattr(Mortal, "deadly", "three")
+    outcomes = fill(inpainter, options, jobs)
+    assert [bool(outcome.error) for outcome in outcomes] == [False] * 3 + [True] + [False] * 2
+    assert "its worker died twice" in outcomes[3].error
+    monkeypatch.undo()
+    one_by_one(inpainter, options, jobs, tmp_path / "alone")
+    alone = contents(tmp_path / "alone")
+    del alone["three.npz"]
+    assert contents(tmp_path / "out") == alone
+
+
+def test_a_worker_that_is_killed_loses_nothing(inpainter, options, jobs, tmp_path, contents):
+    with Engine(inpainter, options, workers=1) as engine:
+        begun = threading.Event()
+        engine.submit(jobs[0]).add_done_callback(lambda future: begun.set())
+        futures = [engine.submit(job) for job in jobs[1:]]
+        assert begun.wait(timeout=120)
+        for process in list(engine._hosts[0]._executor._processes.values()):
+            os.kill(process.pid, signal.SIGKILL)
+        assert not any(future.result(timeout=120).error for future in futures)
+    one_by_one(inpainter, options, jobs, tmp_path / "alone")
+    # A process has one thread for its linear algebra, which rounds in another way than many.
+    made, alone = tmp_path / "out", tmp_path / "alone"
+    assert contents(made).keys() == contents(alone).keys()
+    for path in made.iterdir():
+        for person, other in zip(formats.read(path), formats.read(alone / path.name), strict=True):
+            np.testing.assert_allclose(person.keypoints, other.keypoints, atol=1e-6)
