@@ -17,10 +17,10 @@ REGRESSION = 0.4
 """Weight of a linear regression on the twelve joints in the joints that no detector delivers. It
 errs in other ways than the networks do: on held-out people the mean of both is off by 4 % (exact
 twelve joints) to 9 % (holes) less than the networks alone."""
-BRIDGE, BRIDGE_WEIGHT, BRIDGE_ENDS = (8, 20, 24), 0.5, 4
-"""Gaps of all joints: lengths, in frames of the model, at which a cubic spline begins to have a
-say, at which it has most, and of the longest one; that weight; and frames on each side that it goes
-through. Up to 8 frames the model beats a spline; of a gap of 20 its windows see next to nothing."""
+BRIDGE, BRIDGE_LONGEST, BRIDGE_ENDS = 0.65, 24, 4
+"""Gaps of all joints: weight in them of a cubic spline, frames of the model of the longest one that
+it has any in, and frames on each side that it goes through. The spline and the model err alike
+much, and in other ways: of gaps of 5, 10 and 20 frames the mean is better than either."""
 SPREAD = 0.35
 """Weight of the windows' disagreement in a joint's deviation (it explains the error best so)."""
 UPSAMPLED = 0.55
@@ -173,10 +173,11 @@ def _complete_run(
             linear = residual.regress(result, size)
             result[upsampled] += REGRESSION * (linear - result)[upsampled]
             deviation[upsampled] *= UPSAMPLED
-        _bridge(result, seen.any(-1), step)
         scores = _confidence(deviation, HEAD * size)
     moved = seen & ~keep
     result[keep], scores[keep] = track.keypoints[keep], track.scores[keep]
+    if residual is not None:  # from the observations themselves, where they are exact
+        _bridge(result, seen.any(-1), step)
     provenance = np.full(seen.shape, Provenance.FILLED)
     provenance[keep], provenance[moved] = Provenance.OBSERVED, Provenance.REFINED
     return Completion(result, scores, provenance)
@@ -187,13 +188,12 @@ def _bridge(motion: np.ndarray, seen: np.ndarray, step: float) -> None:
     for gap in _runs(~seen):
         around = np.arange(gap.start - BRIDGE_ENDS, gap.stop + BRIDGE_ENDS)
         knots = np.delete(around, np.arange(BRIDGE_ENDS, len(around) - BRIDGE_ENDS))
-        length = step * (gap.stop - gap.start)
-        if knots[0] < 0 or knots[-1] >= len(motion) or length > BRIDGE[2]:
+        long = step * (gap.stop - gap.start) > BRIDGE_LONGEST
+        if long or knots[0] < 0 or knots[-1] >= len(motion):
             continue
-        weight = BRIDGE_WEIGHT * np.clip((length - BRIDGE[0]) / (BRIDGE[1] - BRIDGE[0]), 0.0, 1.0)
         spline = CubicSpline(knots, motion[knots], bc_type="natural")
         inside = np.arange(gap.start, gap.stop)
-        motion[inside] += weight * (spline(inside) - motion[inside])
+        motion[inside] += BRIDGE * (spline(inside) - motion[inside])
 
 
 def _confidence(deviation: np.ndarray, head: np.ndarray) -> np.ndarray:

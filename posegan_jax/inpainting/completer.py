@@ -172,7 +172,8 @@ class Completer:
         rely = assess(
             track.keypoints, weights, generated.motion, runs, self.residual, observed, rate.step
         )
-        weights = track.input_mask * weights * np.where(rely.trust < REJECT, 0.0, rely.trust)
+        trust = np.where(rely.trust < REJECT, 0.0, rely.precision * rely.trust)
+        weights = track.input_mask * weights * trust
         if settings != encode or (weights != look).any():
             generated = yield from self._generate(track, weights, rate, settings)
             runs = known_runs(track, generated, self._reach(rate))

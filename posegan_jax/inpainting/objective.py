@@ -52,10 +52,14 @@ def objective(
 ) -> jax.Array:
     """gamma_p MPJPE + gamma_s MPJSE - gamma_d D(G(z|x)) + prior ||z - start||^2, per window (N,).
 
-    The critic was trained on windows normalised by all their joints, so it sees G(z|x) that way.
+    Weights of observed joints below 1 weaken the first two: what is known to be in error must not
+    lead far from the start. The critic was trained on windows normalised by all their joints, so it
+    sees G(z|x) that way.
     """
     x_tilde = generate(networks, variables, z, x, mask)
-    total = weights.position * mpjpe(x, x_tilde, mask) + weights.speed * mpjse(x, x_tilde, mask)
+    fit = weights.position * mpjpe(x, x_tilde, mask) + weights.speed * mpjse(x, x_tilde, mask)
+    # Both are means, in which weights tell joints apart; this is what they are on the whole.
+    total = fit * mask.sum(axis=(-2, -1)) / jnp.maximum((mask > 0).sum(axis=(-2, -1)), 1)
     if weights.critic:
         whole = normalize(x_tilde, fit_normalization(x_tilde, jnp.ones(mask.shape)))
         score = networks.discriminator.apply(variables["discriminator"], whole)

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.inpainting.residual import WHITE, ResidualModel, body_size, trust
+from posegan_jax.inpainting.residual import ROUGHNESS, WHITE, ResidualModel, body_size, trust
 
 Observed = Literal["auto", "keep", "refine"]
 
@@ -37,10 +37,14 @@ class Reliability:
     Attributes:
       noise: (T, J) standard deviation per coordinate of the detector's error, pixels; 0: exact.
       trust: (T, J) from 0 (not where the joint is) to 1.
+      precision: weight of the observations in the search against its prior: inverse to the
+        standard deviation of what is no smooth motion in them, as in the log likelihood of
+        Laplace's distribution, which takes errors by their size; 1 for exact ones.
     """
 
     noise: np.ndarray
     trust: np.ndarray
+    precision: float = 1.0
 
 
 def check_observed(observed: str) -> None:
@@ -110,7 +114,7 @@ def assess(
         poses = residual.expect(generated[run], size[run], step)
         difference = keypoints[run] - poses
         result.trust[run] = trust(residual, difference, size[run], result.noise[run], step)
-    return result
+    return dataclasses.replace(result, precision=ROUGHNESS / math.hypot(ROUGHNESS, level))
 
 
 def noise_level(keypoints: np.ndarray, size: np.ndarray) -> float:

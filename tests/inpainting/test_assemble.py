@@ -4,9 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.interpolate import CubicSpline
 
 from posegan_jax.geometry.moments import ResidualMoments
-from posegan_jax.inpainting.assemble import REGRESSION, Generated, Track, complete
+from posegan_jax.inpainting import assemble
+from posegan_jax.inpainting.assemble import BRIDGE, REGRESSION, Generated, Track, complete
 from posegan_jax.inpainting.reliability import Reliability
 from posegan_jax.inpainting.residual import ResidualModel
 from posegan_jax.pose.sequence import Provenance
@@ -84,3 +86,31 @@ def test_a_hole_of_an_input_is_filled_before_it_is_regressed_from():
 def test_the_generated_motion_alone_is_not_mixed():
     result = completed(None, partly(INPUTS))
     np.testing.assert_allclose(result.keypoints, motion())
+
+
+@pytest.mark.parametrize("frames", [3, 12])
+def test_gaps_of_all_joints_are_bridged_from_the_observations(frames, monkeypatch):
+    """By the mean of the model and of a spline through what is there, exactly."""
+    truth = motion() + 0.05 * (np.arange(FRAMES)[:, None, None] - 15.0) ** 2
+    gap = np.arange(10, 10 + frames)
+    keypoints = truth.copy()
+    keypoints[gap] = np.nan
+    found = completed(MODEL, keypoints).keypoints
+    monkeypatch.setattr(assemble, "BRIDGE", 0.0)
+    alone = completed(MODEL, keypoints).keypoints
+    around = np.r_[6:10, gap[-1] + 1 : gap[-1] + 5]
+    spline = CubicSpline(around, truth[around], bc_type="natural")(gap)
+    assert np.abs(spline - alone[gap]).max() > 0.01
+    np.testing.assert_allclose(found[gap], BRIDGE * spline + (1 - BRIDGE) * alone[gap])
+    for result in (found, alone):
+        np.testing.assert_array_equal(np.delete(result, gap, 0), np.delete(truth, gap, 0))
+
+
+@pytest.mark.parametrize("gap", [slice(3, 9), slice(8, 20), slice(24, 29)])
+def test_long_gaps_and_those_near_the_ends_are_the_models_alone(gap, monkeypatch):
+    monkeypatch.setattr(assemble, "BRIDGE_LONGEST", 11)
+    keypoints = motion() + 0.05 * (np.arange(FRAMES)[:, None, None] - 15.0) ** 2
+    keypoints[gap] = np.nan
+    found = completed(MODEL, keypoints).keypoints
+    monkeypatch.setattr(assemble, "BRIDGE", 0.0)
+    np.testing.assert_array_equal(found, completed(MODEL, keypoints).keypoints)

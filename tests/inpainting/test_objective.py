@@ -136,6 +136,16 @@ def test_no_prior_leaves_the_encoders_answer_out(variables, inputs):
     np.testing.assert_array_equal(a, b)
 
 
+def test_less_certain_observations_count_less_against_the_prior(variables, inputs):
+    z, start, x, mask = inputs
+    half = OBJECTIVE(NETWORKS, variables, z, start, x, mask / 2, ALL)
+    whole = OBJECTIVE(NETWORKS, variables, z, start, x, mask, ALL)
+    fit = ObjectiveWeights(position=10.0, speed=5.0, critic=0.0)
+    np.testing.assert_allclose(
+        whole - half, OBJECTIVE(NETWORKS, variables, z, start, x, mask, fit) / 2, rtol=1e-3
+    )
+
+
 # --- what must not matter -------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from posegan_jax.inpainting.reliability import (
     spikes,
     stray,
 )
-from posegan_jax.inpainting.residual import WHITE, ResidualModel
+from posegan_jax.inpainting.residual import ROUGHNESS, WHITE, ResidualModel
 
 JOINTS = 8
 
@@ -247,12 +247,12 @@ def outlying(frames=60):
 def test_what_is_kept_is_exact_and_trusted(noise):
     keypoints = outlying() + noise * white((60, JOINTS, 2))
     found = judge(keypoints, "keep")
-    assert (found.noise == 0).all() and (found.trust == 1).all()
+    assert (found.noise == 0).all() and (found.trust == 1).all() and found.precision == 1
 
 
 def test_exact_observations_are_trusted_but_for_spikes():
     found = judge(outlying())
-    assert (found.noise == 0).all()
+    assert (found.noise == 0).all() and found.precision == 1
     assert np.argwhere(found.trust != 1).tolist() == [[20, 3]] and found.trust[20, 3] == 0
 
 
@@ -275,6 +275,14 @@ def test_the_noise_is_measured_and_outliers_lose_trust():
     wrong = np.zeros((60, JOINTS), bool)
     wrong[20, 3] = wrong[40:, 5] = True
     assert found.trust[wrong].max() < REJECT < 0.5 < np.quantile(found.trust[~wrong], 0.01)
+
+
+def test_the_precision_is_inverse_to_the_noise():
+    size = np.sqrt(((motion(60) - motion(60).mean(1, keepdims=True)) ** 2).sum(-1).mean(-1)).mean()
+    for noise in (4, 8):
+        found = judge(motion(60) + noise * white((60, JOINTS, 2)))
+        level = noise / np.sqrt(WHITE) / size
+        assert found.precision == pytest.approx(ROUGHNESS / level, rel=0.3)
 
 
 def test_less_certain_joints_are_noisier():
