@@ -37,7 +37,7 @@ FULL_COST = 4
 """What a step with all terms costs, in steps of reconstruction."""
 
 EVALUATED = Options(protocols=("clean", "holes40", "gap10", "legs"),
-                    methods=("encoder", "balanced", "thesis"), unit="windows", count=64)
+                    methods=("encoder", "balanced", "thesis"), unit="windows", count=32)
 
 
 def command(name: str, motion: str, steps: int, workdir: Path) -> list[str]:
