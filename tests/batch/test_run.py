@@ -1,0 +1,219 @@
+"""A run over many files, from the command line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from posegan_jax import cli, formats
+from posegan_jax.batch import run as run_module
+from posegan_jax.batch.engine import Usage
+from posegan_jax.batch.manifest import Job
+from posegan_jax.batch.run import Summary
+from posegan_jax.batch.work import Outcome
+
+
+@pytest.fixture
+def command(checkpoint):
+    """The arguments of a run: inputs and folder -> all of them."""
+
+    def arguments(*inputs, output, workers=0):
+        return [
+            "batch", *map(str, inputs), "-o", str(output), "--quality", "fast", "--fps", "25",
+            "--checkpoint", checkpoint, "--workers", str(workers),
+        ]
+
+    return arguments
+
+
+@pytest.fixture
+def posegan(capsys):
+    """Runs a command in this process: exit code, standard output, standard error."""
+    return lambda arguments: (cli.main(arguments), *capsys.readouterr())
+
+
+def summary_of(folder):
+    return json.loads((folder / "summary.json").read_text())
+
+
+# --- what a run says ------------------------------------------------------------------------------
+
+
+def test_a_run_and_the_same_again(command, posegan, clips, tmp_path, contents):
+    folder, out = clips(2), tmp_path / "out"
+    (folder / "bad.json").write_text('{"cut off')
+    code, said, complained = posegan(command(folder, output=out))
+    assert code == 1
+    assert said.startswith("filled 2 of 3 files, 1 failed, 80 frames in ")
+    assert "devices busy for" in said and said.count("\n") == 1
+    assert f"  {folder}/bad.json: not valid JSON" in complained and "Traceback" not in complained
+    found = summary_of(out)
+    assert found["files"] == 3 and found["filled"] == 2 and found["finished"]
+    assert [failure["input"] for failure in found["failures"]] == [f"{folder}/bad.json"]
+    assert found["frames"] == 80 and found["people"] == 2 and found["options"]["fps"] == 25.0
+    assert sum(found["joints"].values()) == 80 * 12 and 0 < found["utilisation"] <= 1
+    assert sorted(os.listdir(out)) == ["clip0.npz", "clip1.npz", "summary.json"]
+
+    before = contents(out)
+    times = {path.name: path.stat().st_mtime_ns for path in out.glob("*.npz")}
+    (folder / "bad.json").unlink()
+    code, said, _ = posegan(command(folder, output=out))
+    assert code == 0 and said == "filled 0 of 2 files, 2 were there already\n"
+    assert contents(out) == before
+    assert {path.name: path.stat().st_mtime_ns for path in out.glob("*.npz")} == times
+
+
+def test_a_file_is_filled_as_by_fill(command, posegan, clips, tmp_path):
+    folder, out = clips(1), tmp_path / "out"
+    given = command(folder, output=out)
+    assert posegan(given)[0] == 0
+    alone = ["fill", str(folder / "clip0.npz"), "-o", str(tmp_path / "clip0.npz"),
+             *given[given.index("--quality") : given.index("--workers")]]
+    assert posegan(alone)[0] == 0
+    assert (out / "clip0.npz").read_bytes() == (tmp_path / "clip0.npz").read_bytes()
+
+
+def test_formats_stay_what_they_are(command, posegan, people, tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    formats.write([people(0)], folder / "a.json", "alphapose")
+    formats.write([people(1)], folder / "b.csv")
+    (folder / "openpose").mkdir()
+    formats.write([people(2)], folder / "openpose" / "clip", "openpose")
+    assert posegan(command(folder, output=out))[0] == 0
+    names = ("a.json", "b.csv", "openpose/clip")
+    assert [formats.read(out / name).format for name in names] == ["alphapose", "csv", "openpose"]
+
+
+@pytest.fixture
+def refused(posegan, no_engine):
+    """Runs a command that must end with code 2 and one line, before anything is computed."""
+
+    def run(arguments):
+        code, _, said = posegan(arguments)
+        assert code == 2 and said.startswith("posegan: ") and said.count("\n") == 1
+        return said
+
+    return run
+
+
+@pytest.fixture
+def no_engine(monkeypatch):
+    def load(checkpoint):
+        pytest.fail("a mistake was not found out before computing")
+
+    monkeypatch.setattr(run_module, "load", load)
+
+
+def test_outputs_of_other_options_are_not_mixed(command, refused, clips, tmp_path):
+    folder, out = clips(1), tmp_path / "out"
+    out.mkdir()
+    given = command(folder, output=out)
+    how = {"options": {"checkpoint": "packaged", "joints": "same", "fps": 25.0}}
+    (out / "summary.json").write_text(json.dumps(how))
+    assert "outputs of other options (checkpoint, quality, shift or steps, obs" in refused(given)
+    (out / "summary.json").write_text("[1]")
+    assert "summary.json: not of an earlier run" in refused(given)
+
+
+def test_mistakes_are_found_before_computing(command, refused, clips, tmp_path):
+    folder = clips(1)
+    assert "no such file" in refused(command("nowhere", output=tmp_path / "out"))
+    (tmp_path / "file").write_text("")
+    assert "cannot write" in refused(command(folder, output=tmp_path / "file"))
+    given = command(folder, output=tmp_path / "out")
+    assert "--workers must be 0 or more" in refused([*given[:-1], "-1"])
+    assert "shift must be" in refused([*given, "--shift", "99"])
+
+
+def test_two_runs_do_not_write_to_one_folder(command, refused, clips, tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    folder, out = clips(1), tmp_path / "out"
+    out.mkdir()
+    with open(out / run_module.LOCK, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "another run is writing to" in refused(command(folder, output=out))
+
+
+def test_half_written_files_are_removed(command, posegan, clips, tmp_path, no_engine):
+    folder, out = clips(1), tmp_path / "out"
+    (out / ".folder.abcd.tmp" / "new").mkdir(parents=True)
+    (out / ".clip0.abcd.tmp.npz").write_text("half")
+    (out / "clip0.npz").write_text("whole")
+    assert posegan(command(folder, output=out))[0] == 0
+    assert sorted(os.listdir(out)) == ["clip0.npz", "summary.json"]
+    assert (out / "clip0.npz").read_text() == "whole"
+
+
+def test_usage_is_that_of_all_engines():
+    summary = Summary()
+    assert summary.utilisation is None
+    for engine, busy, wall in (("a", 1.0, 2.0), ("b", 1.0, 1.0), ("a", 3.0, 4.0)):
+        summary.add(Outcome(Job("x", "y"), frames=2, joints={"filled": 3}), engine,
+                    Usage(busy, wall))
+    assert summary.utilisation == 4.0 / 5.0
+    assert (summary.frames, summary.joints) == (6, {"filled": 9})
+
+
+# --- runs that are stopped ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_an_interrupt_ends_a_run_in_order(command, posegan, clips, tmp_path, number, code):
+    folder, out = clips(8, frames=90), tmp_path / "out"
+
+    def interrupt():
+        wait_for(out, 1)
+        os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    found, _, said = posegan(command(folder, output=out))
+    thread.join()
+    assert found == code and said.splitlines()[-1].startswith("posegan: interrupted; what was")
+    written = sorted(path.name for path in out.glob("*.npz"))
+    assert 1 <= len(written) < 8
+    assert summary_of(out)["filled"] == len(written) and not summary_of(out)["finished"]
+    assert sorted(p.name for p in out.iterdir() if p.name != run_module.LOCK) == [
+        *written, "summary.json"
+    ]
+    assert all(len(formats.read(out / name)) == 1 for name in written)
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_outputs(
+    command, posegan, clips, tmp_path, contents
+):
+    folder, out = clips(8, frames=90), tmp_path / "out"
+    arguments = command(folder, output=out, workers=1)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "posegan_jax.cli", *arguments], stderr=subprocess.DEVNULL,
+        cwd=Path(cli.__file__).parents[1],
+    )
+    wait_for(out, 2, process)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    written = contents(out)
+    assert 2 <= len(written) < 8
+
+    code, said, _ = posegan(arguments)
+    assert code == 0 and f"{len(written)} were there already" in said
+    assert posegan(command(folder, output=tmp_path / "undisturbed", workers=1))[0] == 0
+    undisturbed = contents(tmp_path / "undisturbed")
+    assert len(undisturbed) == 8 and contents(out) == undisturbed
+    assert written.items() <= undisturbed.items()
+    assert sorted(os.listdir(out)) == [*undisturbed, "summary.json"]
+
+
+def wait_for(folder, count, process=None):
+    """Returns when there are so many outputs, or when the process has ended."""
+    until = time.monotonic() + 300
+    while len(list(folder.glob("*.npz"))) < count and time.monotonic() < until:
+        if process is not None and process.poll() is not None:
+            return
+        time.sleep(0.002)
