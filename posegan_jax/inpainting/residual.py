@@ -262,7 +262,8 @@ class _Evidence(NamedTuple):
       scale: variance of this stretch's residual against training's.
       correlation: (T, T) between frames by the process, times ``scale``.
       prior: (n, n) covariance of the observations by the process.
-      memory: (n, n) correlation of the detector's error.
+      memory: correlation (m, m) of the detector's error for the m observations of each joint, and
+        where these are; errors of different joints have none.
       weight: (n,) of the observations: one counts as if its error deviated by ``deviation`` / w.
     """
 
@@ -273,7 +274,7 @@ class _Evidence(NamedTuple):
     scale: float
     correlation: np.ndarray
     prior: np.ndarray
-    memory: np.ndarray
+    memory: list[tuple[slice, np.ndarray]]
     weight: np.ndarray
 
 
@@ -284,13 +285,16 @@ def _weigh(model, residual, noise, time) -> _Evidence:
     """
     lags = time[:, None] - time
     correlation = _matern(lags)
-    t, j = np.nonzero(np.isfinite(residual[..., 0]))
+    j, t = np.nonzero(np.isfinite(residual[..., 0]).T)  # joint by joint
     observed, deviation = residual[t, j], noise[t, j]
-    prior = correlation[t][:, t] * model.covariance[j][:, j]
+    prior = correlation[t][:, t]
+    prior *= model.covariance[j][:, j]
     memory = (1 - WHITE) * np.exp(-np.abs(lags) / LASTING) + WHITE * np.eye(len(time))
-    memory = np.where(j[:, None] == j, memory[t][:, t], 0.0)
+    seams = [0, *np.flatnonzero(np.diff(j)) + 1, len(j)]
+    parts = [slice(a, b) for a, b in zip(seams, seams[1:], strict=False) if a < b]
+    memories = [(part, memory[t[part]][:, t[part]]) for part in parts]
     given = _Evidence(
-        t, j, observed, deviation, 1.0, correlation, prior, memory, np.ones(len(t))
+        t, j, observed, deviation, 1.0, correlation, prior, memories, np.ones(len(t))
     )
     scale = _liveliness(given)
     given = given._replace(scale=scale, correlation=scale * correlation, prior=scale * prior)
@@ -301,8 +305,9 @@ def _weigh(model, residual, noise, time) -> _Evidence:
     for _ in range(ROUNDS):
         error = (deviation / weight)[:, None]
         solved = _solve(_cholesky(given, error[:, 0]), observed)
-        # What is taken for error: its covariance times that.
-        off = error * (memory @ (error * solved)) + ROUGHNESS**2 * solved
+        off = ROUGHNESS**2 * solved  # what is taken for error: its covariance times that
+        for part, memory in given.memory:
+            off[part] += error[part] * (memory @ (error[part] * solved[part]))
         weight = np.maximum(limit / (limit + (off**2).sum(-1)), LEAST_TRUST)
     return given._replace(weight=weight)
 
@@ -331,9 +336,9 @@ def _cholesky(given: _Evidence, deviation: np.ndarray) -> np.ndarray:
     """
     if not len(deviation):
         return given.prior
-    total = given.memory * deviation[:, None]
-    total *= deviation
-    total += given.prior
+    total = given.prior.copy()
+    for part, memory in given.memory:
+        total[part, part] += memory * deviation[part, None] * deviation[part]
     total[np.diag_indices_from(total)] += ROUGHNESS**2
     # Transposed, which is the same, it is not copied.
     factor, info = lapack.dpotrf(total.T, lower=1, overwrite_a=1)
