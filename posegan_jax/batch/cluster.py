@@ -7,6 +7,8 @@ changes nothing.
 
 import asyncio
 import dataclasses
+import itertools
+import sys
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 
@@ -20,7 +22,8 @@ IN_FLIGHT = 64
 TRIES = 3
 """Engines that may die with a file, or one after the other before they are ready."""
 PATIENCE = 60.0
-"""Seconds that engines have to finish what they are writing at an interrupt."""
+"""Seconds that engines have to finish what they are writing at an interrupt, and after which a user
+is told that none has started yet."""
 
 
 @dataclasses.dataclass
@@ -28,12 +31,14 @@ class _Slot:
     """An engine on the cluster.
 
     Attributes:
+      name: unlike that of any other.
       actor: Ray's handle of it.
       resources: what it takes of a node, as Ray's options.
       files: that it has been given and that have not come back.
       ready: whether it has been started.
     """
 
+    name: str
     actor: object
     resources: dict
     files: int = 0
@@ -102,6 +107,7 @@ class _Dispatch:
         self._calls: dict = {}  # reference of a call -> its slot, and its file or None
         self._deaths: Counter = Counter()
         self._failed_starts = 0
+        self._numbers = itertools.count(1)
 
     def results(self) -> Iterator[tuple[Outcome, str, Usage]]:
         wanted = _places(self._ray.nodes())
@@ -111,10 +117,10 @@ class _Dispatch:
             self._start(resources)
         left = len(self._jobs)
         while left:
-            done, _ = self._ray.wait(list(self._calls), num_returns=1)
-            slot, job = self._calls.pop(done[0])
+            call = self._next()
+            slot, job = self._calls.pop(call)
             try:
-                result = self._ray.get(done[0])
+                result = self._ray.get(call)
             except self._ray.exceptions.RayActorError as error:
                 lost = self._lose(slot, job, error)
                 if lost is not None:
@@ -126,16 +132,27 @@ class _Dispatch:
                 else:
                     slot.files -= 1
                     left -= 1
-                    yield result[0], slot.actor._actor_id.hex(), result[1]
+                    yield result[0], slot.name, result[1]
             self._feed()
+
+    def _next(self):
+        """The next call that ends."""
+        while True:
+            done, _ = self._ray.wait(list(self._calls), num_returns=1, timeout=PATIENCE)
+            if done:
+                return done[0]
+            if not any(slot.ready for slot in self._slots):
+                wanted = ", ".join(str(slot.resources) for slot in self._slots)
+                print(f"waiting for the cluster to have room for {wanted}", file=sys.stderr)
 
     def _start(self, resources: dict) -> None:
         workers = self._workers
         if workers is None:
             cpus = resources["num_cpus"]
-            workers = max(1, cpus // 2 if set(resources) == {"num_cpus"} else cpus - 1)
+            workers = cpus if set(resources) == {"num_cpus"} else max(cpus - 1, 1)
         actor = self._ray.remote(Remote).options(max_concurrency=2 * IN_FLIGHT, **resources)
-        slot = _Slot(actor.remote(*self._arguments, workers), resources)
+        name = f"engine {next(self._numbers)}"
+        slot = _Slot(name, actor.remote(*self._arguments, workers), resources)
         self._slots.append(slot)
         self._calls[slot.actor.ready.remote()] = slot, None
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Future, wait
 
 import jax
 import numpy as np
@@ -26,8 +26,10 @@ from posegan_jax.inpainting.descent import DescentOptions
 from posegan_jax.inpainting.inpainter import Inpainter
 
 AHEAD = 2
-"""Batches on the devices at a time, batches of windows that wait for them at least while there are
-files, and tasks of a host: one is being worked on, the next one is there."""
+"""Batches that the devices have at a time, and tasks that a host has: one is being worked on, and
+the next one is there."""
+QUEUE = 4
+"""Batches of windows that wait for the devices while there are files."""
 
 
 @dataclasses.dataclass
@@ -88,7 +90,7 @@ class Engine:
       inpainter: solves windows.
       options: of reading and completing.
       workers: processes for the hosts' work; 0: one thread of this process. By default as many as
-        there are cores, less one for the devices; on a CPU, which does the devices' work too, half.
+        there are cores, but one for the devices if these are no CPUs.
 
     Attributes:
       workers: how many there are.
@@ -169,7 +171,7 @@ class Engine:
             held = Counter(file.host for file in self._files.values())
             host = min(range(len(self._hosts)), key=lambda i: (self._tasks[i], held[i]))
             waiting = sum(len(piece.x) for pieces in self._waiting.values() for piece in pieces)
-            if self._tasks[host] >= AHEAD or waiting >= AHEAD * self._solver.batch:
+            if self._tasks[host] >= AHEAD or waiting >= QUEUE * self._solver.batch:
                 return
             self._begin(self._jobs.popleft(), host)
         if self._suspects and not self._files and not self._jobs:
@@ -289,11 +291,12 @@ class Engine:
                     self._deliver(pieces, windows, loss)
 
     def _warm_up(self) -> None:
-        """Compiles all programs there will be."""
+        """Compiles all programs there will be, and waits for the hosts to be there."""
         window = (1, self._completer.frames, len(self._completer.skeleton))
         for options in {self._options.settings.descent, QUALITIES["fast"].descent}:
             ones = np.ones((*window, 2), np.float32), np.ones(window, np.float32)
             jax.block_until_ready(self._solver.start(*ones, options))
+        wait([host.ready for host in self._hosts])
         with self._changed:
             self._began = time.perf_counter()
 
@@ -345,4 +348,5 @@ class Engine:
 def default_workers() -> int:
     """Processes for the hosts' work that go with the devices of this machine."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, cores // 2 if jax.default_backend() == "cpu" else cores - 1)
+    # On a CPU all share all cores: it is from too few workers that the devices would have to wait.
+    return cores if jax.default_backend() == "cpu" else max(cores - 1, 1)

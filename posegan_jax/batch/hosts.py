@@ -15,6 +15,8 @@ _ENVIRONMENT = {
     # One core each; the devices are left to the process that solves.
     "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
     "JAX_PLATFORMS": "cpu",
+    # glibc gives matrices of a few MB back to the system, and then waits for new pages.
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 26), "MALLOC_TRIM_THRESHOLD_": str(1 << 28),
 }
 
 _bench: Bench | None = None

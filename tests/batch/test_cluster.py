@@ -1,0 +1,268 @@
+"""Engines on a cluster: where they go, and what becomes of files whose engine dies."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import types
+from collections import deque
+from pathlib import Path
+
+import pytest
+
+from posegan_jax import cli
+from posegan_jax.batch import cluster as cluster_module
+from posegan_jax.batch import run as run_module
+from posegan_jax.batch.cluster import IN_FLIGHT, TRIES, cluster
+from posegan_jax.batch.engine import Usage
+from posegan_jax.batch.manifest import Job
+from posegan_jax.batch.work import Outcome
+from posegan_jax.errors import InputError
+
+# --- without Ray ----------------------------------------------------------------------------------
+
+
+class Died(Exception):
+    """What a call of a dead actor raises."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Call:
+    """What a call gives at once."""
+
+    actor: object
+    name: str
+    arguments: tuple
+
+
+class Ray(types.ModuleType):
+    """As much of Ray as there is to it here: calls end in the order in which they were made.
+
+    ``deaths`` names files, each as often as it ends the actor that fills it; ``stillborn`` actors
+    die before they are ready.
+    """
+
+    def __init__(self, nodes, deaths=(), stillborn=0):
+        super().__init__("ray")
+        self.exceptions = types.SimpleNamespace(RayActorError=Died)
+        self._nodes, self._deaths, self._stillborn = nodes, list(deaths), stillborn
+        self.placed, self.calls, self.most, self.up = [], deque(), 0, False
+
+    def is_initialized(self):
+        return self.up
+
+    def init(self, **options):
+        self.up = True
+
+    def shutdown(self):
+        self.up = False
+
+    def nodes(self):
+        return self._nodes
+
+    def remote(self, cls):
+        def options(max_concurrency, **resources):
+            self.placed.append(resources)
+            return types.SimpleNamespace(remote=lambda *arguments: self._actor())
+
+        return types.SimpleNamespace(options=options)
+
+    def _actor(self):
+        actor = types.SimpleNamespace(dead=False, killed=False)
+        for name in ("ready", "fill", "close"):
+            call = types.SimpleNamespace(remote=lambda *a, name=name: self._call(actor, name, *a))
+            setattr(actor, name, call)
+        return actor
+
+    def _call(self, actor, name, *arguments):
+        call = Call(actor, name, arguments)
+        self.calls.append(call)
+        self.most = max(self.most, len(self.calls))
+        return call
+
+    def wait(self, calls, num_returns, timeout):
+        return [next(call for call in self.calls if call in calls)], []
+
+    def get(self, call):
+        self.calls.remove(call)
+        actor, name, arguments = call.actor, call.name, call.arguments
+        if name == "ready" and self._stillborn:
+            self._stillborn -= 1
+            actor.dead = True
+        if name == "fill" and not actor.dead and arguments[0].input in self._deaths:
+            self._deaths.remove(arguments[0].input)
+            actor.dead = True
+        if actor.dead:
+            raise Died("\nthe actor died\n")
+        return (Outcome(arguments[0], frames=1), Usage(1.0, 2.0)) if name == "fill" else None
+
+    def kill(self, actor):
+        assert not actor.killed
+        actor.killed = True
+
+
+def node(alive=True, **resources):
+    return {"Alive": alive, "Resources": {name: float(n) for name, n in resources.items()}}
+
+
+CPUS = [node(CPU=2), node(CPU=4)]
+
+
+@pytest.fixture
+def filled(monkeypatch):
+    """Fills files on such a cluster: errors by input, the cluster."""
+
+    def fill(count, nodes=CPUS, **flaws):
+        ray = Ray(nodes, **flaws)
+        monkeypatch.setitem(sys.modules, "ray", ray)
+        jobs = [Job(f"{i}", f"out/{i}") for i in range(count)]
+        found = [outcome for outcome, _, _ in cluster(jobs, None, None, None)]
+        assert sorted(int(outcome.job.input) for outcome in found) == list(range(count))
+        assert not ray.up
+        return {o.job.input: o.error for o in found if o.error}, ray
+
+    return fill
+
+
+@pytest.mark.parametrize(
+    "nodes, places",
+    [
+        (CPUS, [{"num_cpus": 2}, {"num_cpus": 4}]),
+        ([node(CPU=4), node(alive=False, CPU=8), node(memory=1)], [{"num_cpus": 4}]),
+        ([node(CPU=8), node(CPU=8, GPU=2)], [{"num_cpus": 4, "num_gpus": 1}] * 2),
+        ([node(CPU=1, GPU=2)], [{"num_cpus": 1, "num_gpus": 1}]),
+        ([node(CPU=96, TPU=4)] * 2, [{"num_cpus": 96, "resources": {"TPU": 4.0}}] * 2),
+    ],
+)
+def test_engines_go_where_the_accelerators_are(filled, nodes, places):
+    assert filled(9, nodes)[1].placed == places
+
+
+def test_no_more_engines_than_files(filled):
+    assert len(filled(1)[1].placed) == 1
+
+
+def test_engines_have_enough_and_not_everything(filled):
+    errors, ray = filled(1000)
+    assert not errors and ray.most == 2 * IN_FLIGHT
+
+
+def test_files_of_an_engine_that_dies_are_done_by_others(filled):
+    errors, ray = filled(200, deaths=["3", "70", "150"])
+    assert not errors and len(ray.placed) == 2 + 3
+
+
+def test_a_file_that_ends_every_engine_is_given_up(filled):
+    errors, ray = filled(3, deaths=["1"] * 99)
+    assert "1" in errors and f"{TRIES} engines died" in errors["1"]
+    assert len(ray.placed) <= 2 + TRIES
+
+
+def test_engines_that_never_start_are_no_reason_to_wait(filled):
+    with pytest.raises(InputError, match="no engine can be started: the actor died"):
+        filled(3, stillborn=99)
+    assert not filled(3, stillborn=2)[0]
+
+
+def test_a_cluster_without_room(filled):
+    with pytest.raises(InputError, match="no node with a CPU"):
+        filled(3, [node(alive=False, CPU=2)])
+
+
+def test_ray_is_asked_for(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r"pip install 'posegan_jax\[ray\]'"):
+        next(cluster([Job("a", "b")], None, None, None))
+
+
+# --- with it --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def ray():
+    return pytest.importorskip("ray")
+
+
+@pytest.fixture
+def two_nodes(ray, monkeypatch):
+    """A cluster of two nodes on this machine: itself, and the node that can be taken away."""
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("POSEGAN_TEST", str(os.getpid()))
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    size = {"num_cpus": 1, "object_store_memory": 100 << 20}
+    both = Cluster(initialize_head=True, head_node_args=size)
+    second = both.add_node(**size)
+    both.wait_for_nodes()
+    ray.init(address=both.address, log_to_driver=False, configure_logging=False)
+    yield both, second
+    ray.shutdown()
+    both.shutdown()
+
+
+def actors():
+    """Processes of engines, of this test alone."""
+    mark, found = f"POSEGAN_TEST={os.getpid()}".encode(), []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if b"ray::Remote" in (path / "cmdline").read_bytes():
+                if mark in (path / "environ").read_bytes().split(b"\0"):
+                    found.append(int(path.name))
+        except OSError:  # it has ended
+            continue
+    return found
+
+
+def undisturbed(folder, options, checkpoint, out, contents):
+    run_module.run([folder], out, options, checkpoint, workers=1)
+    return contents(out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["nothing", "an engine", "a node"])
+def test_a_cluster_loses_nothing(
+    two_nodes, options, checkpoint, clips, tmp_path, contents, what, monkeypatch
+):
+    both, second = two_nodes
+    monkeypatch.setattr(cluster_module, "IN_FLIGHT", 3)
+    folder, out = clips(12, frames=90), tmp_path / "out"
+
+    def strike():
+        while not list(out.glob("*.npz")):
+            time.sleep(0.01)
+        if what == "an engine":
+            os.kill(actors()[0], signal.SIGKILL)
+        elif what == "a node":
+            both.remove_node(second, allow_graceful=False)
+
+    thread = threading.Thread(target=strike, daemon=True)
+    thread.start()
+    summary = run_module.run([folder], out, options, checkpoint, engine="ray", workers=1)
+    thread.join()
+    assert not summary.failures and summary.filled == 12
+    alone = undisturbed(folder, options, checkpoint, tmp_path / "alone", contents)
+    assert contents(out) == alone
+
+
+@pytest.mark.slow
+def test_a_driver_that_is_killed_goes_on(ray, options, checkpoint, clips, tmp_path, contents):
+    folder, out = clips(12, frames=90), tmp_path / "out"
+    arguments = ["batch", str(folder), "-o", str(out), "--quality", "fast", "--fps", "25",
+                 "--checkpoint", checkpoint, "--workers", "1", "--engine", "ray"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "posegan_jax.cli", *arguments], stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, cwd=Path(cli.__file__).parents[1],
+        env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0"},
+    )
+    while process.poll() is None and len(list(out.glob("*.npz"))) < 2:
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert 2 <= len(contents(out)) < 12
+    assert cli.main(arguments) == 0
+    assert contents(out) == undisturbed(
+        folder, options, checkpoint, tmp_path / "alone", contents
+    )
