@@ -173,7 +173,7 @@ def _complete_run(
             linear = residual.regress(result, size)
             result[upsampled] += REGRESSION * (linear - result)[upsampled]
             deviation[upsampled] *= UPSAMPLED
-        scores = _confidence(deviation, HEAD * size)
+        scores = joint_confidence(deviation, HEAD * size)
     moved = seen & ~keep
     result[keep], scores[keep] = track.keypoints[keep], track.scores[keep]
     if residual is not None:  # from the observations themselves, where they are exact
@@ -196,7 +196,7 @@ def _bridge(motion: np.ndarray, seen: np.ndarray, step: float) -> None:
         motion[inside] += BRIDGE * (spline(inside) - motion[inside])
 
 
-def _confidence(deviation: np.ndarray, head: np.ndarray) -> np.ndarray:
+def joint_confidence(deviation: np.ndarray, head: np.ndarray) -> np.ndarray:
     """(T, J) probability that a joint lies within half a head size of the truth.
 
     A logistic curve over the estimated deviation, since errors have longer tails than a Gaussian.

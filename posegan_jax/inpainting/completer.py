@@ -115,7 +115,7 @@ class Completer:
         Raises:
           InputError: as there, at the first step.
         """
-        target = self._target(sequence, joints)
+        target = self.target(sequence.skeleton, joints)
         check_observed(observed)
         settings = QUALITIES["balanced"] if settings is None else settings
         rate = Rate.of(sequence.fps)
@@ -146,9 +146,10 @@ class Completer:
                 return True
         return False
 
-    def _target(self, sequence: PoseSequence, joints: str) -> Skeleton:
+    def target(self, skeleton: str, joints: str) -> Skeleton:
+        """The skeleton of the result: the input's own for 'same', or the model's by its name."""
         if joints == "same":
-            return get_skeleton(sequence.skeleton)
+            return get_skeleton(skeleton)
         if joints == self.skeleton.name:
             return self.skeleton
         raise InputError(f"joints must be 'same' or {self.skeleton.name!r}, not {joints!r}")

@@ -13,6 +13,7 @@ from posegan_jax.inpainting.descent import DescentOptions
 from posegan_jax.inpainting.reliability import Observed
 from posegan_jax.inpainting.residual import ResidualModel
 from posegan_jax.inpainting.solver import Progress, Solver
+from posegan_jax.inpainting.stream import Stream
 from posegan_jax.networks.build import NetworkOptions, Networks, Variables, build_networks
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, get_skeleton
@@ -139,6 +140,26 @@ class Inpainter:
                 request = steps.send(self.search(x, mask, options, None if look else progress))
         except StopIteration as end:
             return end.value
+
+    def stream(
+        self, skeleton: str = "coco17", fps: float | None = None, joints: str = "same",
+        people: int = 1, observed: Observed = "auto", delay: int = 0,
+    ) -> Stream:
+        """Completes live tracks, a frame at a time; compiled when this returns.
+
+        Args:
+          skeleton: name of the skeleton of what will be pushed.
+          fps: frames per second, from 5 to 240; 30 where it is not known.
+          joints, observed: as of a call.
+          people: tracks that are completed at once, P.
+          delay: frames that are looked ahead: a frame is delivered when as many have followed.
+
+        Raises:
+          InputError: unknown options, or numbers out of range.
+        """
+        device = self.solver.mesh.devices.flat[:1].tolist()
+        solver = Solver(self.networks, self.variables, max(people, 2), device)
+        return Stream(self.completer, solver, skeleton, fps, joints, people, observed, delay)
 
     def can_complete(self, sequence: PoseSequence) -> bool:
         """Whether at least two joints that the model observes are there, within one window."""

@@ -117,17 +117,18 @@ def assess(
     return dataclasses.replace(result, precision=ROUGHNESS / math.hypot(ROUGHNESS, level))
 
 
-def noise_level(keypoints: np.ndarray, size: np.ndarray) -> float:
+def noise_level(keypoints: np.ndarray, size: np.ndarray, unknown: float = 0.0) -> float:
     """Standard deviation per coordinate of the detector's error, in body sizes; 0: none is seen.
 
     Args:
       keypoints: (T, J, 2) pixels, NaN where missing, at about 25 frames per second or more.
       size: (T,) body size, pixels.
+      unknown: what is supposed where there is too little to tell from.
     """
     each = jitter(keypoints / size[:, None, None])
     each = each[np.isfinite(each)]
     if not len(each):
-        return 0.0
+        return unknown
     white = max(float(np.median(each)) ** 2 - SMOOTH**2, 0.0)
     return math.sqrt(white / WHITE)
 

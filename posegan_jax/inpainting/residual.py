@@ -180,6 +180,24 @@ def trust(
     return result
 
 
+def carry_within(
+    model: ResidualModel, residual: np.ndarray, size: np.ndarray, noise: np.ndarray, core: slice,
+) -> Carried:
+    """Estimates the residual in some frames of one short stretch, from all frames of it.
+
+    Args:
+      model, residual, size, noise: as of ``carry``; one frame of the model from frame to frame.
+      core: the frames that are estimated.
+
+    Returns:
+      The estimate for those.
+    """
+    relative, relative_noise = residual / size[:, None, None], noise / size[:, None]
+    time = np.arange(len(residual), dtype=np.float64)
+    mean, deviation, trust = _krige(model, relative, relative_noise, time, core)
+    return Carried(mean * size[core, None, None], deviation * size[core, None], trust)
+
+
 def _stretches(length: int) -> Iterator[tuple[int, int, np.ndarray]]:
     """First and last-plus-one frame of every stretch, and the weights of its frames.
 

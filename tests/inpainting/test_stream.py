@@ -1,0 +1,285 @@
+"""Live tracks: a frame in, a frame out."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from posegan_jax.errors import InputError
+from posegan_jax.geometry.camera import look_at, project
+from posegan_jax.inpainting import solver
+from posegan_jax.inpainting.completer import QUALITIES
+from posegan_jax.inpainting.inpainter import Inpainter
+from posegan_jax.inpainting.stream import HOLD
+from posegan_jax.motion.procedural import procedural_clips
+from posegan_jax.pose.sequence import Provenance
+from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
+
+MPI = get_skeleton("mpi_inf_3dhp")
+SEEN = [MPI.index(joint) for joint in DETECTED_12]
+WRIST = MPI.index("left_wrist")
+FRAMES = 24
+
+
+@functools.cache
+def scene(frames=40):
+    """(T, 28, 2) pixels of all joints of a person who walks, five metres away."""
+    clip = next(c for c in procedural_clips("validation") if c.text == "walking")
+    motion = clip.positions[20 : 20 + frames]
+    camera = look_at(0.5, 0.1, 5000.0, motion.mean(axis=(0, 1)), 0.0, 1500.0)
+    return np.asarray(project(motion, camera)[0], np.float64) + (640, 360)
+
+
+def detected(holes=0.0, frames=40):
+    """(T, 28, 2) the twelve joints that detectors deliver, NaN elsewhere and in holes."""
+    keypoints = np.full_like(scene(frames), np.nan)
+    keypoints[:, SEEN] = scene(frames)[:, SEEN]
+    keypoints[np.random.default_rng(0).random(keypoints.shape[:2]) < holes] = np.nan
+    return keypoints
+
+
+def off(frame, truth, joints):
+    """Mean distance in head sizes."""
+    head = np.linalg.norm(truth[MPI.index("head_top")] - truth[MPI.index("neck")])
+    return np.linalg.norm(frame.keypoints - truth, axis=-1)[joints].mean() / head
+
+
+@pytest.fixture(scope="module")
+def inpainter():
+    return Inpainter.from_pretrained(batch=2)
+
+
+@pytest.fixture
+def live(inpainter):
+    """Makes streams of the model's own skeleton."""
+    return functools.partial(inpainter.stream, MPI.name, 25.0)
+
+
+# --- what the networks are shown and say ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fps", "delay", "ages"),
+    [
+        (25.0, 0, range(23, -1, -1)),
+        (30.0, 5, range(23, -1, -1)),
+        (50.0, 0, range(46, -1, -2)),  # every other frame
+        (50.0, 3, range(47, 0, -2)),  # those that count from the one that is due
+    ],
+)
+def test_the_window_that_is_looked_at_and_the_same_offline(inpainter, fps, delay, ages):
+    track = detected(0.3, 52)
+    live = inpainter.stream(MPI.name, fps, delay=delay, observed="keep")
+    for number, keypoints in enumerate(track):
+        live.push(keypoints)
+        if number not in (delay + 4, 51):
+            continue
+        past = np.array([number - age for age in ages])
+        window = np.where((past >= 0)[:, None, None], track[np.maximum(past, 0)], np.nan)
+        x, mask = np.nan_to_num(window)[None], np.isfinite(window[None, ..., 0])
+        expected, _ = inpainter.search(x, mask.astype(float), QUALITIES["fast"].descent)
+        np.testing.assert_allclose(live.generated, expected, atol=1e-3)
+
+
+def test_a_slow_video_leaves_frames_of_the_window_empty(inpainter):
+    track = detected(frames=20)
+    live = inpainter.stream(MPI.name, 12.5, observed="keep")
+    for keypoints in track:
+        frame = live.push(keypoints)
+    window = np.full((FRAMES, 28, 2), np.nan)
+    window[1::2] = track[-12:]
+    x, mask = np.nan_to_num(window)[None], np.isfinite(window[None, ..., 0])
+    expected, _ = inpainter.search(x, mask.astype(float), QUALITIES["fast"].descent)
+    np.testing.assert_allclose(live.generated, expected, atol=1e-3)
+    assert np.isfinite(frame.keypoints).all()
+
+
+def test_nothing_is_compiled_after_it_was_made(live):
+    stream = live()
+    programs = solver._solve._cache_size()
+    stream.push(detected()[0])
+    live().push(None)  # another one shares the program
+    assert solver._solve._cache_size() == programs
+
+
+# --- what is delivered ----------------------------------------------------------------------------
+
+
+def test_exact_joints_pass_and_the_others_are_near_the_truth(live):
+    track, stream = detected(0.2), live(observed="keep")
+    errors, holes = [], []
+    for number, keypoints in enumerate(track):
+        frame = stream.push(keypoints)
+        seen = np.isfinite(keypoints[:, 0])
+        assert frame.number == number and np.isfinite(frame.keypoints).all()
+        np.testing.assert_array_equal(frame.keypoints[seen], keypoints[seen])
+        assert (frame.scores[seen] == 1).all() and (0 < frame.scores[~seen]).all()
+        assert (frame.provenance == np.where(seen, Provenance.OBSERVED, Provenance.FILLED)).all()
+        if number >= 12:
+            errors.append(off(frame, scene()[number], np.setdiff1d(np.arange(28), SEEN)))
+            hidden = np.intersect1d(SEEN, np.flatnonzero(~seen))
+            holes += [off(frame, scene()[number], hidden)] if len(hidden) else []
+    assert np.mean(holes) < 0.15 and np.mean(errors) < 0.4
+
+
+def test_a_joint_that_goes_out_of_sight_does_not_jump(live):
+    track, stream = detected(), live()
+    track[20:, WRIST] = np.nan
+    path = np.array([stream.push(keypoints).keypoints[WRIST] for keypoints in track])
+    moved = np.linalg.norm(np.diff(path[15:25], axis=0), axis=-1)
+    truth = np.linalg.norm(np.diff(scene()[15:25, WRIST], axis=0), axis=-1)
+    head = np.linalg.norm(scene()[20, MPI.index("head_top")] - scene()[20, MPI.index("neck")])
+    assert np.abs(moved - truth).max() < 0.1 * head
+
+
+def test_jitter_is_taken_off(live):
+    track = detected(frames=70)
+    noisy = track + np.random.default_rng(1).normal(0, 4, track.shape)
+    stream = live()
+    frames = [stream.push(keypoints) for keypoints in noisy]
+    assert (frames[-1].provenance[SEEN] == Provenance.REFINED).all()
+    smooth = np.array([frame.keypoints[SEEN] for frame in frames])[30:]
+
+    def roughness(motion):
+        return np.abs(np.diff(motion - scene(70)[30:, SEEN], n=2, axis=0)).mean()
+
+    assert roughness(smooth) < 0.5 * roughness(noisy[30:, SEEN])
+
+
+def test_exact_joints_pass_by_themselves_once_it_is_known_that_they_are(live):
+    stream = live()
+    frames = [stream.push(keypoints) for keypoints in detected()]
+    # At first there is nothing to tell it from.
+    assert (frames[0].provenance[SEEN] == Provenance.REFINED).all()
+    assert (frames[-1].provenance[SEEN] == Provenance.OBSERVED).all()
+    np.testing.assert_array_equal(frames[-1].keypoints[SEEN], detected()[-1, SEEN])
+
+
+def test_looking_ahead_fills_holes_better(live):
+    track, errors = detected(0.4), {}
+    for delay in (0, 4):
+        stream = live(delay=delay)
+        frames = [frame for keypoints in track if (frame := stream.push(keypoints))]
+        frames += stream.flush()
+        assert [frame.number for frame in frames] == list(range(40))
+        holes = [np.intersect1d(SEEN, np.flatnonzero(np.isnan(k[:, 0]))) for k in track]
+        errors[delay] = np.mean(
+            [off(frames[n], scene()[n], holes[n]) for n in range(12, 40) if len(holes[n])]
+        )
+    assert errors[4] < 0.6 * errors[0]
+    assert stream.push(track[0]) is None  # after the flush: afresh
+
+
+def test_own_joints_and_those_that_the_model_does_not_know(inpainter):
+    coco = get_skeleton("coco17")
+    source, destination, _ = MPI.map_to(coco)
+    keypoints = np.full((17, 2), np.nan)
+    keypoints[destination] = scene()[0][source]
+    keypoints[coco.index("left_wrist")] = np.nan
+    keypoints[coco.index("left_eye")] = (3, 4)
+    frame = inpainter.stream(fps=25.0).push(keypoints)
+    assert np.isfinite(frame.keypoints[coco.index("left_wrist")]).all()
+    assert frame.provenance[coco.index("left_wrist")] == Provenance.FILLED
+    np.testing.assert_array_equal(frame.keypoints[coco.index("left_eye")], (3, 4))
+    assert inpainter.stream(joints=MPI.name).push(keypoints).keypoints.shape == (28, 2)
+
+
+def test_a_score_of_0_is_a_missing_joint(live):
+    scores = np.isfinite(detected()[0, :, 0]).astype(float)
+    scores[WRIST] = 0
+    frame = live().push(np.nan_to_num(detected()[0]), scores)
+    assert frame.provenance[WRIST] == Provenance.FILLED
+
+
+# --- gaps -----------------------------------------------------------------------------------------
+
+
+def test_a_person_is_followed_for_a_while_and_then_given_up(live):
+    stream = live()
+    assert np.isnan(stream.push(None).keypoints).all()
+    for keypoints in detected():
+        stream.push(keypoints)
+    for _ in range(HOLD):
+        frame = stream.push(None)
+        assert np.isfinite(frame.keypoints).all()
+        assert (frame.provenance == Provenance.FILLED).all()
+    frame = stream.push(None)
+    assert np.isnan(frame.keypoints).all() and (frame.scores == 0).all()
+    assert (frame.provenance == Provenance.UNKNOWN).all()
+    assert np.isfinite(stream.push(detected()[0]).keypoints).all()
+
+
+def test_a_long_gap_in_time_is_a_new_start(live):
+    stream, fresh = live(), live()
+    for number, keypoints in enumerate(detected()):
+        stream.push(keypoints, time=number / 25)
+    for number, keypoints in enumerate(detected(0.3)[:5]):
+        again = stream.push(keypoints, time=10 + number / 25)
+        first = fresh.push(keypoints, time=number / 25)
+        assert again.number == first.number == number
+        np.testing.assert_array_equal(again.keypoints, first.keypoints)
+
+
+def test_frames_that_were_dropped_are_missing_ones(live):
+    dropping, told = live(), live()
+    for number, keypoints in enumerate(detected()[:30]):
+        if number in (10, 11, 12):
+            told.push(None)
+        else:
+            told.push(keypoints)
+            frame = dropping.push(keypoints, time=5 + number / 25 + 0.004 * (number % 3))
+    np.testing.assert_array_equal(dropping.generated, told.generated)
+    assert frame.number == 29
+
+
+# --- several people -------------------------------------------------------------------------------
+
+
+def test_several_people_do_not_see_each_other(live):
+    tracks = [detected(), detected(0.3) + (300, 0)]
+    tracks[0][:4] = np.nan  # comes later
+    together = live(people=2)
+    alone = [live() for _ in tracks]
+    for number, poses in enumerate(zip(*tracks, strict=True)):
+        if number == 8:
+            together.reset(1)
+            alone[1].reset()
+        frame = together.push(np.stack(poses))
+        each = [stream.push(pose) for stream, pose in zip(alone, poses, strict=True)]
+        assert frame.number == number and frame.keypoints.shape == (2, 28, 2)
+        for i, one in enumerate(each):
+            np.testing.assert_allclose(frame.keypoints[i], one.keypoints, atol=1e-2)
+            np.testing.assert_array_equal(frame.provenance[i], one.provenance)
+        if number == 12:
+            break
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"people": 0}, "people must be at least 1, not 0"),
+        ({"delay": 13}, "delay must be from 0 to 12 frames at this rate, not 13"),
+        ({"delay": -1}, "delay must be from 0 to 12 frames at this rate, not -1"),
+        ({"observed": "all"}, "observed must be"),
+        ({"joints": "body25"}, "joints must be"),
+        ({"fps": 1000.0}, "fps must be between 5 and 240"),
+        ({"skeleton": "octopus"}, "octopus"),
+    ],
+)
+def test_options_that_make_no_sense(inpainter, options, message):
+    with pytest.raises(InputError, match=message):
+        inpainter.stream(**options)
+
+
+def test_frames_that_make_no_sense(live):
+    stream = live()
+    with pytest.raises(InputError, match=r"keypoints must be \(28, 2\) and scores \(28,\) for"):
+        stream.push(np.zeros((17, 2)))
+    with pytest.raises(InputError, match="keypoints must be"):
+        stream.push(detected()[0], np.ones(17))
+    stream.push(None, time=1.0)
+    with pytest.raises(InputError, match="time must increase: 1 comes after 1"):
+        stream.push(None, time=1.0)
