@@ -16,6 +16,7 @@ from posegan_jax.inpainting.assemble import Observed
 from posegan_jax.inpainting.completer import QUALITIES, Settings
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.select import Composition
+from posegan_jax.inpainting.solver import Solver
 from posegan_jax.pose.sequence import PoseSequence
 
 INPUT = "input"
@@ -144,6 +145,9 @@ def _with_descent(settings: Settings, **changes) -> Settings:
 
 def _randomly_started(inpainter: Inpainter) -> Inpainter:
     changed = copy.copy(inpainter)
-    start = RandomStart(inpainter.networks.options.latent)
-    changed.networks = inpainter.networks._replace(encoder=start)
+    networks = inpainter.networks
+    start = RandomStart(networks.options.latent)
+    changed.solver = Solver(
+        networks._replace(encoder=start), inpainter.variables, inpainter.batch
+    )
     return changed
