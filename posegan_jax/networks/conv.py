@@ -5,7 +5,8 @@ exchanged. GPUs and TPUs have kernels for these. On a CPU, XLA passes only plain
 kernel: batch first, channels last, no dilation of what is convolved. The others run up to a hundred
 times slower, the gradients of kernels above all inside ``lax.scan``. So on a CPU the three linear
 maps that belong to a convolution (it, its adjoint, and the gradient of its kernel) are each written
-as something fast, and call each other when they are differentiated, any number of times.
+as something fast, and call each other when they are differentiated, any number of times. Where the
+channels are many, as matmuls of fewer products than the definition asks for.
 ``lax.platform_dependent`` picks when the program is lowered, so the same function compiles for
 either. Both ways give the same values and gradients to float tolerance.
 
@@ -15,10 +16,11 @@ kernel is stored in the layout of that convolution: (frames, rows, out, in).
 """
 
 import functools
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 Lowering = Literal["auto", "cpu", "lax"]
@@ -128,6 +130,8 @@ def _conv_cpu(x, kernel, strides, padding):
     if _is_matmul(size, (kh, kw), strides, padding):
         rows = x.reshape(-1, kh * kw * c) @ kernel.reshape(-1, o)
         return rows.reshape(n, size[0] - kh + 1, size[1] - kw + 1, o)
+    if _has_few_products(x, kernel, strides):
+        return _few_products(x, kernel, strides, padding)
     return _convolve(x, kernel, strides, padding)
 
 
@@ -135,6 +139,10 @@ def _transpose_cpu(y, kernel, strides, padding, size):
     kh, kw, c, o = kernel.shape
     if _is_matmul(size, (kh, kw), strides, padding):
         return (y.reshape(-1, o) @ kernel.reshape(-1, o).T).reshape(-1, *size, c)
+    if _has_few_products(y, kernel, strides):
+        x = jax.ShapeDtypeStruct((len(y), *size, c), y.dtype)
+        (x,) = jax.linear_transpose(lambda x: _few_products(x, kernel, strides, padding), x)(y)
+        return x
     return _spread(y, kernel, strides, padding, size)
 
 
@@ -143,6 +151,88 @@ def _is_matmul(size, kernel: Pair, strides: Pair, padding: Pair) -> bool:
     if any(padding) or tuple(strides) != (1, 1):
         return False
     return kernel == (1, 1) or kernel == tuple(size)
+
+
+# A convolution with fewer products (A. Toom, 1963; S. Winograd, 1980; A. Lavin and S. Gray, 2016):
+# m outputs of r taps along an axis from m + r - 1 products instead of m r, between fixed linear
+# combinations of the inputs and of the taps. Over many channels the products are matmuls, and the
+# combinations, being matmuls too, differentiate into matmuls. A stride makes of every axis as many
+# phases, which are channels.
+
+
+def _has_few_products(x, kernel, strides: Pair) -> bool:
+    """Whether the combinations cost less than the products that they save."""
+    if len(x) < 32 or min(kernel.shape[2:]) < 128 or x.dtype != jnp.float32:
+        return False
+    return max(_phase_taps(kernel.shape[a], strides[a]) for a in range(2)) <= 3
+
+
+_TILE = 3
+_POINTS = (0.0, 1.0, -1.0, 2.0)
+"""Where polynomials are evaluated, and at infinity; more would cost precision."""
+
+
+class _ToomCook(NamedTuple):
+    """outputs.T ((taps g) * (inputs d)) are the m correlations of d with g."""
+
+    outputs: np.ndarray
+    taps: np.ndarray
+    inputs: np.ndarray
+
+
+def _toom_cook(m: int, r: int) -> _ToomCook:
+    """The transpose of multiplying polynomials of m and r coefficients by their values."""
+
+    def values(coefficients: int):
+        finite = np.vander(_POINTS[: m + r - 2], coefficients, increasing=True)
+        return np.concatenate([finite, np.eye(coefficients)[-1:]])
+
+    return _ToomCook(values(m), values(r), np.linalg.inv(values(m + r - 1)).T)
+
+
+def _phase_taps(kernel: int, stride: int) -> int:
+    return -(-kernel // stride)
+
+
+def _few_products(x, kernel, strides, padding):
+    """C by the products of tiles of outputs."""
+    n, *size, c = x.shape
+    o = kernel.shape[3]
+    out = [output_size(size[a], kernel.shape[a], strides[a], padding[a]) for a in range(2)]
+    m = [min(out[a], _TILE) for a in range(2)]
+    r = [_phase_taps(kernel.shape[a], strides[a]) for a in range(2)]
+    tiles = [-(-out[a] // m[a]) for a in range(2)]
+    along = [_toom_cook(m[a], r[a]) for a in range(2)]
+    outputs, taps, inputs = (
+        jnp.asarray(np.kron(*matrices), x.dtype) for matrices in zip(*along, strict=True)
+    )
+    kernel = jnp.pad(
+        kernel, [(0, r[a] * strides[a] - kernel.shape[a]) for a in range(2)] + [(0, 0)] * 2
+    )
+    kernel = kernel.reshape(r[0], strides[0], r[1], strides[1], c, o).swapaxes(1, 2)
+    kernel = (taps @ kernel.reshape(r[0] * r[1], -1)).reshape(len(taps), -1, o)
+    length = [(tiles[a] * m[a] + r[a] - 1) * strides[a] for a in range(2)]
+    high = [length[a] - size[a] - padding[a] for a in range(2)]
+    pads = [(0, 0, 0), *((padding[a], high[a], 0) for a in range(2)), (0, 0, 0)]
+    x = lax.pad(x, jnp.zeros((), x.dtype), pads)
+    x = x.reshape(n, -1, strides[0], length[1] // strides[1], strides[1], c)
+    # N, tiles, positions, phases of frames; tiles, positions, phases of rows; channels.
+    x = _overlapping(_overlapping(x, 3, tiles[1], m[1]), 1, tiles[0], m[0])
+    x = inputs @ x.transpose(2, 5, 0, 1, 4, 3, 6, 7).reshape(len(inputs), -1)
+    products = jnp.einsum("pnc,pco->pno", x.reshape(len(taps), -1, kernel.shape[1]), kernel)
+    y = outputs.T @ products.reshape(len(taps), -1)
+    y = y.reshape(*m, n, *tiles, o).transpose(2, 3, 0, 4, 1, 5)
+    y = y.reshape(n, tiles[0] * m[0], tiles[1] * m[1], o)
+    return y[:, : out[0], : out[1]]
+
+
+def _overlapping(x, axis: int, tiles: int, step: int):
+    """Splits an axis of tiles * step + overlap into (tiles, step + overlap)."""
+    overlap = x.shape[axis] - tiles * step
+    parts = [
+        lax.slice_in_dim(x, t * step, (t + 1) * step + overlap, axis=axis) for t in range(tiles)
+    ]
+    return jnp.stack(parts, axis)
 
 
 # Three bilinear maps that are each other's derivatives: with C(x, k) the convolution, T(y, k) its

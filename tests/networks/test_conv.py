@@ -133,6 +133,34 @@ def test_large_batches_are_taken_in_parts():
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.parametrize("size", [(6, 5), (11, 7)], ids=str)
+def test_many_channels_take_fewer_products(size):
+    """Value, gradients, adjoint and a gradient's gradient, of one tile and of several."""
+    strides, padding = (2, 1), (1, 0)
+    rng = np.random.default_rng(4)
+    x = jnp.asarray(rng.normal(size=(32, *size, 128)), jnp.float32)
+    kernel = jnp.asarray(0.02 * rng.normal(size=(4, 3, 128, 130)), jnp.float32)
+
+    @functools.partial(jax.jit, static_argnames="lowering")
+    def results(x, kernel, lowering):
+        def function(x, kernel):
+            return conv(x, kernel, strides, padding, lowering)
+
+        def penalty(kernel):
+            return jnp.sum(jax.grad(lambda x: jnp.sum(jnp.tanh(function(x, kernel))))(x) ** 2)
+
+        y, pull = jax.vjp(function, x, kernel)
+        up, pull_up = jax.vjp(
+            lambda y, k: conv_transpose(y, k, strides, padding, size, lowering), y, kernel
+        )
+        return y, pull(y), up, pull_up(up), jax.grad(penalty)(kernel)
+
+    assert "convolution" not in results.lower(x, kernel, "cpu").as_text()
+    found, expected = (jax.tree.leaves(results(x, kernel, name)) for name in ("cpu", "lax"))
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * np.abs(b).max())
+
+
 def test_a_convolution_by_hand():
     x = jnp.arange(1.0, 5.0).reshape(1, 4, 1, 1)
     kernel = jnp.asarray([1.0, 10.0, 100.0]).reshape(3, 1, 1, 1)  # not flipped: cross-correlation
