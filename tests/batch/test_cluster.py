@@ -229,10 +229,12 @@ def test_a_cluster_loses_nothing(
     both, second = two_nodes
     monkeypatch.setattr(cluster_module, "IN_FLIGHT", 3)
     folder, out = clips(12, frames=90), tmp_path / "out"
+    struck = []
 
     def strike():
-        while not list(out.glob("*.npz")):
+        while not list(out.glob("*.npz")) or len(actors()) < 2:
             time.sleep(0.01)
+        struck.append(len(list(out.glob("*.npz"))))
         if what == "an engine":
             os.kill(actors()[0], signal.SIGKILL)
         elif what == "a node":
@@ -241,7 +243,8 @@ def test_a_cluster_loses_nothing(
     thread = threading.Thread(target=strike, daemon=True)
     thread.start()
     summary = run_module.run([folder], out, options, checkpoint, engine="ray", workers=1)
-    thread.join()
+    thread.join(timeout=10)
+    assert struck and struck[0] < 12
     assert not summary.failures and summary.filled == 12
     alone = undisturbed(folder, options, checkpoint, tmp_path / "alone", contents)
     assert contents(out) == alone
