@@ -95,6 +95,9 @@ def make_parser() -> argparse.ArgumentParser:
     evaluate = _command(commands, "evaluate", "score methods and baselines on held-out motion")
     _add_evaluation(evaluate)
 
+    benchmark = _command(commands, "benchmark", "measure how fast this machine fills and trains")
+    _add_benchmark(benchmark)
+
     info = _command(commands, "info", "versions, devices, checkpoint, layers, parameters")
     info.add_argument("--checkpoint", help="folder of a training run (default: packaged weights)")
     return parser
@@ -149,6 +152,28 @@ def _add_evaluation(parser: argparse.ArgumentParser) -> None:
         "--head", choices=("neck", "head"), default="neck",
         help="head size is from the top of the head to the neck (default), or to the head joint",
     )
+
+
+def _add_benchmark(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", metavar="FILE", help="also write the figures as JSON")
+    parser.add_argument(
+        "--part", dest="parts", default="", metavar="NAME[,NAME]",
+        help="filling, training (default: both)",
+    )
+    parser.add_argument(
+        "--quality", dest="qualities", default="", metavar="NAME[,NAME...]",
+        help="of filling (default: fast,balanced,best)",
+    )
+    parser.add_argument(
+        "--frames", type=int, help="of the track (default: 120 on a CPU, 2000 elsewhere)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=3.0, help="that each rate is measured for (default: 3)"
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=256, help="windows of a training step (default: 256)"
+    )
+    parser.add_argument("--checkpoint", help="folder of a training run (default: packaged weights)")
 
 
 def _add_filling(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``posegan demo | info | fill | batch | train | evaluate | render | convert``.
+"""The command line: ``posegan demo | fill | batch | convert | render | train | evaluate | ...``.
 
 A command that fails on its input prints one line and exits with code 2.
 """
@@ -198,6 +198,24 @@ def _evaluate(options: argparse.Namespace, rest: list[str]) -> None:
     )
     benchmark.resolve(chosen)  # before anything is loaded
     report.report(_inpainter(options.checkpoint), chosen, options.output)
+
+
+def _benchmark(options: argparse.Namespace, rest: list[str]) -> None:
+    """How fast this machine fills and trains."""
+    from posegan_jax import speed
+
+    _check_output(options.output)
+    names = {name: getattr(options, name) for name in ("parts", "qualities")}
+    chosen = speed.Options(
+        **{name: tuple(value.split(",")) for name, value in names.items() if value},
+        frames=options.frames, seconds=options.seconds, batch_size=options.batch_size,
+    )
+    report = speed.measure(_inpainter(options.checkpoint), chosen)
+    for line in speed.lines(report):
+        print(line)
+    if options.output:
+        speed.save(report, options.output)
+        print(f"wrote {options.output}")
 
 
 def _info(options: argparse.Namespace, rest: list[str]) -> None:
@@ -436,6 +454,7 @@ _COMMANDS = {
     "render": _render,
     "train": _train,
     "evaluate": _evaluate,
+    "benchmark": _benchmark,
     "info": _info,
 }
 
