@@ -15,11 +15,14 @@ from posegan_jax.geometry import metrics
 from posegan_jax.inpainting.rate import MODEL_FPS
 from posegan_jax.pose.skeleton import Skeleton
 
-MEASURES = ("bones", "acceleration", "jerky", "mmd", "skating", "sliding", "length", "length3d")
+MEASURES = (
+    "bones", "acceleration", "jerky", "mmd2", "mmd", "skating", "sliding", "length", "length3d"
+)
 """- 'bones': standard deviation over time of the length of a bone in the picture, head sizes.
 - 'acceleration', 'jerky': mean and 95th percentile of the second difference over time, in head
   sizes per frame^2.
-- 'mmd': squared maximum mean discrepancy to held-out real motion, see ``Real``.
+- 'mmd2': squared maximum mean discrepancy to held-out real motion, see ``Real.discrepancy``; 'mmd':
+  maximum mean discrepancy to the truth of the same clips, see ``Real.distance``.
 - 'skating': share of the frames in which a foot stands in the truth and moves in the result;
   'sliding': its mean speed there, in head sizes per frame.
 - 'length', 'length3d': median of |length - true length| of filled upper arms, forearms, thighs and
@@ -40,12 +43,12 @@ STRIDE = 12
 
 @dataclasses.dataclass(frozen=True)
 class Real:
-    """Held-out real motion, to compare with by a kernel two-sample statistic.
+    """Held-out real motion, and a kernel to compare with it by two-sample statistics.
 
-    The squared maximum mean discrepancy (A. Gretton et al., A Kernel Two-Sample Test, JMLR 2012,
-    equation 3, unbiased) with a Gaussian kernel whose bandwidth is the median distance between real
-    windows. Windows are described by their poses, about their centre and in units of their size,
-    and by their frame-to-frame differences, scaled to the same variance.
+    The maximum mean discrepancy (A. Gretton et al., A Kernel Two-Sample Test, JMLR 2012) with a
+    Gaussian kernel whose bandwidth is the median distance between real windows. Windows are
+    described by their poses, about their centre and in units of their size, and by their
+    frame-to-frame differences, scaled to the same variance.
 
     Attributes:
       features: (N, D) of the real windows.
@@ -70,16 +73,31 @@ class Real:
         distances = pdist(features)
         bandwidth = float(np.median(distances))
         within = float(np.exp(-(distances**2) / (2 * bandwidth**2)).mean())
-        return cls(features, windows.shape[1], speed, bandwidth, within)
+        return cls(features, windows.shape[1], float(speed), bandwidth, within)
 
     def discrepancy(self, windows: np.ndarray) -> float:
-        """Of windows (N, F, J, 2) in pixels, two at least; negative by chance where there is none.
+        """Its square to the held-out motion, of windows (N, F, J, 2) in pixels, two at least.
+
+        The unbiased estimate (equation 3), which by chance is negative where there is none.
         """
         features = _features(windows, self.speed)
-        scale = -1 / (2 * self.bandwidth**2)
-        own = np.exp(scale * pdist(features, "sqeuclidean")).mean()
-        cross = np.exp(scale * cdist(features, self.features, "sqeuclidean")).mean()
-        return float(own + self.within - 2 * cross)
+        own = self._kernel(pdist(features, "sqeuclidean")).mean()
+        return float(own + self.within - 2 * self._mean_kernel(features, self.features))
+
+    def distance(self, windows: np.ndarray, others: np.ndarray) -> float:
+        """Of two samples of windows, (N, F, J, 2) and (M, F, J, 2) in pixels, one at least.
+
+        The biased estimate (equation 5): 0 for the same sample, and only for it.
+        """
+        a, b = (_features(w, self.speed) for w in (windows, others))
+        mean = self._mean_kernel
+        return float(np.sqrt(max(mean(a, a) + mean(b, b) - 2 * mean(a, b), 0.0)))
+
+    def _mean_kernel(self, a: np.ndarray, b: np.ndarray) -> float:
+        return self._kernel(cdist(a, b, "sqeuclidean")).mean()
+
+    def _kernel(self, squares: np.ndarray) -> np.ndarray:
+        return np.exp(-squares / (2 * self.bandwidth**2))
 
 
 def plausibility(
@@ -107,12 +125,17 @@ def plausibility(
         values[np.isfinite(values)]
         for values in map(np.concatenate, (bones, rates, steps, lengths, lengths3d))
     )
-    windows = real and _windows(results, real.frames, len(skeleton))
+    compared = dict.fromkeys(("mmd2", "mmd"))
+    if real is not None:
+        windows, truth = (_windows(tracks, real.frames, len(skeleton))
+                          for tracks in (results, [case.truth for case in cases]))
+        if len(windows) > 1:
+            compared = {"mmd2": real.discrepancy(windows), "mmd": real.distance(windows, truth)}
     return {
         "bones": _or_none(np.mean, bones),
         "acceleration": _or_none(np.mean, rates),
         "jerky": _or_none(lambda values: np.quantile(values, 0.95), rates),
-        "mmd": real.discrepancy(windows) if real and len(windows) > 1 else None,
+        **compared,
         "skating": _or_none(lambda values: (values > SKATES).mean(), steps),
         "sliding": _or_none(np.mean, steps),
         "length": _or_none(np.median, lengths),

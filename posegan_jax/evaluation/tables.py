@@ -38,7 +38,8 @@ _SHORT = {
     "acceleration": "accel", "bones": "bones",
 }
 _MEASURES = {
-    "bones": "bones", "acceleration": "accel", "jerky": "accel 95 %", "mmd": "MMD\u00b2",
+    "bones": "bones", "acceleration": "accel", "jerky": "accel 95 %",
+    "mmd2": "MMD\u00b2 to real", "mmd": "MMD to truth",
     "skating": "skating", "sliding": "sliding", "length": "limbs", "length3d": "limbs in 3D",
 }
 REAL = "real motion"

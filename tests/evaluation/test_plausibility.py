@@ -47,7 +47,7 @@ def still(frames=40):
 def test_the_truth_is_right_and_nothing_delivered_counts_nothing(cases, real):
     values = plausibility(cases, [case.truth for case in cases], real)
     assert set(values) == set(MEASURES)
-    assert values["length"] == values["length3d"] == values["skating"] == 0
+    assert values["length"] == values["length3d"] == values["skating"] == values["mmd"] == 0
     assert values["bones"] > 0 and values["jerky"] > values["acceleration"] > 0
     nothing = plausibility(cases, [np.full(case.truth.shape, np.nan) for case in cases], real)
     assert set(nothing.values()) == {None}
@@ -123,12 +123,14 @@ def test_the_discrepancy_tells_real_motion_from_other(real):
     squeezed = real.discrepancy(same * [0.3, 1.0])
     assert abs(floor) < 0.02
     assert trembling > 3 * abs(floor) and squeezed > 3 * abs(floor)
+    slightly, much = (real.distance(same * [width, 1.0], same) for width in (0.95, 0.3))
+    assert real.distance(same, same) == 0 < slightly < much
     # Place and size tell nothing.
     assert real.discrepancy(3 * same + 70) == pytest.approx(floor, abs=1e-9)
 
 
-def test_the_discrepancy_is_the_unbiased_one():
-    """Against the sums of Gretton et al., equation 3."""
+def test_the_discrepancy_is_the_unbiased_one_and_the_distance_the_biased_one():
+    """Against the sums of Gretton et al., equations 3 and 5."""
     rng = np.random.default_rng(2)
     x, y = rng.normal(size=(5, 4, 3, 2)), rng.normal(size=(6, 4, 3, 2))
     real = Real.of(y)
@@ -147,3 +149,6 @@ def test_the_discrepancy_is_the_unbiased_one():
     other = np.mean([kernel(p, q) for i, p in enumerate(b) for j, q in enumerate(b) if i != j])
     cross = np.mean([kernel(p, q) for p in a for q in b])
     assert real.discrepancy(x) == pytest.approx(own + other - 2 * cross)
+    own = np.mean([kernel(p, q) for p in a for q in a])
+    other = np.mean([kernel(p, q) for p in b for q in b])
+    assert real.distance(x, y) ** 2 == pytest.approx(own + other - 2 * cross)
