@@ -26,9 +26,9 @@ VARIANTS: dict[str, dict[str, object]] = {
     "critic normalisation: batch": {"model.critic_normalization": "batch"},
     "critic normalisation: none": {"model.critic_normalization": "none"},
     "input normalised by all joints": {"train.normalize_by": "full"},
-    "last speed: zero": {"model.last_speed": "zero"},
-    "no hold on the moments of codes": {"loss.latent_moments": 0.0},
     "all terms from the first step": {"optimizer.reconstruction_steps": 0},
+    "no hold on the moments of codes": {"loss.latent_moments": 0.0},
+    "last speed: zero": {"model.last_speed": "zero"},
 }
 """Name -> fields of the configuration."""
 
