@@ -14,8 +14,13 @@ from posegan_jax.errors import InputError
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "A file of configs/.", lock_config=True)
 MULTI_HOST = flags.DEFINE_bool(
-    "multi_host", False, "Call jax.distributed.initialize() first (TPU pods, SLURM, GKE)."
+    "multi_host", False,
+    "Train with the other hosts that run this command. TPU slices, SLURM and Kubernetes tell which "
+    "these are; elsewhere --coordinator, --processes and --process do.",
 )
+COORDINATOR = flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0.")
+PROCESSES = flags.DEFINE_integer("processes", None, "How many there are.", lower_bound=1)
+PROCESS = flags.DEFINE_integer("process", None, "Which one this is, from 0.", lower_bound=0)
 
 
 def main(argv: list[str]) -> None:
@@ -26,8 +31,11 @@ def main(argv: list[str]) -> None:
     logging.getLogger("jax").setLevel(logging.WARNING)
     import jax  # after flags are parsed, and before any device is touched
 
-    if MULTI_HOST.value:
-        jax.distributed.initialize()
+    if MULTI_HOST.value or COORDINATOR.value:
+        try:
+            jax.distributed.initialize(COORDINATOR.value, PROCESSES.value, PROCESS.value)
+        except ValueError as error:
+            sys.exit(_fail(f"--multi_host: {_one_line(error)}; see --help", 2))
 
     from posegan_jax.evaluation.report import evaluate
     from posegan_jax.training.loop import Interrupted, train

@@ -35,7 +35,7 @@ def on_devices():
             for number in range(processes)
         ]
         try:
-            said = [process.communicate(timeout=300) for process in started]
+            said = [process.communicate(timeout=900) for process in started]
         finally:
             for process in started:
                 process.kill()
