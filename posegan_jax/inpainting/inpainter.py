@@ -145,14 +145,18 @@ class Inpainter:
         self, skeleton: str = "coco17", fps: float | None = None, joints: str = "same",
         people: int = 1, observed: Observed = "auto", delay: int = 0,
     ) -> Stream:
-        """Completes live tracks, a frame at a time; compiled when this returns.
+        """Completes live tracks, a frame at a time.
 
         Args:
           skeleton: name of the skeleton of what will be pushed.
           fps: frames per second, from 5 to 240; 30 where it is not known.
-          joints, observed: as of a call.
+          joints: 'same' or the model's skeleton, as of a call.
           people: tracks that are completed at once, P.
+          observed: what becomes of joints that were seen, as of a call.
           delay: frames that are looked ahead: a frame is delivered when as many have followed.
+
+        Returns:
+          A stream; nothing is compiled later on.
 
         Raises:
           InputError: unknown options, or numbers out of range.

@@ -37,14 +37,14 @@ from posegan_jax.pose.sequence import PoseSequence, Provenance
 from posegan_jax.pose.skeleton import get_skeleton
 
 HOLD = 12
-"""Frames of the model for which a person is followed of whom nothing is observed."""
+"""Frames of the model for which a person is followed of whom nothing is observed. Joints are
+then off by 0.6 head sizes on average, and 8 frames later by 1.5."""
 MEMORY = 0.5
 """What is left, a frame of the model later, of the difference between what was delivered and what
-the newest window says of the same frame. It halves the trembling of filled joints; more of it lets
-them drift."""
+the newest window says of the same frame. The acceleration error of filled joints falls by a tenth
+to two fifths; more of it lets them drift."""
 HISTORY = 75
 """Frames of the video from which scores and jitter are judged."""
-
 SETTLED = 25
 """Frames after which jitter that cannot be measured is taken for none; before, for some."""
 
