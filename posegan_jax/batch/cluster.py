@@ -8,6 +8,7 @@ changes nothing.
 import asyncio
 import dataclasses
 import itertools
+import os
 import sys
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -82,6 +83,11 @@ def cluster(
         import ray
     except ImportError as error:
         raise InputError("--engine ray needs Ray; pip install 'posegan_jax[ray]'") from error
+    # Other nodes stand in other folders.
+    jobs = [Job(os.path.abspath(job.input), os.path.abspath(job.output)) for job in jobs]
+    checkpoint = os.path.abspath(checkpoint) if checkpoint else None
+    if options.joint_map and os.path.exists(options.joint_map):  # else a skeleton's name
+        options = dataclasses.replace(options, joint_map=os.path.abspath(options.joint_map))
     own = not ray.is_initialized()
     if own:
         ray.init(log_to_driver=False, configure_logging=False)

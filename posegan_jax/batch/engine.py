@@ -198,8 +198,8 @@ class Engine:
     def _done(self, ticket: int, number: int, host: Host, future: Future) -> None:
         """A host has done something."""
         with self._changed:
-            if host is not self._hosts[number]:  # it was buried, and its files with it
-                return
+            if host is not self._hosts[number] or self._error is not None:
+                return  # it was buried, and its files with it, or nobody waits any more
             self._tasks[number] -= 1
             try:
                 result = future.result()

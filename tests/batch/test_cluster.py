@@ -92,12 +92,15 @@ class Ray(types.ModuleType):
         if name == "ready" and self._stillborn:
             self._stillborn -= 1
             actor.dead = True
-        if name == "fill" and not actor.dead and arguments[0].input in self._deaths:
-            self._deaths.remove(arguments[0].input)
+        if name == "fill" and not actor.dead and self._name(arguments[0]) in self._deaths:
+            self._deaths.remove(self._name(arguments[0]))
             actor.dead = True
         if actor.dead:
             raise Died("\nthe actor died\n")
         return (Outcome(arguments[0], frames=1), Usage(1.0, 2.0)) if name == "fill" else None
+
+    def _name(self, job):
+        return os.path.basename(job.input)
 
     def kill(self, actor):
         assert not actor.killed
@@ -112,17 +115,21 @@ CPUS = [node(CPU=2), node(CPU=4)]
 
 
 @pytest.fixture
-def filled(monkeypatch):
+def filled(options, monkeypatch):
     """Fills files on such a cluster: errors by input, the cluster."""
 
     def fill(count, nodes=CPUS, **flaws):
         ray = Ray(nodes, **flaws)
         monkeypatch.setitem(sys.modules, "ray", ray)
         jobs = [Job(f"{i}", f"out/{i}") for i in range(count)]
-        found = [outcome for outcome, _, _ in cluster(jobs, None, None, None)]
-        assert sorted(int(outcome.job.input) for outcome in found) == list(range(count))
+        found = [outcome for outcome, _, _ in cluster(jobs, options, None, None)]
+        assert sorted(int(name(outcome)) for outcome in found) == list(range(count))
+        assert all(os.path.isabs(outcome.job.output) for outcome in found)
         assert not ray.up
-        return {o.job.input: o.error for o in found if o.error}, ray
+        return {name(outcome): outcome.error for outcome in found if outcome.error}, ray
+
+    def name(outcome):
+        return os.path.basename(outcome.job.input)
 
     return fill
 
@@ -172,10 +179,10 @@ def test_a_cluster_without_room(filled):
         filled(3, [node(alive=False, CPU=2)])
 
 
-def test_ray_is_asked_for(monkeypatch):
+def test_ray_is_asked_for(options, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r"pip install 'posegan_jax\[ray\]'"):
-        next(cluster([Job("a", "b")], None, None, None))
+        next(cluster([Job("a", "b")], options, None, None))
 
 
 # --- with it --------------------------------------------------------------------------------------
@@ -228,6 +235,15 @@ def test_a_cluster_loses_nothing(
 ):
     both, second = two_nodes
     monkeypatch.setattr(cluster_module, "IN_FLIGHT", 3)
+    feed, both_are_there = cluster_module._Dispatch._feed, []
+
+    def feed_both(self):
+        """Else the first one might have done everything before the other is there."""
+        if both_are_there or all(slot.ready for slot in self._slots):
+            both_are_there.append(True)
+            feed(self)
+
+    monkeypatch.setattr(cluster_module._Dispatch, "_feed", feed_both)
     folder, out = clips(12, frames=90), tmp_path / "out"
     struck = []
 
@@ -244,7 +260,7 @@ def test_a_cluster_loses_nothing(
     thread.start()
     summary = run_module.run([folder], out, options, checkpoint, engine="ray", workers=1)
     thread.join(timeout=10)
-    assert struck and struck[0] < 12
+    assert struck and struck[0] < 12 and len(summary.usage) == 2
     assert not summary.failures and summary.filled == 12
     alone = undisturbed(folder, options, checkpoint, tmp_path / "alone", contents)
     assert contents(out) == alone

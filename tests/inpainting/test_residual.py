@@ -18,6 +18,7 @@ from posegan_jax.inpainting.residual import (
     ResidualModel,
     body_size,
     carry,
+    trust,
 )
 
 SIZE = 80.0
@@ -281,6 +282,17 @@ def test_observations_that_agree_are_trusted(noise):
         observed = draw(ALIKE, 48, seed) + detector_error((48, 3), noise, seed)
         found = estimate(ALIKE, observed, noise)
         assert found.trust.min() > 0.35 and found.trust.mean() > 0.9
+
+
+@pytest.mark.parametrize("step", [1.0, 0.5])
+def test_trust_is_known_without_an_estimate(step):
+    observed = draw(ALIKE, 70)
+    observed[20:23, 0] += 2.0 * SIZE
+    observed[40:50, 1] = np.nan
+    given = ALIKE, observed, np.full(70, SIZE), np.full((70, 3), 0.05 * SIZE), step
+    found = trust(*given)
+    assert found[20:23, 0].max() < 0.3 and found[40:50, 1] == pytest.approx(1.0)
+    np.testing.assert_allclose(found, carry(*given).trust, rtol=1e-12)
 
 
 def test_missing_observations_have_full_trust():
