@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import queue
+import re
 import shutil
 import time
 from collections import Counter
@@ -22,6 +23,7 @@ from posegan_jax.pose.files import atomic_path
 from posegan_jax.training.progress import Progress
 
 LOCK = ".posegan.lock"
+_TEMPORARY = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}\.tmp(?P<suffix>.*)")
 _NAMES = {"settings": "quality, shift or steps"}
 
 EngineName = Literal["local", "ray"]
@@ -249,8 +251,14 @@ def _lock(handle: int, folder: Path) -> None:
 
 def _sweep(folder: Path, jobs: Sequence[Job]) -> None:
     """Removes what a killed run had begun to write, see ``pose.files``."""
-    for parent in {Path(job.output).parent for job in jobs} | {folder}:
+    names: dict[Path, set[str]] = {folder: {SUMMARY}}
+    for output in (Path(job.output) for job in jobs):
+        names.setdefault(output.parent, set()).add(output.name)
+    for parent, written in names.items():
         for path in parent.glob(".*.tmp*"):
+            begun = _TEMPORARY.fullmatch(path.name)
+            if begun is None or begun["stem"] + begun["suffix"] not in written:
+                continue
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:

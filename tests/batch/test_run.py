@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from posegan_jax.batch.engine import Usage
 from posegan_jax.batch.manifest import Job
 from posegan_jax.batch.run import Summary
 from posegan_jax.batch.work import Outcome
+from posegan_jax.pose.files import atomic_folder, atomic_path
 
 
 @pytest.fixture
@@ -141,13 +143,27 @@ def test_two_runs_do_not_write_to_one_folder(command, refused, clips, tmp_path):
         assert "another run is writing to" in refused(command(folder, output=out))
 
 
-def test_half_written_files_are_removed(command, posegan, clips, tmp_path, no_engine):
+def test_half_written_files_are_removed(command, posegan, clips, people, tmp_path, no_engine):
     folder, out = clips(1), tmp_path / "out"
-    (out / ".folder.abcd.tmp" / "new").mkdir(parents=True)
-    (out / ".clip0.abcd.tmp.npz").write_text("half")
+    frames = tmp_path / "clips" / "frames"
+    formats.write([people(0)], frames, "openpose")
+    (out / "frames").mkdir(parents=True)
+    for name in ("clip0.npz", "frames"):
+        with pytest.raises(KeyError), (atomic_folder if name == "frames" else atomic_path)(
+            out / name, *[".json"] * (name == "frames")
+        ) as temporary:
+            begun = temporary.parent if name == "frames" else temporary
+            kept = out / f"kept {begun.name}"
+            shutil.move(begun, kept)
+            raise KeyError
+        shutil.move(kept, begun)  # as if the process had been killed in between
+    (out / ".other.abcdefgh.tmp.npz").write_text("not ours")
     (out / "clip0.npz").write_text("whole")
+    assert len(os.listdir(out)) == 5
     assert posegan(command(folder, output=out))[0] == 0
-    assert sorted(os.listdir(out)) == ["clip0.npz", "summary.json"]
+    assert sorted(os.listdir(out)) == [
+        ".other.abcdefgh.tmp.npz", "clip0.npz", "frames", "summary.json"
+    ]
     assert (out / "clip0.npz").read_text() == "whole"
 
 
