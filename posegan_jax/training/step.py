@@ -21,7 +21,7 @@ from posegan_jax.geometry.normalize import fit_normalization, normalize
 from posegan_jax.motion.corrupt import CorruptionOptions, add_noise, sample_mask
 from posegan_jax.motion.sample import ViewOptions, sample_motion, sample_views
 from posegan_jax.motion.store import MotionStore
-from posegan_jax.networks.build import Networks
+from posegan_jax.networks.build import Networks, Variables
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.training import losses
 from posegan_jax.training.losses import LossWeights
@@ -84,17 +84,28 @@ def train_step(
 ) -> tuple[TrainState, Metrics]:
     """One iteration of ``phase``, its batch split over ``mesh``; the new state, scalar metrics."""
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
-    k_batch, k_z, k_critic = jax.random.split(key, 3)
+    k_batch, k_update = jax.random.split(key)
     batch = split(mesh, sample_batch(k_batch, store, networks, options))
+    return update(state, batch, k_update, networks, options, phase, mesh)
+
+
+def update(
+    state: TrainState, batch: Batch, key: jax.Array, networks: Networks, options: StepOptions,
+    phase: Phase, mesh: Mesh | None = None,
+) -> tuple[TrainState, Metrics]:
+    """``train_step`` on a batch that is given; the key is for z and for where x_hat lies."""
+    k_z, k_critic = jax.random.split(key)
     rate = options.optimizer.schedule()(state.step)
     metrics = {}
     if phase == "full":
         z = jax.random.normal(k_z, (options.batch_size, networks.options.latent))
-        z = split(mesh, z)
-        state, metrics = _critic_update(state, batch, z, k_critic, networks, options, rate)
+        generated = _generate(state, split(mesh, z), networks)
+        state, metrics = _critic_update(
+            state, batch, generated.x, k_critic, networks, options, rate
+        )
     else:
-        z = None
-    state, more = _autoencoder_update(state, batch, z, networks, options, rate)
+        generated = None
+    state, more = _autoencoder_update(state, batch, generated, networks, options, rate)
     state = state.replace(step=state.step + 1, averages=_average(state, options.optimizer))
     return state, {**metrics, **more, "learning_rate": rate}
 
@@ -113,12 +124,34 @@ def train_steps(
     return state, jax.tree.map(lambda m: m.mean(), metrics)
 
 
-def _critic_update(state, batch, z, key, networks, options, rate):
+class _Generated(NamedTuple):
+    """G(z), which serves both updates, as the critic's leaves the generator as it is.
+
+    Attributes:
+      z: (N, L).
+      x: (N, F, J, 2).
+      pull: a gradient in x to one in the generator's parameters.
+    """
+
+    z: jax.Array
+    x: jax.Array
+    pull: Callable[[jax.Array], tuple[Variables]]
+
+
+def _generate(state, z, networks) -> _Generated:
+    fixed = {k: v for k, v in state.variables["generator"].items() if k != "params"}
+
+    def generate(params):
+        return networks.generator.apply(
+            {"params": params, **fixed}, z, train=True, mutable=["batch_stats"]
+        )[0]
+
+    return _Generated(z, *jax.vjp(generate, state.variables["generator"]["params"]))
+
+
+def _critic_update(state, batch, fake, key, networks, options, rate):
     """L_Dis, one Adam step of the critic; x_tilde is G(z) alone."""
     critic = networks.discriminator
-    fake, _ = networks.generator.apply(
-        state.variables["generator"], z, train=True, mutable=["batch_stats"]
-    )
     x_hat = losses.interpolate(key, batch.x, fake)
     fixed = {k: v for k, v in state.variables["discriminator"].items() if k != "params"}
 
@@ -137,7 +170,7 @@ def _critic_update(state, batch, z, key, networks, options, rate):
     return _apply(state, {"discriminator": (gradient, updates)}, options, rate), metrics
 
 
-def _autoencoder_update(state, batch, z, networks, options, rate):
+def _autoencoder_update(state, batch, generated, networks, options, rate):
     """L_Gen + L_AE + L_Mix for the generator, L_AE + L_Mix for the encoder: one Adam step each.
 
     L_Gen does not depend on the encoder, so one gradient of the sum serves both networks.
@@ -156,27 +189,33 @@ def _autoencoder_update(state, batch, z, networks, options, rate):
             state.variables["discriminator"], x, train=True, mutable=["batch_stats"]
         )[0]
 
-    def loss_fn(params):
+    def loss_fn(params, fake):
         code, encoder_updates = apply("encoder", params, batch.x_in, batch.mask)
         x_tilde, generator_updates = apply("generator", params, code)
         total, metrics = losses.reconstruction(batch.x, x_tilde, weights)
         if weights.latent_moments:
             metrics["latent_moments"] = losses.latent_moments(code)
             total += weights.latent_moments * metrics["latent_moments"]
-        if z is not None:
-            extra, more = _adversarial_terms(params, z, x_tilde, apply, critic, weights)
+        if generated is not None:
+            extra, more = _adversarial_terms(
+                params, generated.z, fake, x_tilde, apply, critic, weights
+            )
             total, metrics = total + extra, {**metrics, **more}
         metrics["autoencoder_loss"] = total
         return total, (metrics, {"encoder": encoder_updates, "generator": generator_updates})
 
     params = {name: state.variables[name]["params"] for name in AVERAGED}
-    gradient, (metrics, updates) = jax.grad(loss_fn, has_aux=True)(params)
+    (gradient, through_fake), (metrics, updates) = jax.grad(loss_fn, (0, 1), has_aux=True)(
+        params, generated and generated.x
+    )
+    if generated is not None:
+        (more,) = generated.pull(through_fake)
+        gradient["generator"] = jax.tree.map(jnp.add, gradient["generator"], more)
     changes = {name: (gradient[name], updates[name]) for name in AVERAGED}
     return _apply(state, changes, options, rate), metrics
 
 
-def _adversarial_terms(params, z, x_tilde, apply: Callable, critic: Callable, weights):
-    generated = apply("generator", params, z)[0]
+def _adversarial_terms(params, z, generated, x_tilde, apply, critic, weights):
     # E(G(z)) sees every joint: G(z) has none missing.
     z_tilde = apply("encoder", params, generated, jnp.ones(generated.shape[:-1]))[0]
     metrics = {
