@@ -143,5 +143,6 @@ print("equal")
 """
 
 
+@pytest.mark.slow
 def test_devices_share_the_windows_and_do_not_talk(on_devices):
     assert on_devices(4, ON_FOUR) == "equal\n"

@@ -81,10 +81,8 @@ main.run()
 """
 
 
-@pytest.mark.parametrize(
-    ("phase", "counts"),
-    [("reconstruction", (1, 4)), pytest.param("full", (1, 4, 8), marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("phase", "counts"), [("reconstruction", (1, 4)), ("full", (1, 4, 8))])
 def test_steps_on_several_devices_equal_those_on_one(on_devices, phase, counts):
     assert on_devices(8, STEPS, phase, *counts) == "equal\n"
 
