@@ -5,10 +5,12 @@ otherwise: JAX_COMPILATION_CACHE_DIR names another folder, JAX_ENABLE_COMPILATIO
 it off. The folder may be removed at any time.
 """
 
+import contextlib
 import hashlib
 import os
 import platform
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 _FOLDER, _SWITCH = "JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE"
@@ -43,6 +45,29 @@ def enable() -> Path | None:
     return folder
 
 
+@contextlib.contextmanager
+def disabled() -> Iterator[None]:
+    """What is compiled meanwhile is compiled in truth, and not kept."""
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
+    before = jax.config.jax_enable_compilation_cache
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()  # JAX asks for the setting only once
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_compilation_cache", before)
+        compilation_cache.reset_cache()
+
+
+def usable_cpus() -> int:
+    """CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def user_cache() -> Path:
     """Where this system's programs keep what they can make again, for this user.
 
@@ -58,7 +83,11 @@ def user_cache() -> Path:
 
 
 def _machine() -> str:
-    """A name for the kind of CPU: machines that share a home do not share machine code."""
+    """A name for the kind of CPU and how many there are.
+
+    Machines that share a home do not share machine code, and XLA fixes how work is split over
+    threads when it compiles.
+    """
     features = ""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore").splitlines():
@@ -68,4 +97,4 @@ def _machine() -> str:
     except OSError:  # not Linux
         pass
     digest = hashlib.sha256(f"{platform.processor()} {features}".encode()).hexdigest()
-    return f"{platform.machine()}-{digest[:8]}"
+    return f"{platform.machine()}-{digest[:8]}-{usable_cpus()}"

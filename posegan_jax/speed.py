@@ -20,6 +20,7 @@ import jaxlib
 import numpy as np
 
 import posegan_jax
+from posegan_jax import compilation_cache
 from posegan_jax import config as config_lib
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation.clips import view_clips
@@ -78,8 +79,6 @@ def measure(inpainter: Inpainter, options: Options = Options(), show: bool = Tru
       InputError: options that there are not.
     """
     _check(options)
-    # What is measured below must be compiled, however often it has been before.
-    jax.config.update("jax_enable_compilation_cache", False)
     accelerated = jax.default_backend() != "cpu"
     report: dict[str, Any] = {"machine": machine()}
     jobs: list[tuple[str, Any, Callable[[], dict]]] = []
@@ -107,7 +106,10 @@ def measure(inpainter: Inpainter, options: Options = Options(), show: bool = Tru
                 )
                 jobs.append(("training", phase, job))
     begun = time.perf_counter()
-    with Progress(len(jobs), label="benchmark", unit="measurement", show=show) as progress:
+    with (
+        compilation_cache.disabled(),  # compiling is measured
+        Progress(len(jobs), label="benchmark", unit="measurement", show=show) as progress,
+    ):
         for done, (part, name, job) in enumerate(jobs, 1):
             result = job()
             if part == "filling":
@@ -212,7 +214,8 @@ def machine() -> dict[str, Any]:
     devices = jax.devices()
     return {
         "devices": [f"{d.platform}:{d.id} {d.device_kind}" for d in devices],
-        "processes": jax.process_count(), "cores": _cores(), "system": platform.platform(),
+        "processes": jax.process_count(), "cores": compilation_cache.usable_cpus(),
+        "system": platform.platform(),
         "posegan_jax": posegan_jax.__version__, "python": platform.python_version(),
         "jax": jax.__version__, "jaxlib": jaxlib.__version__,
     }
@@ -280,11 +283,6 @@ def _seconds(call: Callable[[], Any]) -> float:
     begun = time.perf_counter()
     call()
     return time.perf_counter() - begun
-
-
-def _cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _host_peak() -> int | None:

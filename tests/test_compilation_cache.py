@@ -25,13 +25,38 @@ jax.jit(lambda x: jax.numpy.sin(x).sum())(jax.numpy.ones(7)).block_until_ready()
 print(folder, len(hits))
 """
 
+DISABLED = """
+import os
+import jax
+from posegan_jax import compilation_cache
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+folder = jax.config.jax_compilation_cache_dir
+hits = []
+jax.monitoring.register_event_listener(
+    lambda event, **_: hits.append(event) if event.endswith("cache_hits") else None
+)
+x = jax.numpy.ones(7)
+def compile(function):
+    jax.clear_caches()
+    jax.jit(function)(x).block_until_ready()
+compile(jax.numpy.sin)
+kept = set(os.listdir(folder))
+assert kept and not hits
+with compilation_cache.disabled():
+    compile(jax.numpy.sin)
+    compile(jax.numpy.cos)
+assert not hits and set(os.listdir(folder)) == kept
+compile(jax.numpy.sin)
+print(folder, len(hits))
+"""
 
-def run(cache_home, **environment):
+
+def run(cache_home, code=COMPILE, **environment):
     """(folder, programs found in it) of a new process that compiles something."""
     inherited = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
     environment = {"XDG_CACHE_HOME": str(cache_home), "HOME": str(cache_home), **environment}
     done = subprocess.run(
-        [sys.executable, "-c", COMPILE], capture_output=True, text=True, check=False,
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False,
         cwd=Path(__file__).parents[1], env=inherited | environment,
     )
     assert done.returncode == 0, done.stderr
@@ -83,6 +108,31 @@ def test_a_user_without_a_home(monkeypatch, no_settings):
 
     monkeypatch.setattr(compilation_cache, "user_cache", homeless)
     assert compilation_cache.enable() is None
+
+
+def test_what_is_disabled_for_a_while_is_neither_looked_up_nor_kept(tmp_path):
+    kept = tmp_path / "kept"
+    assert run(tmp_path, DISABLED, JAX_COMPILATION_CACHE_DIR=str(kept)) == (str(kept), 1)
+
+
+def test_the_folder_goes_with_the_number_of_cpus(tmp_path, monkeypatch, no_settings):
+    monkeypatch.setattr(compilation_cache, "user_cache", lambda: tmp_path)
+
+    def folder():
+        jax.config.update("jax_compilation_cache_dir", None)
+        return compilation_cache.enable()
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 5}, raising=False)
+    two = folder()
+    assert folder() == two
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {5})
+    one = folder()
+    assert one != two
+    monkeypatch.delattr(os, "sched_getaffinity")  # macOS, Windows
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert folder() == two
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert folder() == one
 
 
 def test_where_jax_is_imported_already(tmp_path, monkeypatch, no_settings):

@@ -60,18 +60,16 @@ def inpainter():
 @pytest.fixture(scope="module")
 def report(inpainter):
     options = speed.Options(qualities=("fast",), frames=30, seconds=0.01, batch_size=4)
-    update = jax.config.update
-    update("jax_disable_most_optimizations", True)
+    jax.config.update("jax_disable_most_optimizations", True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(speed, "build_networks", small_networks)
         # Most of what there is to compile.
         patch.setattr(speed, "PHASES", ("reconstruction",))
         patch.setattr(step, "sample_mask", lambda key, x, *unused: jnp.ones(x.shape[:-1]))
-        # The process has compiled other things before, and goes on to.
-        patch.setattr(jax.config, "update", lambda *unused: None)
-        measured = speed.measure(inpainter, options, show=False)
-    update("jax_disable_most_optimizations", False)
-    return measured
+        try:
+            return speed.measure(inpainter, options, show=False)
+        finally:
+            jax.config.update("jax_disable_most_optimizations", False)
 
 
 def test_every_figure_is_measured_or_said_not_to_be(report):
