@@ -31,9 +31,10 @@ def main(argv: list[str]) -> None:
     logging.getLogger("jax").setLevel(logging.WARNING)
     import jax  # after flags are parsed, and before any device is touched
 
-    if MULTI_HOST.value or COORDINATOR.value:
+    hosts = (COORDINATOR.value, PROCESSES.value, PROCESS.value)
+    if MULTI_HOST.value or any(given is not None for given in hosts):
         try:
-            jax.distributed.initialize(COORDINATOR.value, PROCESSES.value, PROCESS.value)
+            jax.distributed.initialize(*hosts)
         except ValueError as error:
             sys.exit(_fail(f"--multi_host: {_one_line(error)}; see --help", 2))
 

@@ -148,10 +148,11 @@ def test_two_processes_train_as_one_and_the_first_writes(on_devices, alone, tmp_
     assert [entry["step"] for entry in metrics_lib.read(tmp_path / "metrics.jsonl")][-1] == 14
 
 
-def test_hosts_that_nobody_names_end_in_one_line():
+@pytest.mark.parametrize("flags", [("--multi_host",), ("--processes=2", "--process=0")], ids=str)
+def test_hosts_that_nobody_names_end_in_one_line(flags):
     places = ("SLURM", "KUBERNETES", "OMPI", "PMIX", "JAX_COORDINATOR", "TPU", "CLOUD")
     done = subprocess.run(
-        [sys.executable, "-m", "posegan_jax.main", f"--config={TINY}", "--multi_host"],
+        [sys.executable, "-m", "posegan_jax.main", f"--config={TINY}", *flags],
         capture_output=True, text=True, check=False, cwd=TINY.parents[1],
         env={k: v for k, v in os.environ.items() if not k.startswith(places)},
     )
