@@ -13,7 +13,6 @@ import argparse
 import dataclasses
 import functools
 import json
-import os
 import platform
 import statistics
 import sys
@@ -26,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
+from posegan_jax.compilation_cache import usable_cpus
 from posegan_jax.errors import InputError
 from posegan_jax.inpainting.descent import DescentOptions, descend
 from posegan_jax.inpainting.inpainter import Inpainter
@@ -160,7 +160,7 @@ def ours_training(setup: Setup, phase: str, sampling: bool) -> Thunk:
     return call
 
 
-def torch_contenders(device: str) -> list["reference.Contender"]:
+def torch_contenders() -> list["reference.Contender"]:
     if torch is None:
         return []
     return [reference.Contender(c, last) for c in (False, True) for last in (False, True)]
@@ -205,7 +205,7 @@ def train(device: str, repetitions: int) -> list[Timing]:
             "ours": (ours_training(setup, phase, sampling=False), STEPS),
             "ours, sampling included": (ours_training(setup, phase, sampling=True), STEPS),
         }
-        for contender in torch_contenders(device):
+        for contender in torch_contenders():
             contenders[contender.name] = (torch_training(setup, phase, contender, device), 1)
         timings += take_turns(f"{phase} step, batch {BATCH}", contenders, repetitions)
     return timings
@@ -220,7 +220,8 @@ def compare_training(setup: Setup, phase: str) -> None:
         return
     step = jax.jit(functools.partial(
         update, networks=setup.networks, options=setup.options, phase=phase))
-    after, metrics = step(setup.state(), setup.batch, setup.key)
+    with jax.default_matmul_precision("highest"):  # not the TF32 of GPUs
+        after, metrics = step(setup.state(), setup.batch, setup.key)
     theirs = _exact(setup)
     trainer = reference.Trainer(theirs, setup.options, reference.Contender(), 1e-4)
     inputs = [t.double() for t in to_torch("cpu", *setup.batch)]
@@ -268,7 +269,7 @@ def descent(device: str, repetitions: int) -> list[Timing]:
     contenders = {
         "ours": (lambda: jax.block_until_ready(search(variables, x, mask)), SEARCH_STEPS)
     }
-    for contender in torch_contenders(device):
+    for contender in torch_contenders():
         contenders[contender.name] = (
             torch_search(setup, options, contender, device), options.steps)
     return take_turns(f"search, {WINDOWS} windows, one step of {SEARCH_STEPS}", contenders,
@@ -294,8 +295,9 @@ def compare_search(setup: Setup) -> None:
     _, x, mask = setup.batch
     # A large eps: near zero, Adam tells but the sign of a gradient's rounding error.
     options = DescentOptions(steps=3, eps=1.0)
-    found = jax.jit(functools.partial(descend, setup.networks, options=options))(
-        setup.variables, x, mask)
+    search = jax.jit(functools.partial(descend, setup.networks, options=options))
+    with jax.default_matmul_precision("highest"):
+        found = search(setup.variables, x, mask)
     search = reference.Search(_exact(setup), options, reference.Contender())
     z, loss = search(*(t.double() for t in to_torch("cpu", x, mask)))
     compare({"objective": found.loss, "codes": found.z}, {"objective": loss, "codes": z})
@@ -319,13 +321,14 @@ def gpu(device: str, repetitions: int) -> list[Timing]:
 
 def _gpu_training(task: str, dtype: str, batch: int, repetitions: int) -> list[Timing]:
     setup = Setup(batch, jnp.bfloat16 if dtype == "bf16" else jnp.float32)
-    torch.set_float32_matmul_precision("high")
-    torch.backends.cudnn.allow_tf32 = True
+    if torch is not None:
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.allow_tf32 = True
     blocks = batch / BATCH
     contenders = {
         "ours, sampling included": (ours_training(setup, "full", sampling=True), STEPS * blocks)
     }
-    for compiled in (False, True):
+    for compiled in (False, True) if torch is not None else ():
         contender = reference.Contender(compiled)
         call = torch_training(setup, "full", contender, "cuda", bfloat16=dtype == "bf16")
         contenders[contender.name] = (call, blocks)
@@ -340,9 +343,11 @@ def _gpu_test_set(task: str, part: int = 4096) -> list[Timing]:
     variables = jax.device_put(setup.variables)
     share = part / TEST_SET
     ours = (lambda: jax.block_until_ready(search(variables, x, mask)), share)
-    contender = reference.Contender(compiled=True)
-    theirs = (torch_search(setup, options, contender, "cuda"), share)
-    return take_turns(task, {"ours": ours, contender.name: theirs}, 2)
+    contenders = {"ours": ours}
+    if torch is not None:
+        contender = reference.Contender(compiled=True)
+        contenders[contender.name] = (torch_search(setup, options, contender, "cuda"), share)
+    return take_turns(task, contenders, 2)
 
 
 def _ceilings(device: str) -> list[Timing]:
@@ -404,7 +409,7 @@ def _seconds(value: float) -> str:
 def save(path: str, timings: list[Timing], device: str) -> None:
     versions = {"jax": jax.__version__, "torch": torch and torch.__version__,
                 "python": platform.python_version()}
-    about = {"device": device, "cores": len(os.sched_getaffinity(0)), "versions": versions}
+    about = {"device": device, "cores": usable_cpus(), "versions": versions}
     content = about | {"timings": [dataclasses.asdict(t) for t in timings]}
     with atomic_path(Path(path)) as temporary:
         Path(temporary).write_text(json.dumps(content, indent=1) + "\n")
@@ -452,7 +457,7 @@ def _choices(options) -> tuple[list[str], str]:
     elif on_gpu and not torch.cuda.is_available():
         raise InputError("PyTorch finds no GPU; install its CUDA build")
     elif not on_gpu:
-        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        torch.set_num_threads(usable_cpus())
     return parts, "cuda" if on_gpu else "cpu"
 
 
