@@ -44,8 +44,8 @@ def conv(
       kernel: (kh, kw, C, O).
       strides: stride along (H, W).
       padding: zeros added on both sides of (H, W).
-      lowering: 'cpu', 'lax', or 'auto': cpu on a CPU and lax elsewhere. 'cpu' has no forward-mode
-        derivative (``jax.jvp``).
+      lowering: 'cpu', 'lax', or 'auto': cpu on a CPU and lax elsewhere. Only 'lax' has a
+        forward-mode derivative (``jax.jvp``).
 
     Returns:
       (N, H', W', O) with ``H' = (H + 2 p - kh) // s + 1``.
@@ -195,7 +195,7 @@ def _phase_taps(kernel: int, stride: int) -> int:
 
 
 def _few_products(x, kernel, strides, padding):
-    """C by the products of tiles of outputs."""
+    """C, from few products for a tile of outputs."""
     n, *size, c = x.shape
     o = kernel.shape[3]
     out = [output_size(size[a], kernel.shape[a], strides[a], padding[a]) for a in range(2)]
