@@ -41,7 +41,7 @@ def collect(inputs: Sequence[str | os.PathLike], folder: str | os.PathLike) -> l
         given, or to the part of a pattern without wildcards.
 
     Raises:
-      InputError: no such file, nothing found, or two outputs of one name.
+      InputError: no such file, nothing found, two outputs of one name, or one within another.
     """
     folder = Path(folder)
     jobs: dict[Path, Job] = {}
@@ -52,10 +52,17 @@ def collect(inputs: Sequence[str | os.PathLike], folder: str | os.PathLike) -> l
         if name == Path(SUMMARY):
             raise InputError(f"{path}: a run says of itself what it did in {SUMMARY}; rename this")
         other = jobs.setdefault(folder / name, job)
-        if not os.path.samefile(other.input, path):
+        if other.input != job.input and not _same(Path(other.input), path):
             raise InputError(
                 f"{other.input} and {path} would both be written to {job.output}; give them names "
                 "of their own, or the folder that holds both"
+            )
+    for output, job in jobs.items():
+        above = next((jobs[path] for path in output.parents if path in jobs), None)
+        if above is not None:
+            raise InputError(
+                f"{job.input} would be written into {above.output}, the output of {above.input}; "
+                "give them names of their own, or the folder that holds both"
             )
     if not jobs:
         given = ", ".join(map(str, inputs))[:200]
@@ -89,7 +96,7 @@ def _files(
 def _walk(path: Path, folder: Path) -> Iterator[Path]:
     """Files and folders of frames in a folder, however deep, but for the outputs' folder."""
     for entry in sorted(path.iterdir()):
-        if entry.name.startswith(".") or _same(entry, folder):
+        if entry.name.startswith(".") or _same(entry, folder) or _circular(entry):
             continue
         if entry.is_dir() and not formats.holds_frames(entry):
             yield from _walk(entry, folder)
@@ -102,12 +109,18 @@ def _matching(pattern: Path, folder: Path) -> Iterator[tuple[Path, Path]]:
     if not found:
         raise InputError(f"{pattern}: no file matches")
     fixed = Path(*_before_magic(pattern.parts))
+    whole = {path for path in found if path.is_dir() and formats.holds_frames(path)}
     for path in found:
-        if path.resolve().is_relative_to(folder.resolve()):
+        way = list(path.parents)[: len(path.relative_to(fixed).parts) - 1]  # from the fixed part
+        if path.resolve().is_relative_to(folder.resolve()) or any(map(_circular, [path, *way])):
             continue
-        if path.is_dir() and not formats.holds_frames(path):
+        if not whole.isdisjoint(way):
+            continue  # a frame of what is taken whole
+        if path in whole:
+            yield path, path.relative_to(fixed)
+        elif path.is_dir():
             yield from ((inner, inner.relative_to(fixed)) for inner in _walk(path, folder))
-        elif path.is_dir() or path.suffix.lower() in SUFFIXES:
+        elif path.suffix.lower() in SUFFIXES:
             yield path, path.relative_to(fixed)
 
 
@@ -126,4 +139,9 @@ def _lines(path: Path) -> list[str]:
 
 
 def _same(path: Path, other: Path) -> bool:
-    return path.exists() and other.exists() and os.path.samefile(path, other)
+    return os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other)
+
+
+def _circular(path: Path) -> bool:
+    """Whether this is a link to a folder that holds it."""
+    return path.is_symlink() and path.parent.resolve().is_relative_to(os.path.realpath(path))

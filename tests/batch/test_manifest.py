@@ -85,6 +85,28 @@ def test_two_files_of_one_name_are_refused(tree):
         collect(["clips/b.json", "other/b.json"], "out")
 
 
+def test_no_output_is_within_another(tree):
+    (tree / "other" / "openpose").mkdir()
+    (tree / "other" / "openpose" / "x.json").write_text("[]")
+    with pytest.raises(InputError, match="x.json would be written into out/openpose, the output"):
+        collect(["clips", "other/openpose/../../other/op*/*.json"], "out")
+
+
+def test_links_in_circles_are_not_followed(tree):
+    os.symlink("..", tree / "clips" / "deep" / "back")
+    os.symlink("../other", tree / "clips" / "more")
+    expected = sorted([*ALL, ("clips/more/b.json", "out/more/b.json")])
+    assert sorted(found(["clips"])) == sorted(found(["clips/**"])) == expected
+    assert found(["clips/deep/back/*.csv"]) == [("clips/deep/back/a.csv", "out/a.csv")]
+
+
+def test_a_link_to_nothing_is_a_file_that_will_fail(tree):
+    os.symlink("nowhere", tree / "other" / "gone.json")
+    assert found(["other", "other/*.json"]) == [
+        ("other/b.json", "out/b.json"), ("other/gone.json", "out/gone.json")
+    ]
+
+
 def test_outputs_are_no_inputs(tree):
     os.mkdir("clips/out")
     for name in ("a.csv", "summary.json"):
