@@ -77,7 +77,7 @@ def cluster(
     Args: as of ``run.local``. Inputs, outputs and checkpoint must have the same paths on all nodes.
 
     Raises:
-      InputError: Ray is not installed, or no engine can be started.
+      InputError: Ray is not installed, there is no cluster, or no engine can be started.
     """
     try:
         import ray
@@ -90,7 +90,11 @@ def cluster(
         options = dataclasses.replace(options, joint_map=os.path.abspath(options.joint_map))
     own = not ray.is_initialized()
     if own:
-        ray.init(log_to_driver=False, configure_logging=False)
+        try:
+            ray.init(log_to_driver=False, configure_logging=False)
+        except (OSError, RuntimeError, ValueError) as error:
+            said = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise InputError(f"no Ray cluster (RAY_ADDRESS names one): {said}") from error
     slots: list[_Slot] = []
     try:
         yield from _Dispatch(ray, slots, jobs, (checkpoint, options), workers).results()

@@ -198,11 +198,13 @@ def _how(options: FillOptions, checkpoint: str | None) -> dict:
 def _check_same(folder: Path, how: dict) -> None:
     """Raises InputError where a folder holds outputs that were made in another way."""
     path = folder / SUMMARY
-    if not path.exists():
+    # A mistake in the options of a run that came to nothing is no obstacle.
+    outputs = any(p.name != SUMMARY and not p.name.startswith(".") for p in folder.iterdir())
+    if not outputs or not path.exists():
         return
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))["options"]
-    except (ValueError, KeyError, TypeError) as error:
+        before = dict(json.loads(path.read_text(encoding="utf-8"))["options"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not of an earlier run; give another folder") from error
     other = [name for name in how if before.get(name) != how[name]]
     if other:
@@ -222,17 +224,26 @@ def _write(folder: Path, how: dict, summary: Summary) -> None:
 @contextlib.contextmanager
 def _claimed(folder: Path) -> Iterator[None]:
     """Makes the folder, and keeps other runs out of it. Raises InputError where that fails."""
+    path, locked = folder / LOCK, False
+    while not locked:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+        except OSError as error:
+            raise InputError(f"cannot write to the folder {folder}: {error.strerror}") from error
+        try:
+            _lock(handle, folder)
+            # Else a run that has just ended removed the file between opening and locking it.
+            locked = path.exists() and os.path.samestat(os.fstat(handle), path.stat())
+        finally:
+            if not locked:
+                os.close(handle)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o666)
-    except OSError as error:
-        raise InputError(f"cannot write to the folder {folder}: {error.strerror}") from error
-    try:
-        _lock(lock, folder)
         yield
-        (folder / LOCK).unlink(missing_ok=True)
     finally:
-        os.close(lock)
+        with contextlib.suppress(OSError):  # Windows keeps what is open
+            path.unlink()
+        os.close(handle)
 
 
 def _lock(handle: int, folder: Path) -> None:
@@ -262,4 +273,5 @@ def _sweep(folder: Path, jobs: Sequence[Job]) -> None:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    path.unlink()

@@ -179,6 +179,17 @@ def test_a_cluster_without_room(filled):
         filled(3, [node(alive=False, CPU=2)])
 
 
+def test_a_cluster_that_is_not_there(options, monkeypatch):
+    def init(**options):
+        raise ConnectionError("nobody at 10.0.0.1:6379\nlong advice")
+
+    ray = Ray(CPUS)
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    with pytest.raises(InputError, match=r"RAY_ADDRESS names one\): nobody at 10.0.0.1:6379$"):
+        next(cluster([Job("a", "b")], options, None, None))
+
+
 def test_ray_is_asked_for(options, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r"pip install 'posegan_jax\[ray\]'"):

@@ -18,6 +18,7 @@ from posegan_jax.batch.engine import Usage
 from posegan_jax.batch.manifest import Job
 from posegan_jax.batch.run import Summary
 from posegan_jax.batch.work import Outcome
+from posegan_jax.errors import InputError
 from posegan_jax.pose.files import atomic_folder, atomic_path
 
 
@@ -117,11 +118,19 @@ def test_outputs_of_other_options_are_not_mixed(command, refused, clips, tmp_pat
     folder, out = clips(1), tmp_path / "out"
     out.mkdir()
     given = command(folder, output=out)
+    (out / "clip7.npz").write_text("")
     how = {"options": {"checkpoint": "packaged", "joints": "same", "fps": 25.0}}
     (out / "summary.json").write_text(json.dumps(how))
     assert "outputs of other options (checkpoint, quality, shift or steps, obs" in refused(given)
-    (out / "summary.json").write_text("[1]")
-    assert "summary.json: not of an earlier run" in refused(given)
+    for content in ("[1]", '{"options": null}', "{"):
+        (out / "summary.json").write_text(content)
+        assert "summary.json: not of an earlier run" in refused(given)
+
+
+def test_a_mistake_in_the_options_is_mended_in_the_same_folder(command, posegan, clips, tmp_path):
+    given = command(clips(1), output=tmp_path / "out")
+    assert posegan([*given, "--checkpoint", str(tmp_path / "nowhere")])[0] == 2
+    assert posegan(given)[0] == 0
 
 
 def test_mistakes_are_found_before_computing(command, refused, clips, tmp_path):
@@ -141,6 +150,24 @@ def test_two_runs_do_not_write_to_one_folder(command, refused, clips, tmp_path):
     with open(out / run_module.LOCK, "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert "another run is writing to" in refused(command(folder, output=out))
+
+
+def test_a_lock_that_another_run_removes_is_taken_anew(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    lock, tries = fcntl.flock, []
+
+    def late(handle, operation):
+        if not tries:
+            (tmp_path / run_module.LOCK).unlink()
+        tries.append(handle)
+        lock(handle, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with run_module._claimed(tmp_path):
+        assert len(tries) == 2
+        with pytest.raises(InputError, match="another run"), run_module._claimed(tmp_path):
+            pass
+    assert not os.listdir(tmp_path)
 
 
 def test_half_written_files_are_removed(command, posegan, clips, people, tmp_path, no_engine):
