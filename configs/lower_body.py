@@ -5,7 +5,7 @@ from the rest. It starts from the packaged networks, whose critic and generator 
 
 Command:  python -m posegan_jax.main --config=configs/lower_body.py --config.data.path=PATH
 Data:     as for configs/cmu.py.
-Cost:     half an hour on two CPU cores.
+Cost:     a quarter of an hour on one CPU core.
 Expected: docs/training.md has its scores beside those of the general networks.
 """
 
