@@ -77,7 +77,9 @@ class Mixer(nn.Module):
 
 
 def _mlp(h: jax.Array, width: int) -> jax.Array:
-    return nn.Dense(h.shape[-1])(nn.gelu(nn.Dense(width)(h)))
+    # As rows: gradients of matmuls over several axes are slow on a CPU.
+    rows = h.reshape(-1, h.shape[-1])
+    return nn.Dense(h.shape[-1])(nn.gelu(nn.Dense(width)(rows))).reshape(h.shape)
 
 
 def fill_linearly(x: jax.Array, mask: jax.Array) -> jax.Array:
@@ -204,7 +206,7 @@ def _solve(module: Mixer, params: dict, x: jax.Array, mask: jax.Array) -> jax.Ar
 
 def train(
     store: MotionStore, steps: int, options: StepOptions, learning_rate: float = 1.5e-3,
-    seed: int = 0, progress=None, module: Mixer | None = None,
+    seed: int = 0, progress=None, start: Regressor | None = None,
 ) -> tuple[Regressor, list[float]]:
     """Trains on MPJPE + 0.5 MPJSE with AdamW and a cosine.
 
@@ -215,19 +217,21 @@ def train(
       learning_rate: the highest.
       seed: of parameters and samples.
       progress: called with steps done and the mean loss over the last chunk.
-      module: network; that of the packaged weights by default.
+      start: a regressor to go on from; a new one of the default size if None.
 
     Returns:
       The regressor, and the mean loss of every chunk.
     """
-    module = module or make_mixer()
+    module = start.module if start else make_mixer()
     # The networks are not used, but for what they say of windows.
     networks = build_networks(NetworkOptions(frames=FRAMES))
     options = dataclasses.replace(options, normalize_by="full")
     rate = optax.warmup_cosine_decay_schedule(0.0, learning_rate, min(200, steps // 10), steps)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(rate, weight_decay=1e-2))
     shape = (1, FRAMES, module.joints)
-    params = module.init(jax.random.key(seed), jnp.zeros((*shape, 2)), jnp.ones(shape))["params"]
+    params = start.params if start else module.init(
+        jax.random.key(seed), jnp.zeros((*shape, 2)), jnp.ones(shape)
+    )["params"]
     state = params, optimizer.init(params)
     chunk = jax.jit(functools.partial(
         _chunk, module=module, networks=networks, options=options, optimizer=optimizer
@@ -272,6 +276,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--motion", default="procedural", help="motion set with a split 'train'")
     parser.add_argument("--steps", type=int, default=4000, help=f"a multiple of {CHUNK}")
     parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--init-from", help="weights to go on from, a file that this wrote")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--text", default="", help="what is to be said of the data")
     parser.add_argument("-o", "--output", required=True, help=".npz file to write")
     options = parser.parse_args(argv)
@@ -288,7 +294,11 @@ def main(argv: list[str] | None = None) -> int:
                 bar.set_postfix(loss=f"{loss:.4f}")
                 bar.update(done - bar.n)
 
-            trained, losses = train(store, options.steps, step_options, progress=progress)
+            start = Regressor.load(options.init_from) if options.init_from else None
+            trained, losses = train(
+                store, options.steps, step_options, seed=options.seed, progress=progress,
+                start=start,
+            )
         dataclasses.replace(trained, text=options.text).save(options.output)
     except InputError as error:
         print(f"posegan_jax: {error}", file=sys.stderr)

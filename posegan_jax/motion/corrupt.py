@@ -46,7 +46,7 @@ class CorruptionOptions:
     scattered_rate: float = 0.6
     runs: float = 0.3
     joints: float = 0.25
-    limbs: float = 0.25
+    limbs: float = 0.45
     gap: float = 0.2
     gap_frames: int = 20
     crop: float = 0.2
@@ -180,17 +180,27 @@ def _joints(key, n, j):
 
 
 def _limbs(key, n, skeleton: Skeleton):
-    foot = ("ankle", "heel", "foot", "toe")
-    limbs = np.stack(
-        [
-            [side in name and any(part in name for part in parts) for name in skeleton.joints]
-            for side in ("left_", "right_")
-            for parts in (("elbow", "wrist", "hand"), ("hip", "knee", *foot),
-                          ("shoulder", "elbow", "wrist", "hand"), ("knee", *foot))
-        ]
+    """One limb (in half of the windows), both legs (a quarter), or any of the four, each with
+    chance one half; in a third with the shoulders or hips that they hang on. What is out of sight
+    for long is mostly one of the first two: an arm behind the body, legs under the picture's edge.
+    """
+    parts = (("elbow", "wrist", "hand"), ("knee", "ankle", "heel", "foot", "toe"))
+    limbs, roots = (
+        np.stack([
+            [side in name and any(part in name for part in group) for name in skeleton.joints]
+            for group in groups for side in ("left_", "right_")
+        ])
+        for groups in (parts, (("shoulder",), ("hip",)))
     )
-    chosen = jax.random.bernoulli(key, 0.3, (n, len(limbs), 1))
-    return (chosen & jnp.asarray(limbs)).any(axis=1)[:, None, :]
+    k_one, k_any, k_kind, k_root = jax.random.split(key, 4)
+    one = jnp.arange(4) == jax.random.randint(k_one, (n, 1), 0, 4)
+    legs = jnp.arange(4) >= 2
+    several = jax.random.bernoulli(k_any, 0.5, (n, 4))
+    kind = jax.random.uniform(k_kind, (n, 1))
+    chosen = jnp.where(kind < 0.5, one, jnp.where(kind < 0.75, legs, several))
+    root = jax.random.bernoulli(k_root, 1 / 3, (n, 1, 1))
+    hidden = jnp.asarray(limbs) | (root & jnp.asarray(roots))
+    return (chosen[..., None] & hidden).any(axis=1)[:, None, :]
 
 
 def _gap(key, n, f, longest):

@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -17,15 +18,23 @@ from posegan_jax.pose.skeleton import get_skeleton
 MPI = get_skeleton("mpi_inf_3dhp")
 
 
+def small():
+    module = make_mixer(32, 1)
+    shape = (1, FRAMES, module.joints)
+    return Regressor(
+        module, module.init(jax.random.key(0), jnp.zeros((*shape, 2)), jnp.ones(shape))["params"]
+    )
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """The command's file after a few steps, what it trained, and the losses."""
     path = tmp_path_factory.mktemp("regressor") / "r.npz"
     made = []
 
-    def small_train(store, steps, options, progress):
-        made.append(train(store, steps, options, progress=progress, module=make_mixer(32, 1)))
-        return made[0]
+    def small_train(store, steps, options, start, **more):
+        made.append(train(store, steps, options, start=start or small(), **more))
+        return made[-1]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(regressor, "train", small_train)
@@ -34,6 +43,17 @@ def trained(tmp_path_factory):
         )
     assert code == 0
     return path, *made[0]
+
+
+def test_it_goes_on_from_what_was_saved(trained, tmp_path, capsys):
+    path, found, losses = trained
+    more = tmp_path / "more.npz"
+    code = regressor.main(
+        ["--steps", "20", "--batch-size", "16", "--init-from", str(path), "-o", str(more)]
+    )
+    assert code == 0 and Regressor.load(more).module == found.module
+    first = float(capsys.readouterr().out.split()[1])
+    assert first < 0.9 * losses[0]
 
 
 @pytest.fixture(scope="module")

@@ -176,6 +176,18 @@ def test_limbs_are_missing_whole_and_for_the_whole_window():
     assert (left & ~right).any() and (right & ~left).any() and (left & right).any()
 
 
+def test_one_limb_or_both_legs_are_what_is_mostly_missing():
+    missing = only("limbs")
+    arms_and_legs = np.stack(
+        [column(missing, f"{side}_{end}")[:, 0] for end in ("wrist", "ankle")
+         for side in ("left", "right")], axis=1,
+    )
+    one = arms_and_legs.sum(axis=1) == 1
+    legs = (arms_and_legs == [False, False, True, True]).all(axis=1)
+    assert one.mean() > 0.4 and legs.mean() > 0.15
+    assert (arms_and_legs[one].mean(axis=0) > 0.15).all()  # whichever
+
+
 def test_limbs_take_hands_and_feet_along():
     options = dataclasses.replace(NOTHING, limbs=1.0, detected=MPI.joints)
     missing = draw(options)[:, 0] == 0
