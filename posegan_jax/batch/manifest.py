@@ -1,9 +1,11 @@
 """Which files there are to fill, and where each of them goes."""
 
 import dataclasses
+import functools
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from posegan_jax import formats
@@ -33,6 +35,8 @@ class Job:
 def collect(inputs: Sequence[str | os.PathLike], folder: str | os.PathLike) -> list[Job]:
     """All files that the inputs stand for, in a fixed order, each once.
 
+    One that is reached by several ways goes by the first of them.
+
     Args:
       inputs: each a detector's file; a folder of one file per frame; a folder of such files and
         folders, however deep; a pattern with ``*``, ``?``, ``[...]`` or ``**``; or a list, a
@@ -45,7 +49,12 @@ def collect(inputs: Sequence[str | os.PathLike], folder: str | os.PathLike) -> l
     """
     folder = Path(folder)
     jobs: dict[Path, Job] = {}
-    for path, name in _files(inputs, Path(), folder):
+    seen: set[str] = set()
+    for path, name in _Search(folder).files(inputs):
+        place = os.path.join(os.path.realpath(path.parent), path.name)
+        if place in seen:
+            continue
+        seen.add(place)
         job = Job(str(path), str(folder / name))
         if _same(path, folder / name):
             raise InputError(f"{path} would be written over; give another folder than {folder}")
@@ -70,63 +79,101 @@ def collect(inputs: Sequence[str | os.PathLike], folder: str | os.PathLike) -> l
     return list(jobs.values())
 
 
-def _files(
-    inputs: Sequence[str | os.PathLike], base: Path, folder: Path, listed: bool = False
-) -> Iterator[tuple[Path, Path]]:
-    """Paths of files and their names in the outputs' folder, in which nothing is looked for."""
-    for given in inputs:
-        path = base / given
-        if path.is_dir():
-            if formats.holds_frames(path):
-                yield path, Path(path.resolve().name)
+class _Search:
+    """What inputs stand for.
+
+    Args:
+      outputs: the outputs' folder, in which nothing is looked for.
+    """
+
+    def __init__(self, outputs: Path):
+        self._outputs = outputs
+        self._holds_frames = functools.cache(formats.holds_frames)
+
+    def files(
+        self, inputs: Sequence[str | os.PathLike], base: Path = Path(), listed: bool = False
+    ) -> Iterator[tuple[Path, Path]]:
+        """Paths of files, and their names in the outputs' folder."""
+        for given in inputs:
+            path = base / given
+            if path.is_dir():
+                if self._holds_frames(path):
+                    yield path, Path(path.resolve().name)
+                else:
+                    yield from ((found, found.relative_to(path)) for found in self._walk(path))
+            elif path.is_file() and path.suffix.lower() == LIST:
+                if listed:
+                    raise InputError(f"{path}: a list within a list; name the files")
+                yield from self.files(_lines(path), path.parent, listed=True)
+            elif path.exists():
+                yield path, Path(path.name)
+            elif glob.has_magic(str(given)):
+                yield from self._matching(base, Path(given))
             else:
-                yield from ((found, found.relative_to(path)) for found in _walk(path, folder))
-        elif path.is_file() and path.suffix.lower() == LIST:
-            if listed:
-                raise InputError(f"{path}: a list within a list; name the files")
-            yield from _files(_lines(path), path.parent, folder, listed=True)
-        elif path.exists():
-            yield path, Path(path.name)
-        elif glob.has_magic(str(given)):
-            yield from _matching(path, folder)
-        else:
-            raise InputError(f"{path}: no such file")
+                raise InputError(f"{path}: no such file")
 
+    def _walk(self, top: Path) -> list[Path]:
+        """Files and folders of frames in a folder, however deep."""
+        found = []
+        for folder in self._folders([top]):
+            if self._holds_frames(folder):
+                found.append(folder)
+            else:
+                found += [path for path in _visible(folder) if _is_file(path)]
+        return sorted(found)
 
-def _walk(path: Path, folder: Path) -> Iterator[Path]:
-    """Files and folders of frames in a folder, however deep, but for the outputs' folder."""
-    for entry in sorted(path.iterdir()):
-        if entry.name.startswith(".") or _same(entry, folder) or _circular(entry):
-            continue
-        if entry.is_dir() and not formats.holds_frames(entry):
-            yield from _walk(entry, folder)
-        elif entry.is_dir() or entry.suffix.lower() in SUFFIXES:
-            yield entry
+    def _folders(self, tops: Iterable[Path]) -> list[Path]:
+        """Folders and those in them, however deep; folders of frames are not looked into.
 
+        Each is there once, by the way without links to it where there is one. So links in circles
+        end, and those that lead to the same folder do not multiply.
+        """
+        found, seen, left = [], set(), deque(sorted(tops))
+        while left:
+            ways = [left.popleft()]
+            while ways:
+                folder = ways.pop()
+                if (real := os.path.realpath(folder)) in seen:
+                    continue
+                seen.add(real)
+                found.append(folder)
+                if self._holds_frames(folder):
+                    continue
+                for path in _visible(folder):
+                    if path.is_dir() and not _same(path, self._outputs) and not _is_above(path):
+                        (left if path.is_symlink() else ways).append(path)
+        return found
 
-def _matching(pattern: Path, folder: Path) -> Iterator[tuple[Path, Path]]:
-    found = sorted(map(Path, glob.glob(str(pattern), recursive=True)))
-    if not found:
-        raise InputError(f"{pattern}: no file matches")
-    fixed = Path(*_before_magic(pattern.parts))
-    whole = {path for path in found if path.is_dir() and formats.holds_frames(path)}
-    for path in found:
-        way = list(path.parents)[: len(path.relative_to(fixed).parts) - 1]  # from the fixed part
-        if path.resolve().is_relative_to(folder.resolve()) or any(map(_circular, [path, *way])):
-            continue
-        if not whole.isdisjoint(way):
-            continue  # a frame of what is taken whole
-        if path in whole:
-            yield path, path.relative_to(fixed)
-        elif path.is_dir():
-            yield from ((inner, inner.relative_to(fixed)) for inner in _walk(path, folder))
-        elif path.suffix.lower() in SUFFIXES:
-            yield path, path.relative_to(fixed)
-
-
-def _before_magic(parts: Sequence[str]) -> list[str]:
-    magic = next(i for i, part in enumerate(parts) if glob.has_magic(part))
-    return list(parts[:magic])
+    def _matching(self, base: Path, pattern: Path) -> Iterator[tuple[Path, Path]]:
+        """What a pattern stands for."""
+        parts = pattern.parts
+        magic = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+        fixed = Path(base, *parts[:magic])
+        found = {fixed} if fixed.is_dir() else set()
+        for part in parts[magic:]:
+            if part == "**":
+                found = set(self._folders(found))
+            else:
+                found = {way / name for way in found for name in glob.glob(part, root_dir=way)}
+                if glob.has_magic(part):  # what is named is meant
+                    found = {path for path in found if not _is_above(path)}
+        if not found:
+            raise InputError(f"{base / pattern}: no file matches")
+        outputs = os.path.realpath(self._outputs)
+        found = {p for p in found if not Path(os.path.realpath(p)).is_relative_to(outputs)}
+        # Frames stand for their folder, as they do where folders are looked through.
+        folders = {path.parent if path.suffix == ".json" else path for path in found}
+        whole = {path for path in folders if path.is_dir() and self._holds_frames(path)}
+        for path in sorted(found | whole):
+            name = path.relative_to(fixed)
+            if not whole.isdisjoint(path.parents):
+                continue
+            if path in whole:
+                yield path, name if name.parts else Path(path.resolve().name)
+            elif path.is_dir():
+                yield from ((inner, inner.relative_to(fixed)) for inner in self._walk(path))
+            elif _is_file(path):
+                yield path, name
 
 
 def _lines(path: Path) -> list[str]:
@@ -142,6 +189,15 @@ def _same(path: Path, other: Path) -> bool:
     return os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other)
 
 
-def _circular(path: Path) -> bool:
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is taken for a detector's file: a link to nothing is, and will fail."""
+    return path.suffix.lower() in SUFFIXES and not path.is_dir()
+
+
+def _is_above(path: Path) -> bool:
     """Whether this is a link to a folder that holds it."""
     return path.is_symlink() and path.parent.resolve().is_relative_to(os.path.realpath(path))

@@ -100,6 +100,67 @@ def test_links_in_circles_are_not_followed(tree):
     assert found(["clips/deep/back/*.csv"]) == [("clips/deep/back/a.csv", "out/a.csv")]
 
 
+def test_links_that_lead_to_each_other_end(tree):
+    """Each folder leads to the other in three ways: 3 ** 40 ways until the system refuses."""
+    for name in ("one", "two", "three"):
+        os.symlink("../other", tree / "clips" / name)
+        os.symlink("../clips", tree / "other" / name)
+    expected = sorted([*ALL, ("clips/one/b.json", "out/one/b.json")])
+    assert sorted(found(["clips"])) == sorted(found(["clips/**"])) == expected
+    expected = [("clips/b.json", "out/clips/b.json"), ("other/b.json", "out/other/b.json")]
+    assert found(["**/b.json"]) == found(["**/**/b.json"]) == expected
+
+
+def test_a_folder_that_many_links_lead_to_is_looked_into_once(tree):
+    """A chain of folders with two links to the next one each: 2 ** 30 ways to the last."""
+    for n in range(30):
+        (tree / "chain" / f"{n}").mkdir(parents=True)
+        for name in "ab":
+            os.symlink(f"../{n + 1}", tree / "chain" / f"{n}" / name)
+    (tree / "chain" / "30").mkdir()
+    (tree / "chain" / "30" / "c.json").write_text("[]")
+    assert found(["chain/**/*.json"]) == [("chain/30/c.json", "out/30/c.json")]
+    assert len(found(["chain/0"])) == 1
+
+
+def test_a_link_to_a_folder_above_is_not_followed(tree):
+    os.symlink("..", tree / "clips" / "up")
+    assert found(["clips/*"]) == ALL
+    assert found(["clips/*/*.json"]) == [("clips/openpose", "out/openpose")]
+
+
+@pytest.mark.parametrize(
+    "pattern, output",
+    [
+        ("clips/**/*.json", "openpose"), ("clips/*/*.json", "openpose"),
+        ("clips/**/*_keypoints.json", "openpose"), ("**/*_keypoints.json", "clips/openpose"),
+        ("clips/openpose/*.json", "openpose"), ("clips/openpose/*1_keypoints.json", "openpose"),
+    ],
+)
+def test_frames_that_match_stand_for_their_folder(tree, pattern, output):
+    frames = [(given, to) for given, to in found([pattern]) if "openpose" in given]
+    assert frames == [("clips/openpose", f"out/{output}")]
+
+
+def test_frames_in_the_folder_where_one_stands(tree, monkeypatch):
+    monkeypatch.chdir(tree / "clips" / "openpose")
+    assert found(["*.json"], tree / "out") == [(".", str(tree / "out" / "openpose"))]
+
+
+def test_other_files_beside_frames_are_files(tree):
+    (tree / "clips" / "openpose" / "d.csv").write_text("")
+    csv = [("clips/a.csv", "out/a.csv"), ("clips/openpose/d.csv", "out/openpose/d.csv")]
+    assert found(["clips/**/*.csv"]) == csv
+    assert found(["clips/**/*"]) == ALL
+
+
+def test_a_list_in_a_folder_whose_name_looks_like_a_pattern(tree):
+    (tree / "take[1]").mkdir()
+    (tree / "take[1]" / "a.csv").write_text("")
+    (tree / "take[1]" / "list.txt").write_text("*.csv\n")
+    assert found(["take[1]/list.txt"]) == [("take[1]/a.csv", "out/a.csv")]
+
+
 def test_a_link_to_nothing_is_a_file_that_will_fail(tree):
     os.symlink("nowhere", tree / "other" / "gone.json")
     assert found(["other", "other/*.json"]) == [
