@@ -6,6 +6,8 @@ from the frames of that window. Two windows explain the same frame a little diff
 flicker: of what was delivered last, a part that decays is carried on.
 """
 
+import math
+from collections import deque
 from typing import NamedTuple
 
 import numpy as np
@@ -93,7 +95,15 @@ class Stream:
         self._generate()  # compiles
 
     def reset(self, person: int | None = None) -> None:
-        """Forgets what was seen, of everyone or of one person (0 to P - 1): another one comes."""
+        """Forgets what was seen, of everyone or of one person (0 to P - 1): another one comes.
+
+        Of everyone, frames that are due later are forgotten, too; ``flush`` gives them.
+        """
+        if person is None:
+            self._done: deque[Frame] = deque()
+        self._forget(person)
+
+    def _forget(self, person: int | None = None) -> None:
         joints = len(self._source)
         if person is None:
             shape = (self._people, self._length, joints)
@@ -102,6 +112,7 @@ class Stream:
             self._wrong = np.zeros((*shape[:2], len(self._completer.skeleton)), bool)
             self._last = [None] * self._people
             self._number, self._time = -1, None
+            self._pushed: deque[int] = deque()  # numbers of frames that are not completed yet
         else:
             self._keypoints[person], self._scores[person] = np.nan, 0.0
             self._wrong[person], self._last[person] = False, None
@@ -121,34 +132,58 @@ class Stream:
             frames are ``1 / fps`` apart.
 
         Returns:
-          The frame ``delay`` frames before this one; None while there is none.
+          The oldest frame that was pushed, is ``delay`` frames old and was not given yet, so that
+          every one of them is given, whatever was dropped in between; None while there is none.
 
         Raises:
-          InputError: shapes that do not fit, or time that runs backwards.
+          InputError: shapes that do not fit, or a time that is none or does not increase.
         """
         keypoints, scores = self._check(keypoints, scores)
-        skipped = self._advance(time)
-        for buffer, empty in ((self._keypoints, np.nan), (self._scores, 0.0), (self._wrong, False)):
-            buffer[:, :-skipped] = buffer[:, skipped:]
-            buffer[:, -skipped:] = empty
-        self._keypoints[:, -1], self._scores[:, -1] = keypoints, scores
-        if self._number < self._delay:
-            return None
-        self._generate()
-        frames = [self._complete(person, skipped) for person in range(self._people)]
-        arrays = [np.stack(a) for a in zip(*frames, strict=True)]
-        if self._people == 1:
-            arrays = [array[0] for array in arrays]
-        return Frame(self._number - self._delay, *arrays)
+        passed = self._passed(time)
+        if passed * self._rate.step > self._completer.frames:
+            self._finish()
+            self._forget()
+            passed = 1
+        # Frames that are due before this one are completed without it, as they would have been.
+        while passed > 1 and self._pushed:
+            self._move(1)
+            passed -= 1
+        self._time = time
+        self._pushed.append(self._number + passed)
+        self._move(passed, keypoints, scores)
+        return self._done.popleft() if self._done else None
 
     def flush(self) -> list[Frame]:
-        """The last ``delay`` frames, when no more will come; then it starts afresh."""
-        frames = []
-        for _ in range(self._delay):
-            frame = self.push(None)
-            frames += [frame] if frame else []
+        """The frames that were pushed and not given, when no more will come; then it starts afresh.
+        """
+        self._finish()
+        frames = list(self._done)
         self.reset()
         return frames
+
+    def _finish(self) -> None:
+        """Completes what was pushed, as if nobody was seen any more."""
+        while self._pushed:
+            self._move(1)
+
+    def _move(self, passed: int, keypoints=np.nan, scores=0.0) -> None:
+        """Goes on by some frames, of which the last one is given; completes the one that is due."""
+        for buffer, empty in ((self._keypoints, np.nan), (self._scores, 0.0), (self._wrong, False)):
+            buffer[:, :-passed] = buffer[:, passed:]
+            buffer[:, -passed:] = empty
+        self._keypoints[:, -1], self._scores[:, -1] = keypoints, scores
+        self._number += passed
+        due = self._number - self._delay
+        if due < 0:
+            return
+        self._generate()
+        frames = [self._complete(person, passed) for person in range(self._people)]
+        if self._pushed and self._pushed[0] == due:
+            self._pushed.popleft()
+            arrays = [np.stack(a) for a in zip(*frames, strict=True)]
+            if self._people == 1:
+                arrays = [array[0] for array in arrays]
+            self._done.append(Frame(due, *arrays))
 
     def _check(self, keypoints, scores) -> tuple[np.ndarray, np.ndarray]:
         """(P, K, 2) and (P, K), NaN and 0 where missing."""
@@ -168,19 +203,17 @@ class Stream:
         keypoints[missing], scores[missing] = np.nan, 0.0
         return keypoints, scores
 
-    def _advance(self, time: float | None) -> int:
-        """Frames from the last one to this one; starts afresh after a long gap."""
-        skipped = 1
-        if time is not None and self._time is not None:
-            if not time > self._time:
-                raise InputError(f"time must increase: {time:g} comes after {self._time:g}")
-            skipped = max(1, round((time - self._time) * self._fps))
-        if skipped * self._rate.step > self._completer.frames:
-            self.reset()
-            skipped = 1
-        self._time = time
-        self._number += skipped
-        return skipped
+    def _passed(self, time: float | None) -> int:
+        """Frames from the last one to this one."""
+        if time is None:
+            return 1
+        if not math.isfinite(time):
+            raise InputError(f"time must be a number of seconds, not {time}")
+        if self._time is None:
+            return 1
+        if not time > self._time:
+            raise InputError(f"time must increase: {time:g} comes after {self._time:g}")
+        return max(1, round(min((time - self._time) * self._fps, 1e6)))  # not of infinity
 
     def _track(self, person: int, frames: slice) -> Track:
         """Some of the frames that are kept, on the model's skeleton."""
@@ -208,7 +241,7 @@ class Stream:
             np.nan_to_num(self._windows), self._weights, QUALITIES["fast"].descent
         )
 
-    def _complete(self, person: int, skipped: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _complete(self, person: int, passed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Keypoints, scores and provenance of the frame that is due."""
         center, completer = self._center, self._completer
         frame = self._length - 1 - self._delay
@@ -218,7 +251,7 @@ class Stream:
             self._last[person] = None
             return self._deliver(person, frame, None)
         poses, size, noise = self._expect(person)
-        lag = skipped * self._rate.step
+        lag = passed * self._rate.step
         if lag > center:  # what was delivered last is out of sight
             lag, self._last[person] = center, None
         before = center - int(np.ceil(lag))

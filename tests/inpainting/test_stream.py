@@ -232,6 +232,48 @@ def test_frames_that_were_dropped_are_missing_ones(live):
     assert frame.number == 29
 
 
+def test_frames_before_a_long_gap_are_given_when_looking_ahead(live):
+    track = detected(0.3)
+    stream, before, after = live(delay=4), live(delay=4), live(delay=4)
+    given = [stream.push(keypoints, time=number / 25) for number, keypoints in enumerate(track)]
+    given += [stream.push(keypoints, time=9 + n / 25) for n, keypoints in enumerate(track[:6])]
+    given += [stream.push(keypoints, time=1e300 * (n + 1)) for n, keypoints in enumerate(track[:2])]
+    expected = [before.push(keypoints) for keypoints in track] + before.flush()
+    expected += [after.push(keypoints) for keypoints in track[:6]] + after.flush()
+    expected = [frame for frame in expected if frame]
+    given = [frame for frame in given if frame] + stream.flush()
+    assert [frame.number for frame in given] == [*range(40), *range(6), 0, 0]
+    for frame, other in zip(given, expected, strict=False):
+        np.testing.assert_array_equal(frame.keypoints, other.keypoints)
+        np.testing.assert_array_equal(frame.provenance, other.provenance)
+
+
+def test_frames_around_dropped_ones_are_given_when_looking_ahead(live):
+    track, dropped = detected(0.3)[:24], (10, 11, 12, 18)
+    dropping, told = live(delay=4), live(delay=4)
+    given, expected = [], []
+    for number, keypoints in enumerate(track):
+        if number in dropped:
+            expected.append(told.push(None))
+        else:
+            expected.append(told.push(keypoints))
+            given.append(dropping.push(keypoints, time=number / 25))
+    given = [frame for frame in given if frame] + dropping.flush()
+    expected = [frame for frame in expected if frame] + told.flush()
+    assert [frame.number for frame in given] == [n for n in range(24) if n not in dropped]
+    for frame in given:
+        np.testing.assert_array_equal(frame.keypoints, expected[frame.number].keypoints)
+
+
+def test_a_reset_forgets_what_was_not_given_yet(live):
+    stream = live(delay=2)
+    for number, keypoints in enumerate(detected()[:5]):
+        stream.push(keypoints, time=number / 25)
+    stream.push(detected()[5], time=9.0)
+    stream.reset()
+    assert stream.flush() == []
+
+
 # --- several people -------------------------------------------------------------------------------
 
 
@@ -280,6 +322,11 @@ def test_frames_that_make_no_sense(live):
         stream.push(np.zeros((17, 2)))
     with pytest.raises(InputError, match="keypoints must be"):
         stream.push(detected()[0], np.ones(17))
+    for time in (np.nan, np.inf, -np.inf):
+        with pytest.raises(InputError, match=f"time must be a number of seconds, not {time}$"):
+            stream.push(None, time=time)
     stream.push(None, time=1.0)
-    with pytest.raises(InputError, match="time must increase: 1 comes after 1"):
-        stream.push(None, time=1.0)
+    for time, message in ((1.0, "must increase: 1 comes after 1$"), (np.nan, "not nan$")):
+        with pytest.raises(InputError, match=message):
+            stream.push(None, time=time)
+    assert stream.push(None, time=1.04).number == 1  # nothing has happened
