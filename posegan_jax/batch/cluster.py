@@ -1,8 +1,9 @@
 """The same over a cluster: Ray places an engine beside every accelerator and feeds it files.
 
-Ray starts the engines where there is room, watches them and their nodes, and tells of their end. A
-file whose engine has died is given to another one: outputs appear whole, so that doing a file again
-changes nothing.
+Ray starts the engines where there is room, watches them and their nodes, and tells of their end.
+What becomes of files whose engine has died is as with workers of an engine: each of them may be to
+blame, so it is tried again on an engine of its own, and given up if that one dies, too. Outputs
+appear whole, so that doing a file again changes nothing.
 """
 
 import asyncio
@@ -10,18 +11,16 @@ import dataclasses
 import itertools
 import os
 import sys
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 
-from posegan_jax.batch.engine import Engine, Usage
+from posegan_jax.batch.engine import STARTS, Engine, Usage
 from posegan_jax.batch.manifest import Job
-from posegan_jax.batch.work import FillOptions, Outcome
+from posegan_jax.batch.work import FillOptions, Outcome, died
 from posegan_jax.errors import InputError
 
 IN_FLIGHT = 64
 """Files that an engine knows of at a time: it takes up as many as its devices need."""
-TRIES = 3
-"""Engines that may die with a file, or one after the other before they are ready."""
 PATIENCE = 60.0
 """Seconds that engines have to finish what they are writing at an interrupt, and after which a user
 is told that none has started yet."""
@@ -37,6 +36,7 @@ class _Slot:
       resources: what it takes of a node, as Ray's options.
       files: that it has been given and that have not come back.
       ready: whether it has been started.
+      taken: whether the file that it has is to be alone.
     """
 
     name: str
@@ -44,6 +44,7 @@ class _Slot:
     resources: dict
     files: int = 0
     ready: bool = False
+    taken: bool = False
 
 
 class Remote:
@@ -115,7 +116,7 @@ class _Dispatch:
         self._ray, self._slots, self._jobs = ray, slots, deque(jobs)
         self._arguments, self._workers = arguments, workers
         self._calls: dict = {}  # reference of a call -> its slot, and its file or None
-        self._deaths: Counter = Counter()
+        self._suspects: deque[Job] = deque()
         self._failed_starts = 0
         self._numbers = itertools.count(1)
 
@@ -136,11 +137,14 @@ class _Dispatch:
                 if lost is not None:
                     left -= 1
                     yield lost, "", Usage()
+            except InputError as error:  # of the engine; Ray puts its own report around it
+                raise InputError(f"{slot.name}: {getattr(error, 'cause', error)}") from error
             else:
                 if job is None:
                     slot.ready, self._failed_starts = True, 0
                 else:
                     slot.files -= 1
+                    slot.taken = False
                     left -= 1
                     yield result[0], slot.name, result[1]
             self._feed()
@@ -167,30 +171,35 @@ class _Dispatch:
         self._calls[slot.actor.ready.remote()] = slot, None
 
     def _feed(self) -> None:
-        """Gives every engine enough to do, the least busy one first."""
-        ready = [slot for slot in self._slots if slot.ready]
+        """Gives every engine enough to do, the least busy one first; at last, suspects alone."""
+        ready = [slot for slot in self._slots if slot.ready and not slot.taken]
         while self._jobs and ready:
             slot = min(ready, key=lambda slot: slot.files)
             if slot.files >= IN_FLIGHT:
                 return
-            job = self._jobs.popleft()
-            slot.files += 1
-            self._calls[slot.actor.fill.remote(job)] = slot, job
+            self._give(slot, self._jobs.popleft())
+        for slot in ready:
+            if self._suspects and not slot.files:
+                slot.taken = True
+                self._give(slot, self._suspects.popleft())
+
+    def _give(self, slot: _Slot, job: Job) -> None:
+        slot.files += 1
+        self._calls[slot.actor.fill.remote(job)] = slot, job
 
     def _lose(self, slot: _Slot, job: Job | None, error: Exception) -> Outcome | None:
         """An engine has died: another one is asked for. The file's outcome if it is given up."""
         if slot in self._slots:
             self._slots.remove(slot)
             self._failed_starts += not slot.ready
-            if self._failed_starts == TRIES:
+            if self._failed_starts == STARTS:
                 raise InputError(f"no engine can be started: {str(error).strip().splitlines()[-1]}")
             self._start(slot.resources)
         if job is None:
             return None
-        self._deaths[job] += 1
-        if self._deaths[job] == TRIES:
-            return Outcome(job, f"{job.input}: {TRIES} engines died while it was filled")
-        self._jobs.appendleft(job)
+        if slot.taken:
+            return died(job, "engine")
+        self._suspects.append(job)
         return None
 
 

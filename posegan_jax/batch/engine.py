@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Future, wait
 
 import jax
@@ -19,7 +19,7 @@ import numpy as np
 
 from posegan_jax.batch.hosts import Host
 from posegan_jax.batch.manifest import Job
-from posegan_jax.batch.work import FillOptions, Outcome
+from posegan_jax.batch.work import FillOptions, Outcome, died
 from posegan_jax.errors import InputError
 from posegan_jax.inpainting.completer import QUALITIES, Request
 from posegan_jax.inpainting.descent import DescentOptions
@@ -30,6 +30,10 @@ AHEAD = 2
 the next one is there."""
 QUEUE = 4
 """Batches of windows that wait for the devices while there are files."""
+STARTS = 3
+"""Workers, or engines on a cluster, that may end one after the other before they are ready."""
+
+_FEWER = "try fewer (--workers), or none (--workers 0)"
 
 
 @dataclasses.dataclass
@@ -96,7 +100,8 @@ class Engine:
       workers: how many there are.
 
     Raises:
-      InputError: windows that are further apart than they are long.
+      InputError: windows that are further apart than they are long, or no worker can be started,
+        which futures may raise, too.
     """
 
     def __init__(self, inpainter: Inpainter, options: FillOptions, workers: int | None = None):
@@ -110,6 +115,7 @@ class Engine:
         self.workers = default_workers() if workers is None else workers
         self._hosts = [self._host() for _ in range(max(self.workers, 1))]
         self._tasks = [0] * len(self._hosts)
+        self._failed_starts = [0] * len(self._hosts)
         self._tickets = itertools.count()
         self._files: dict[int, _File] = {}
         self._jobs: deque[_File] = deque()
@@ -161,7 +167,10 @@ class Engine:
     # --- hosts ------------------------------------------------------------------------------------
 
     def _host(self) -> Host:
-        return Host(self._completer, self._options, process=self.workers > 0)
+        try:
+            return Host(self._completer, self._options, process=self.workers > 0)
+        except OSError as error:  # too many processes, no memory
+            raise InputError(f"cannot start a worker: {error.strerror}; {_FEWER}") from error
 
     def _admit(self) -> None:
         """Takes up files while hosts and devices have less than enough before them."""
@@ -228,26 +237,56 @@ class Engine:
 
     def _bury(self, number: int, host: Host) -> None:
         """A worker has died: one of its files may be to blame, each of them is tried again alone.
+
+        They are not if it had not even started.
         """
         if host is not self._hosts[number]:
             return
         lost = {ticket: file for ticket, file in self._files.items() if file.host == number}
-        for ticket, file in lost.items():
+        for ticket in lost:
             del self._files[ticket]
-            if file.alone:
-                error = "its worker died twice (out of memory?)"
-                file.future.set_result(Outcome(file.job, f"{file.job.input}: {error}"))
-            else:
-                file.alone = True
-                self._suspects.append(file)
         for queue in self._waiting.values():
             kept = [piece for piece in queue if piece.ticket not in lost]
             queue.clear()
             queue.extend(kept)
+        if host.started:
+            self._failed_starts[number] = 0
+            self._suspect(lost.values())
+        else:
+            self._failed_starts[number] += 1
+            for file in reversed(lost.values()):
+                (self._suspects if file.alone else self._jobs).appendleft(file)
         if not self._closed:
-            self._hosts[number], self._tasks[number] = self._host(), 0
-            self._admit()
+            self._replace(number)
         self._changed.notify_all()
+
+    def _suspect(self, files: Iterable[_File]) -> None:
+        for file in files:
+            if file.alone:
+                file.future.set_result(died(file.job, "worker"))
+            else:
+                file.alone = True
+                self._suspects.append(file)
+
+    def _replace(self, number: int) -> None:
+        """Starts a worker in the place of one that has died."""
+        try:
+            if self._failed_starts[number] == STARTS:
+                raise InputError(f"{STARTS} workers in a row died while they started; {_FEWER}")
+            self._hosts[number], self._tasks[number] = self._host(), 0
+        except InputError as error:
+            self._fail(error)
+        else:
+            self._admit()
+
+    def _fail(self, error: Exception) -> None:
+        """Nothing can be done any more."""
+        with self._changed:
+            self._closed, self._error = True, error
+            for file in [*self._jobs, *self._suspects, *self._files.values()]:
+                if not file.future.done():
+                    file.future.set_exception(error)
+            self._changed.notify_all()
 
     # --- devices ----------------------------------------------------------------------------------
 
@@ -257,11 +296,7 @@ class Engine:
             self._warm_up()
             self._run()
         except Exception as error:  # nothing can be solved any more
-            with self._changed:
-                self._closed, self._error = True, error
-                for file in [*self._jobs, *self._suspects, *self._files.values()]:
-                    if not file.future.done():
-                        file.future.set_exception(error)
+            self._fail(error)
 
     def _run(self) -> None:
         """Solves batch after batch until the engine is closed."""

@@ -47,6 +47,12 @@ class Host:
             self._executor = ThreadPoolExecutor(1)
             self.ready = self._executor.submit(_nothing)
 
+    @property
+    def started(self) -> bool:
+        """Whether its process has come to be ready, and did not die before."""
+        ready = self.ready
+        return ready.done() and not ready.cancelled() and ready.exception() is None
+
     def submit(self, method: str, *arguments) -> Future:
         """Calls a method of the bench; the result is a Request or an Outcome."""
         if self._bench is None:

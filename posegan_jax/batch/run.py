@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import queue
@@ -10,6 +11,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Literal
 
@@ -17,9 +19,10 @@ from posegan_jax.batch.engine import Engine, Usage
 from posegan_jax.batch.manifest import SUMMARY, Job, collect
 from posegan_jax.batch.work import FillOptions, Outcome
 from posegan_jax.errors import InputError
-from posegan_jax.inpainting.inpainter import Inpainter
+from posegan_jax.inpainting.inpainter import Inpainter, pretrained_path
 from posegan_jax.inpainting.rate import UNKNOWN_FPS
 from posegan_jax.pose.files import atomic_path
+from posegan_jax.training.checkpoints import find_checkpoint
 from posegan_jax.training.progress import Progress
 
 LOCK = ".posegan.lock"
@@ -121,13 +124,16 @@ def run(
       workers: as of ``engine.Engine``, of each engine.
 
     Raises:
-      InputError: no such file, or a folder that cannot be written, that another run writes to, or
-        that holds the outputs of other options.
+      InputError: no such file or checkpoint, or a folder that cannot be written, that another run
+        writes to, or that holds the outputs of other options.
     """
     begun = time.perf_counter()
     folder = Path(folder)
     jobs = collect(inputs, folder)
-    how = _how(options, checkpoint)
+    if checkpoint:  # a training run may save newer ones meanwhile
+        checkpoint = str(find_checkpoint(checkpoint))
+    how = {"checkpoint": _fingerprint(checkpoint), **dataclasses.asdict(options)}
+    how = json.loads(json.dumps(how))  # as it is read again
     with _claimed(folder):
         _check_same(folder, how)
         _sweep(folder, jobs)
@@ -188,11 +194,16 @@ def _count(results: Results, summary: Summary, begun: float) -> None:
 # --- the folder -----------------------------------------------------------------------------------
 
 
-def _how(options: FillOptions, checkpoint: str | None) -> dict:
-    """What the outputs depend on beside the inputs, as JSON holds it."""
-    where = os.path.abspath(checkpoint) if checkpoint else "packaged"
-    content = {"checkpoint": where, **dataclasses.asdict(options)}
-    return json.loads(json.dumps(content))
+def _fingerprint(checkpoint: str | None) -> str:
+    """Of a checkpoint's content, wherever it stands; no device is touched."""
+    digest = hashlib.sha256()
+    with contextlib.ExitStack() as stack:
+        folder = Path(checkpoint or stack.enter_context(resources.as_file(pretrained_path())))
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            digest.update(f"{path.relative_to(folder).as_posix()}\n".encode())
+            with open(path, "rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return f"sha256:{digest.hexdigest()}"
 
 
 def _check_same(folder: Path, how: dict) -> None:

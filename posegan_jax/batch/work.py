@@ -62,6 +62,12 @@ class Outcome:
     assumed: bool = False
 
 
+def died(job: Job, who: str) -> Outcome:
+    """Of a file with which a worker or engine died, and then another one that had no other file."""
+    return Outcome(job, f"{job.input}: its {who} died twice, then of this file alone "
+                   "(out of memory?)")
+
+
 def fill(
     job: Job, completer: Completer, options: FillOptions
 ) -> Generator[Request, tuple[np.ndarray, np.ndarray], Outcome]:

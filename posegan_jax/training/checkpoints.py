@@ -242,7 +242,7 @@ def load_params(
       InputError: `path` is no checkpoint, or one without metadata or parameters, or damaged.
     """
     _silence_orbax()
-    folder = _find_checkpoint(Path(os.path.abspath(path)), step)
+    folder = find_checkpoint(path, step)
     metadata = _read_metadata(folder)
     if (folder / PARAMS).is_dir():
         return _read_arrays(folder / PARAMS, _saved_leaves(folder / PARAMS)), metadata
@@ -255,6 +255,30 @@ def load_params(
     wanted = {k: leaf for k, leaf in saved.items() if len(k) > 2 and networks.get(k[1]) == k[0]}
     arrays = _read_arrays(folder / STATE, wanted)
     return {name: arrays[part][name] for name, part in networks.items()}, metadata
+
+
+def find_checkpoint(path: str | os.PathLike, step: int | None = None) -> Path:
+    """The folder of the one checkpoint that `load_params` reads, given the same.
+
+    Raises:
+      InputError: there is none.
+    """
+    path = Path(os.path.abspath(path))
+    if not path.is_dir():
+        raise InputError(f"{path}: no such folder; give a folder of weights or of a training run")
+    if any((path / item).is_dir() for item in (STATE, PARAMS)):
+        if step is not None:
+            raise InputError(f"{path}: is one checkpoint; leave the step ({step}) out")
+        return path
+    numbered = [child for child in path.iterdir() if child.name.isdecimal()]
+    if not numbered and (path / "checkpoints").is_dir():
+        return find_checkpoint(path / "checkpoints", step)
+    steps = {int(child.name): child for child in numbered if _is_complete(child)}
+    if not steps:
+        raise InputError(f"{path}: holds no checkpoint; give a folder of weights or of a run")
+    if step is not None and step not in steps:
+        raise InputError(f"{path}: no checkpoint of step {step}; saved steps: {sorted(steps)}")
+    return steps[max(steps) if step is None else step]
 
 
 def _silence_orbax() -> None:
@@ -305,25 +329,6 @@ def _is_complete(folder: Path) -> bool:
         if all(part.is_file() and part.stat().st_size for part in parts):
             return True
     return False
-
-
-def _find_checkpoint(path: Path, step: int | None) -> Path:
-    """The folder of the one checkpoint that `path` and `step` mean."""
-    if not path.is_dir():
-        raise InputError(f"{path}: no such folder; give a folder of weights or of a training run")
-    if any((path / item).is_dir() for item in (STATE, PARAMS)):
-        if step is not None:
-            raise InputError(f"{path}: is one checkpoint; leave the step ({step}) out")
-        return path
-    numbered = [child for child in path.iterdir() if child.name.isdecimal()]
-    if not numbered and (path / "checkpoints").is_dir():
-        return _find_checkpoint(path / "checkpoints", step)
-    steps = {int(child.name): child for child in numbered if _is_complete(child)}
-    if not steps:
-        raise InputError(f"{path}: holds no checkpoint; give a folder of weights or of a run")
-    if step is not None and step not in steps:
-        raise InputError(f"{path}: no checkpoint of step {step}; saved steps: {sorted(steps)}")
-    return steps[max(steps) if step is None else step]
 
 
 def _read_metadata(folder: Path) -> dict[str, Any]:

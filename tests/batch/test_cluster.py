@@ -1,5 +1,6 @@
 """Engines on a cluster: where they go, and what becomes of files whose engine dies."""
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -16,8 +17,8 @@ import pytest
 from posegan_jax import cli
 from posegan_jax.batch import cluster as cluster_module
 from posegan_jax.batch import run as run_module
-from posegan_jax.batch.cluster import IN_FLIGHT, TRIES, cluster
-from posegan_jax.batch.engine import Usage
+from posegan_jax.batch.cluster import IN_FLIGHT, cluster
+from posegan_jax.batch.engine import STARTS, Usage
 from posegan_jax.batch.manifest import Job
 from posegan_jax.batch.work import Outcome
 from posegan_jax.errors import InputError
@@ -162,16 +163,38 @@ def test_files_of_an_engine_that_dies_are_done_by_others(filled):
     assert not errors and len(ray.placed) == 2 + 3
 
 
-def test_a_file_that_ends_every_engine_is_given_up(filled):
-    errors, ray = filled(3, deaths=["1"] * 99)
-    assert "1" in errors and f"{TRIES} engines died" in errors["1"]
-    assert len(ray.placed) <= 2 + TRIES
+@pytest.mark.parametrize("count", [1, 3, 200])
+def test_a_file_that_ends_every_engine_is_given_up_and_no_other(filled, count):
+    errors, ray = filled(count, deaths=["0"] * 99)
+    assert errors.keys() == {"0"} and "0: its engine died twice" in errors["0"]
+    assert len(ray.placed) == min(count, 2) + 2
+
+
+def test_several_such_files(filled):
+    bad = {"3", "4", "70", "150"}
+    errors, ray = filled(200, deaths=[*bad] * 99)
+    assert errors.keys() == bad
+    assert len(ray.placed) <= 2 + 2 * len(bad)
+
+
+def test_what_an_engine_refuses_is_said_in_one_line(filled, monkeypatch):
+    class TaskError(InputError):
+        cause = InputError("no worker can be started")
+
+    def get(self, call, get=Ray.get):
+        if call.name == "fill":
+            raise TaskError("ray::Remote.fill()\n  File ...")
+        return get(self, call)
+
+    monkeypatch.setattr(Ray, "get", get)
+    with pytest.raises(InputError, match="^engine 1: no worker can be started$"):
+        filled(3)
 
 
 def test_engines_that_never_start_are_no_reason_to_wait(filled):
     with pytest.raises(InputError, match="no engine can be started: the actor died"):
         filled(3, stillborn=99)
-    assert not filled(3, stillborn=2)[0]
+    assert not filled(3, stillborn=STARTS - 1)[0]
 
 
 def test_a_cluster_without_room(filled):
@@ -199,6 +222,48 @@ def test_ray_is_asked_for(options, monkeypatch):
 # --- with it --------------------------------------------------------------------------------------
 
 
+@contextlib.contextmanager
+def deadline(seconds, what):
+    """Fails a test that takes too long, whatever it waits for: Ray's calls heed an interrupt."""
+    expired = []
+
+    def interrupt(*unused):
+        expired.append(True)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 90)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not expired:
+            raise
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    if expired:
+        pytest.fail(f"{what} took more than {seconds} s")
+
+
+def until(condition, seconds=300):
+    """Waits for a condition: whether it has come to hold in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def test_a_deadline_interrupts_what_waits():
+    with pytest.raises(pytest.fail.Exception, match=r"waiting took more than 0.01 s"):
+        with deadline(0.01, "waiting"):
+            threading.Event().wait(60)
+    with deadline(60, "nothing"):
+        assert not until(lambda: False, seconds=0.02)
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
 @pytest.fixture(scope="module")
 def ray():
     return pytest.importorskip("ray")
@@ -212,13 +277,15 @@ def two_nodes(ray, monkeypatch):
     monkeypatch.setenv("POSEGAN_TEST", str(os.getpid()))
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     size = {"num_cpus": 1, "object_store_memory": 100 << 20}
-    both = Cluster(initialize_head=True, head_node_args=size)
-    second = both.add_node(**size)
-    both.wait_for_nodes()
-    ray.init(address=both.address, log_to_driver=False, configure_logging=False)
+    with deadline(180, "starting a cluster of two nodes"):
+        both = Cluster(initialize_head=True, head_node_args=size)
+        second = both.add_node(**size)
+        both.wait_for_nodes(timeout=120)
+        ray.init(address=both.address, log_to_driver=False, configure_logging=False)
     yield both, second
-    ray.shutdown()
-    both.shutdown()
+    with deadline(120, "ending the cluster"):
+        ray.shutdown()
+        both.shutdown()
 
 
 def actors():
@@ -266,8 +333,8 @@ def test_a_cluster_loses_nothing(
     struck = []
 
     def strike():
-        while not list(out.glob("*.npz")) or len(actors()) < 2:
-            time.sleep(0.01)
+        if not until(lambda: list(out.glob("*.npz")) and len(actors()) == 2):
+            return
         struck.append(len(list(out.glob("*.npz"))))
         if what == "an engine":
             os.kill(actors()[0], signal.SIGKILL)
@@ -276,9 +343,11 @@ def test_a_cluster_loses_nothing(
 
     thread = threading.Thread(target=strike, daemon=True)
     thread.start()
-    summary = run_module.run([folder], out, options, checkpoint, engine="ray", workers=1)
-    thread.join(timeout=10)
-    assert struck and struck[0] < 12
+    with deadline(420, f"filling 12 files while {what} dies"):
+        summary = run_module.run([folder], out, options, checkpoint, engine="ray", workers=1)
+    thread.join(timeout=60)
+    assert struck, "there were never two engines and an output"
+    assert struck[0] < 12, "all was done before"
     assert bool(lost - {None}) == (what != "nothing")  # files that the engine had
     assert not summary.failures and summary.filled == 12
     alone = undisturbed(folder, options, checkpoint, tmp_path / "alone", contents)
@@ -295,12 +364,15 @@ def test_a_driver_that_is_killed_goes_on(ray, options, checkpoint, clips, tmp_pa
         stdout=subprocess.DEVNULL, cwd=Path(cli.__file__).parents[1],
         env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0"},
     )
-    while process.poll() is None and len(list(out.glob("*.npz"))) < 2:
-        time.sleep(0.01)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
+    try:
+        there = until(lambda: process.poll() is not None or len(list(out.glob("*.npz"))) >= 2)
+    finally:
+        process.kill()
+    assert there, "no two outputs in 300 s"
+    assert process.wait(timeout=60) == -signal.SIGKILL
     assert 2 <= len(contents(out)) < 12
-    assert cli.main(arguments) == 0
+    with deadline(420, "going on after the driver was killed"):
+        assert cli.main(arguments) == 0
     assert contents(out) == undisturbed(
         folder, options, checkpoint, tmp_path / "alone", contents
     )

@@ -11,7 +11,7 @@ import pytest
 
 from posegan_jax import formats
 from posegan_jax.batch import engine as engine_module
-from posegan_jax.batch.engine import Engine
+from posegan_jax.batch.engine import STARTS, Engine
 from posegan_jax.batch.hosts import Host
 from posegan_jax.batch.manifest import Job
 from posegan_jax.errors import InputError
@@ -143,6 +143,7 @@ class Mortal(Host):
 
     def __init__(self, *arguments, **more):
         super().__init__(*arguments, **more)
+        self.ready.result()
         self.dead = False
 
     def submit(self, method, *arguments):
@@ -186,3 +187,66 @@ def test_a_worker_that_is_killed_loses_nothing(inpainter, options, jobs, tmp_pat
     for path in made.iterdir():
         for person, other in zip(formats.read(path), formats.read(alone / path.name), strict=True):
             np.testing.assert_allclose(person.keypoints, other.keypoints, atol=1e-6)
+
+
+class Stillborn(Host):
+    """Dies before it is ready, as often as is said."""
+
+    left, made = 0, 0
+
+    def __init__(self, *arguments, **more):
+        super().__init__(*arguments, **more)
+        type(self).made += 1
+        self.ready.result()
+        if self.left:
+            type(self).left -= 1
+            self.ready = broken()
+
+    def submit(self, method, *arguments):
+        return super().submit(method, *arguments) if self.started else broken()
+
+
+def broken():
+    future = Future()
+    future.set_exception(BrokenExecutor())
+    return future
+
+
+@pytest.fixture
+def stillborn(monkeypatch):
+    """So many workers that die while they start: number -> the class."""
+
+    def set_up(left):
+        monkeypatch.setattr(engine_module, "Host", Stillborn)
+        monkeypatch.setattr(Stillborn, "left", left)
+        monkeypatch.setattr(Stillborn, "made", 0)
+        return Stillborn
+
+    return set_up
+
+
+def test_workers_that_never_start_are_given_up(inpainter, options, jobs, stillborn):
+    hosts = stillborn(99)
+    with Engine(inpainter, options, workers=0) as engine:
+        futures = [engine.submit(job) for job in jobs]
+        for future in futures:
+            with pytest.raises(InputError, match=r"^3 workers in a row died while they started; "):
+                future.result(timeout=120)
+        assert hosts.made == STARTS == 3
+
+
+def test_no_file_is_to_blame_for_a_worker_that_does_not_start(
+    inpainter, options, jobs, stillborn
+):
+    hosts = stillborn(STARTS - 1)
+    assert not any(outcome.error for outcome in fill(inpainter, options, jobs))
+    assert hosts.made == STARTS
+
+
+def test_a_machine_without_room_for_workers(inpainter, options, monkeypatch):
+    def refuse(*arguments, **more):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(engine_module, "Host", refuse)
+    with pytest.raises(InputError, match="cannot start a worker: Resource temp.*; try fewer"):
+        Engine(inpainter, options, workers=2)

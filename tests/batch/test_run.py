@@ -126,6 +126,43 @@ def test_outputs_of_other_options_are_not_mixed(command, refused, clips, tmp_pat
         assert "summary.json: not of an earlier run" in refused(given)
 
 
+@pytest.fixture
+def loaded(monkeypatch):
+    """Runs fill nothing; the checkpoints that they would have used."""
+    used = []
+
+    def nothing(jobs, options, checkpoint, *more):
+        used.append(checkpoint)
+        yield from ()
+
+    monkeypatch.setattr(run_module, "_results", nothing)
+    return used
+
+
+def test_weights_count_by_what_they_are_not_by_where(
+    command, refused, checkpoint, clips, tmp_path, loaded
+):
+    weights, moved, out = tmp_path / "weights", tmp_path / "moved", tmp_path / "out"
+    shutil.copytree(checkpoint, weights)
+    given = [*command(clips(1), output=out), "--checkpoint"]
+    assert cli.main([*given, str(weights)]) == 0
+    (out / "clip7.npz").write_text("")
+    weights.rename(moved)
+    assert cli.main([*given, str(moved)]) == 0
+    arrays = max((p for p in moved.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    arrays.write_bytes(arrays.read_bytes()[:-1] + b"?")
+    assert "outputs of other options (checkpoint); give" in refused([*given, str(moved)])
+    assert loaded == [str(weights), str(moved)]
+
+
+def test_one_checkpoint_serves_a_whole_run(command, checkpoint, clips, tmp_path, loaded):
+    steps = tmp_path / "training" / "checkpoints"
+    shutil.copytree(checkpoint, steps / "10")
+    given = [*command(clips(1), output=tmp_path / "out"), "--checkpoint", str(steps.parent)]
+    assert cli.main(given) == 0
+    assert loaded == [str(steps / "10")]
+
+
 def test_a_mistake_in_the_options_is_mended_in_the_same_folder(command, posegan, clips, tmp_path):
     given = command(clips(1), output=tmp_path / "out")
     assert posegan([*given, "--checkpoint", str(tmp_path / "nowhere")])[0] == 2
@@ -253,10 +290,11 @@ def test_a_run_that_was_killed_goes_on_to_the_same_outputs(
     assert sorted(os.listdir(out)) == [*undisturbed, "summary.json"]
 
 
-def wait_for(folder, count, process=None):
+def wait_for(folder, count, process):
     """Returns when there are so many outputs, or when the process has ended."""
     until = time.monotonic() + 300
-    while len(list(folder.glob("*.npz"))) < count and time.monotonic() < until:
-        if process is not None and process.poll() is not None:
-            return
+    while len(list(folder.glob("*.npz"))) < count and process.poll() is None:
+        if time.monotonic() > until:
+            process.kill()
+            pytest.fail(f"no {count} outputs in 300 s")
         time.sleep(0.002)
