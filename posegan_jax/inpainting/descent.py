@@ -51,7 +51,8 @@ def descend(
 ) -> Descent:
     """Searches the latent code of every window, started at the encoder's, all windows at once.
 
-    Windows do not see each other: the search is a ``vmap`` of the search of one.
+    Windows do not see each other: the search is a ``vmap`` of the search of one, in which the
+    networks are evaluated for all windows as one batch.
 
     Args:
       networks: the modules.
@@ -77,24 +78,55 @@ def descend(
 def _search(networks, variables, z0, x, mask, options: DescentOptions):
     """One window: z0 (L,), x (F, J, 2), mask (F, J)."""
     optimizer = optax.adam(options.learning_rate, options.b1, options.b2, options.eps)
+    evaluate = _evaluation(networks, options.weights)
 
-    def loss_fn(z):
-        args = (a[None] for a in (z, z0, x, mask))
-        return objective(networks, variables, *args, options.weights)[0]
+    def loss_and_gradient(z):
+        return evaluate(variables, z, z0, x, mask)
 
     def step(carry, _):
         z, opt_state, best_z, best_loss = carry
-        loss, gradient = jax.value_and_grad(loss_fn)(z)
+        loss, gradient = loss_and_gradient(z)
         best_z, best_loss = _better(z, loss, best_z, best_loss)
         update, opt_state = optimizer.update(gradient, opt_state)
         return (z + update, opt_state, best_z, best_loss), None
 
-    start_loss = loss_fn(z0)
+    start_loss, _ = loss_and_gradient(z0)
     carry = (z0, optimizer.init(z0), z0, start_loss)
     (z, _, best_z, best_loss), _ = jax.lax.scan(step, carry, length=options.steps)
     if options.steps:  # the last iterate has not been looked at yet
-        best_z, best_loss = _better(z, loss_fn(z), best_z, best_loss)
+        best_z, best_loss = _better(z, loss_and_gradient(z)[0], best_z, best_loss)
     return best_z, best_loss, start_loss
+
+
+def _evaluation(networks: Networks, weights: ObjectiveWeights):
+    """The objective of one window and its gradient in z.
+
+    Mapped over windows it is the gradient of their sum, which is the same, as none sees the others:
+    convolutions then get a batch, from which they choose how they are computed.
+    """
+
+    def evaluate_batch(variables, z, start, x, mask):
+        def total(z):
+            loss = objective(networks, variables, z, start, x, mask, weights)
+            return loss.sum(), loss
+
+        (_, loss), gradient = jax.value_and_grad(total, has_aux=True)(z)
+        return loss, gradient
+
+    @jax.custom_batching.custom_vmap
+    def evaluate(variables, *window):
+        loss, gradient = evaluate_batch(variables, *(a[None] for a in window))
+        return loss[0], gradient[0]
+
+    @evaluate.def_vmap
+    def _(size, batched, variables, *windows):
+        windows = [
+            a if mapped else jnp.broadcast_to(a, (size, *a.shape))
+            for a, mapped in zip(windows, batched[1:], strict=True)
+        ]
+        return evaluate_batch(variables, *windows), (True, True)
+
+    return evaluate
 
 
 def _better(z, loss, best_z, best_loss):

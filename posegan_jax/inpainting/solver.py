@@ -23,9 +23,9 @@ from posegan_jax.training import parallel
 Progress = Callable[[int, int], None]
 T = TypeVar("T")
 
-# Windows that a device solves at once. Two CPU cores solve 16 at 0.92 of the speed of 32, and a
-# track of ten seconds has about 40: what a larger batch gains is lost in filling it up.
-CPU_SHARE, ACCELERATOR_SHARE = 16, 512
+# Windows that a device solves at once. A CPU core solves 24 at 0.92 of the speed of 64, and a track
+# of ten seconds has about 40: what a larger batch gains is lost in filling it up.
+CPU_SHARE, ACCELERATOR_SHARE = 24, 512
 # What a window takes in the search, for every frame and joint. Compiled for a CPU it is 1.1 KB in
 # batches of 128, 2.6 KB in batches of 8; other kernels may want more.
 BYTES_PER_JOINT = 4096
@@ -40,7 +40,7 @@ class Solver:
       networks: the modules.
       variables: their parameters.
       batch: windows solved at once, over all devices, at least 2; rounded up to a multiple of the
-        number of devices. By default 16 per CPU and 512 per accelerator, or what its memory holds.
+        number of devices. By default 24 per CPU and 512 per accelerator, or what its memory holds.
       devices: which ones, all of this process if None.
 
     Attributes:

@@ -162,7 +162,7 @@ def _is_matmul(size, kernel: Pair, strides: Pair, padding: Pair) -> bool:
 
 def _has_few_products(x, kernel, strides: Pair) -> bool:
     """Whether the combinations cost less than the products that they save."""
-    if len(x) < 32 or min(kernel.shape[2:]) < 128 or x.dtype != jnp.float32:
+    if len(x) < 16 or min(kernel.shape[2:]) < 128 or x.dtype != jnp.float32:
         return False
     return max(_phase_taps(kernel.shape[a], strides[a]) for a in range(2)) <= 3
 
