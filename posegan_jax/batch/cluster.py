@@ -9,6 +9,7 @@ appear whole, so that doing a file again changes nothing.
 import asyncio
 import dataclasses
 import itertools
+import math
 import os
 import sys
 from collections import deque
@@ -173,9 +174,12 @@ class _Dispatch:
     def _feed(self) -> None:
         """Gives every engine enough to do, the least busy one first; at last, suspects alone."""
         ready = [slot for slot in self._slots if slot.ready and not slot.taken]
+        # Engines that are ready later, or done earlier, are to find their share.
+        left = len(self._jobs) + sum(slot.files for slot in self._slots)
+        most = min(IN_FLIGHT, math.ceil(left / len(self._slots)))
         while self._jobs and ready:
             slot = min(ready, key=lambda slot: slot.files)
-            if slot.files >= IN_FLIGHT:
+            if slot.files >= most:
                 return
             self._give(slot, self._jobs.popleft())
         for slot in ready:

@@ -158,6 +158,19 @@ def test_engines_have_enough_and_not_everything(filled):
     assert not errors and ray.most == 2 * IN_FLIGHT
 
 
+def test_an_engine_that_is_ready_later_finds_its_share(filled, monkeypatch):
+    actors = []
+
+    def get(self, call, get=Ray.get):
+        if call.name == "fill":
+            actors.append(id(call.actor))
+        return get(self, call)
+
+    monkeypatch.setattr(Ray, "get", get)
+    filled(60)
+    assert sorted(actors.count(actor) for actor in set(actors)) == [30, 30]
+
+
 def test_files_of_an_engine_that_dies_are_done_by_others(filled):
     errors, ray = filled(200, deaths=["3", "70", "150"])
     assert not errors and len(ray.placed) == 2 + 3
