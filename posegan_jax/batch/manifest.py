@@ -45,7 +45,8 @@ def collect(inputs: Sequence[str | os.PathLike], folder: str | os.PathLike) -> l
         given, or to the part of a pattern without wildcards.
 
     Raises:
-      InputError: no such file, nothing found, two outputs of one name, or one within another.
+      InputError: no such file, nothing found, a folder that cannot be read, two outputs of one
+        name, or one within another.
     """
     folder = Path(folder)
     jobs: dict[Path, Job] = {}
@@ -190,7 +191,10 @@ def _same(path: Path, other: Path) -> bool:
 
 
 def _visible(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise InputError(f"cannot read {folder}: {error.strerror}") from error
 
 
 def _is_file(path: Path) -> bool:

@@ -201,8 +201,11 @@ def _fingerprint(checkpoint: str | None) -> str:
         folder = Path(checkpoint or stack.enter_context(resources.as_file(pretrained_path())))
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             digest.update(f"{path.relative_to(folder).as_posix()}\n".encode())
-            with open(path, "rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+            try:
+                with open(path, "rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+            except OSError as error:
+                raise InputError(f"cannot read {path}: {error.strerror}") from error
     return f"sha256:{digest.hexdigest()}"
 
 

@@ -207,3 +207,17 @@ def test_bytes_are_no_list(tree):
     (tree / "list.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="not a list of files"):
         collect(["list.txt"], "out")
+
+
+def test_a_folder_that_may_not_be_read(tree, monkeypatch):
+    iterdir = type(tree).iterdir
+
+    def refuse(self):
+        if self.name == "deep":
+            raise PermissionError(13, "Permission denied")
+        return iterdir(self)
+
+    monkeypatch.setattr(type(tree), "iterdir", refuse)
+    for given in ("clips", "clips/**/*.csv"):
+        with pytest.raises(InputError, match="^cannot read clips/deep: Permission denied$"):
+            collect([given], "out")
