@@ -25,13 +25,14 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from posegan_jax.compilation_cache import usable_cpus
+from posegan_jax import cpus
 from posegan_jax.errors import InputError
 from posegan_jax.inpainting.descent import DescentOptions, descend
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.motion.store import build_store, load_clips
 from posegan_jax.networks.build import NetworkOptions, build_networks
 from posegan_jax.pose.files import atomic_path
+from posegan_jax.training import parallel
 from posegan_jax.training.state import OptimizerOptions, create_state
 from posegan_jax.training.step import Batch, StepOptions, sample_batch, train_steps, update
 
@@ -117,16 +118,18 @@ class Setup:
         self.options = StepOptions(batch_size=batch, optimizer=OptimizerOptions(eps=1e-3))
         views = self.options.views
         store = build_store(load_clips("procedural", "train"), views.span(24), 1)
-        self.store = jax.device_put(store)
+        self.mesh = parallel.make_mesh(_devices())
+        self.store = parallel.replicate(self.mesh, store)
         draw = jax.jit(functools.partial(
             sample_batch, networks=self.networks, options=self.options))
-        self.batch = draw(jax.random.key(0), self.store)
+        self.batch = parallel.scatter(self.mesh, draw(jax.random.key(0), self.store))
         self.key = jax.random.key(1)
 
     def state(self):
         state = create_state(self.networks, self.options.optimizer, seed=0)
         averages = {name: self.variables[name] for name in state.averages}
-        return jax.device_put(state.replace(variables=self.variables, averages=averages))
+        return parallel.replicate(
+            self.mesh, state.replace(variables=self.variables, averages=averages))
 
     def random_inputs(self) -> tuple[np.ndarray, np.ndarray]:
         """z and the places of x_hat that ``update`` draws from the key."""
@@ -136,9 +139,17 @@ class Setup:
         return np.array(z), np.array(jax.random.uniform(k_critic, (n, 1, 1, 1)))
 
 
+def _devices() -> list[jax.Device]:
+    """One GPU, as PyTorch has, or a device for each core."""
+    device = jax.config.jax_default_device
+    devices = jax.devices(device.platform if device else None)
+    return devices if devices[0].platform == "cpu" else devices[:1]
+
+
 def ours_training(setup: Setup, phase: str, sampling: bool) -> Thunk:
     """STEPS training steps in one program, as the training loop runs them."""
-    common = dict(networks=setup.networks, options=setup.options, phase=phase)
+    common = dict(
+        networks=setup.networks, options=setup.options, phase=phase, mesh=setup.mesh)
     if sampling:
         def steps(state, store, batch):
             return train_steps(state, store, count=STEPS, **common)[0]
@@ -219,7 +230,7 @@ def compare_training(setup: Setup, phase: str) -> None:
     if torch is None:
         return
     step = jax.jit(functools.partial(
-        update, networks=setup.networks, options=setup.options, phase=phase))
+        update, networks=setup.networks, options=setup.options, phase=phase, mesh=setup.mesh))
     with jax.default_matmul_precision("highest"):  # not the TF32 of GPUs
         after, metrics = step(setup.state(), setup.batch, setup.key)
     theirs = _exact(setup)
@@ -265,7 +276,7 @@ def descent(device: str, repetitions: int) -> list[Timing]:
     options = DescentOptions(steps=SEARCH_STEPS)
     compare_search(setup)
     search = jax.jit(functools.partial(descend, setup.networks, options=options))
-    variables = jax.device_put(setup.variables)
+    variables = parallel.replicate(setup.mesh, setup.variables)
     contenders = {
         "ours": (lambda: jax.block_until_ready(search(variables, x, mask)), SEARCH_STEPS)
     }
@@ -340,7 +351,7 @@ def _gpu_test_set(task: str, part: int = 4096) -> list[Timing]:
     _, x, mask = setup.batch
     options = DescentOptions(steps=SEARCH_STEPS)
     search = jax.jit(functools.partial(descend, setup.networks, options=options))
-    variables = jax.device_put(setup.variables)
+    variables = parallel.replicate(setup.mesh, setup.variables)
     share = part / TEST_SET
     ours = (lambda: jax.block_until_ready(search(variables, x, mask)), share)
     contenders = {"ours": ours}
@@ -409,7 +420,7 @@ def _seconds(value: float) -> str:
 def save(path: str, timings: list[Timing], device: str) -> None:
     versions = {"jax": jax.__version__, "torch": torch and torch.__version__,
                 "python": platform.python_version()}
-    about = {"device": device, "cores": usable_cpus(), "versions": versions}
+    about = {"device": device, "cores": cpus.usable(), "versions": versions}
     content = about | {"timings": [dataclasses.asdict(t) for t in timings]}
     with atomic_path(Path(path)) as temporary:
         Path(temporary).write_text(json.dumps(content, indent=1) + "\n")
@@ -446,6 +457,7 @@ def _choices(options) -> tuple[list[str], str]:
         raise InputError(f"--only {','.join(sorted(unknown))}: choose of {','.join(PARTS)}")
     if options.repetitions < 1:
         raise InputError(f"--repetitions is {options.repetitions}: at least 1")
+    cpus.one_device_each(WINDOWS)
     if options.device:
         try:
             jax.config.update("jax_default_device", jax.devices(options.device)[0])
@@ -457,7 +469,7 @@ def _choices(options) -> tuple[list[str], str]:
     elif on_gpu and not torch.cuda.is_available():
         raise InputError("PyTorch finds no GPU; install its CUDA build")
     elif not on_gpu:
-        torch.set_num_threads(usable_cpus())
+        torch.set_num_threads(cpus.usable())
     return parts, "cuda" if on_gpu else "cpu"
 
 

@@ -250,8 +250,10 @@ def _info(options: argparse.Namespace, rest: list[str]) -> None:
 
 
 def _inpainter(checkpoint: str | None):
+    from posegan_jax import cpus
     from posegan_jax.inpainting.inpainter import Inpainter
 
+    cpus.one_device_each()
     return Inpainter.from_checkpoint(checkpoint) if checkpoint else Inpainter.from_pretrained()
 
 

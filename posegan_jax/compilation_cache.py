@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from posegan_jax import cpus
+
 _FOLDER, _SWITCH = "JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE"
 _NO = ("0", "false", "f", "no", "n", "off", "")
 
@@ -61,13 +63,6 @@ def disabled() -> Iterator[None]:
         compilation_cache.reset_cache()
 
 
-def usable_cpus() -> int:
-    """CPUs that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def user_cache() -> Path:
     """Where this system's programs keep what they can make again, for this user.
 
@@ -97,4 +92,4 @@ def _machine() -> str:
     except OSError:  # not Linux
         pass
     digest = hashlib.sha256(f"{platform.processor()} {features}".encode()).hexdigest()
-    return f"{platform.machine()}-{digest[:8]}-{usable_cpus()}"
+    return f"{platform.machine()}-{digest[:8]}-{cpus.usable()}"

@@ -9,7 +9,7 @@ import sys
 from absl import app, flags
 from ml_collections import config_flags
 
-from posegan_jax import compilation_cache
+from posegan_jax import compilation_cache, cpus
 from posegan_jax.errors import InputError
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "A file of configs/.", lock_config=True)
@@ -37,6 +37,8 @@ def main(argv: list[str]) -> None:
             jax.distributed.initialize(*hosts)
         except ValueError as error:
             sys.exit(_fail(f"--multi_host: {_one_line(error)}; see --help", 2))
+    else:
+        cpus.one_device_each(CONFIG.value.train.batch_size)
 
     from posegan_jax.evaluation.report import evaluate
     from posegan_jax.training.loop import Interrupted, train

@@ -20,7 +20,7 @@ import jaxlib
 import numpy as np
 
 import posegan_jax
-from posegan_jax import compilation_cache
+from posegan_jax import compilation_cache, cpus
 from posegan_jax import config as config_lib
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation.clips import view_clips
@@ -214,7 +214,7 @@ def machine() -> dict[str, Any]:
     devices = jax.devices()
     return {
         "devices": [f"{d.platform}:{d.id} {d.device_kind}" for d in devices],
-        "processes": jax.process_count(), "cores": compilation_cache.usable_cpus(),
+        "processes": jax.process_count(), "cores": cpus.usable(),
         "system": platform.platform(),
         "posegan_jax": posegan_jax.__version__, "python": platform.python_version(),
         "jax": jax.__version__, "jaxlib": jaxlib.__version__,

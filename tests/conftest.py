@@ -12,6 +12,8 @@ import pytest
 # written to the user's own cache.
 _CACHE = tempfile.TemporaryDirectory(prefix="posegan-tests-")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _CACHE.name)
+# One device, whichever test is the first to use JAX, and on machines of any size.
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "1")
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -22,7 +24,7 @@ def on_devices():
 
     def run(count, program, *arguments, processes=1):
         environment = os.environ | {
-            "XLA_FLAGS": f"--xla_force_host_platform_device_count={count}",
+            "JAX_NUM_CPU_DEVICES": str(count),
             "JAX_PLATFORMS": "cpu",
             "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
         }

@@ -15,9 +15,9 @@ PACKAGE = Path(posegan_jax.__file__).parent
 NETCDF = ("h5netcdf", "h5py", "pandas", "xarray")
 HEAVY = ("jax", "jaxlib", "flax", "orbax", "tensorflow_datasets", "tensorflow", "matplotlib")
 
-# A room imports only from rooms before it; errors stands below and the top above all of them.
+# A room imports only from rooms before it; errors and cpus stand below all of them, the top above.
 ROOMS = (
-    "errors", "pose", "formats", "geometry", "networks", "motion", "render", "training",
+    "errors", "cpus", "pose", "formats", "geometry", "networks", "motion", "render", "training",
     "inpainting", "batch", "evaluation", "top",
 )
 TOP = ("__init__", "__main__", "arguments", "cli", "compilation_cache", "config", "main", "speed")

@@ -7,7 +7,6 @@ shape, whatever it is fed with, so that a file's result does not depend on which
 
 import dataclasses
 import itertools
-import os
 import threading
 import time
 from collections import Counter, deque
@@ -17,6 +16,7 @@ from concurrent.futures import BrokenExecutor, CancelledError, Future, wait
 import jax
 import numpy as np
 
+from posegan_jax import cpus
 from posegan_jax.batch.hosts import Host
 from posegan_jax.batch.manifest import Job
 from posegan_jax.batch.work import FillOptions, Outcome, died
@@ -382,6 +382,6 @@ class Engine:
 
 def default_workers() -> int:
     """Processes for the hosts' work that go with the devices of this machine."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = cpus.usable()
     # On a CPU all share all cores: it is from too few workers that the devices would have to wait.
     return cores if jax.default_backend() == "cpu" else max(cores - 1, 1)

@@ -15,6 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
+from posegan_jax import cpus
 from posegan_jax.batch.engine import Engine, Usage
 from posegan_jax.batch.manifest import SUMMARY, Job, collect
 from posegan_jax.batch.work import FillOptions, Outcome
@@ -168,7 +169,8 @@ def local(
 
 
 def load(checkpoint: str | None) -> Inpainter:
-    """An inpainter with the networks of a checkpoint, or the packaged ones."""
+    """An inpainter with the networks of a checkpoint, or the packaged ones, on all cores."""
+    cpus.one_device_each()
     return Inpainter.from_checkpoint(checkpoint) if checkpoint else Inpainter.from_pretrained()
 
 

@@ -257,7 +257,8 @@ def _spread(y, kernel, strides, padding, size):
     if products[0] * products[1] < 1.5:
         return _interleave(y, kernel, strides, padding, size)
     # Few samples at a time, so that their columns stay in the cache.
-    return _in_parts(lambda y: _overlap_add(y, kernel, strides, padding, size), 16, y)
+    parts = _in_parts(lambda y: _overlap_add(y, kernel, strides, padding, size), 16, y)
+    return parts.swapaxes(0, 1).reshape(len(y), *parts.shape[2:])
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
@@ -276,7 +277,7 @@ def _correlate(x, y, strides, padding, taps):
             x.transpose(3, 1, 2, 0), y.transpose(1, 2, 0, 3), (1, 1), pads, rhs_dilation=strides,
             dimension_numbers=_DIMENSIONS,
         )
-        return result.transpose(1, 2, 0, 3)[None]
+        return result.transpose(1, 2, 0, 3)
 
     return _in_parts(correlate, 64, x, y).sum(axis=0)
 
@@ -354,10 +355,12 @@ def _cut(x, start: Pair, size: Pair):
 
 
 def _in_parts(function, count: int, *arrays):
-    """``function`` of ``count`` samples after another, where that divides the batch."""
+    """``function`` of ``count`` samples after another, where that divides the batch, stacked.
+
+    A part takes samples at equal distances: on several devices, of each one's own.
+    """
     n = len(arrays[0])
     if n <= count or n % count:
-        return function(*arrays)
-    parts = tuple(a.reshape(n // count, count, *a.shape[1:]) for a in arrays)
-    result = lax.map(lambda part: function(*part), parts)
-    return result.reshape(-1, *result.shape[2:])
+        return function(*arrays)[None]
+    parts = tuple(a.reshape(count, n // count, *a.shape[1:]).swapaxes(0, 1) for a in arrays)
+    return lax.map(lambda part: function(*part), parts)

@@ -133,6 +133,33 @@ def test_large_batches_are_taken_in_parts():
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
 
 
+def test_devices_exchange_nothing_but_the_kernel_s_gradient(on_devices):
+    """Parts of a batch that is split over devices are parts of what each of them has."""
+    said = on_devices(2, """
+import jax, jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
+from posegan_jax.networks.conv import conv
+from posegan_jax.training import parallel
+
+mesh = parallel.make_mesh()
+x = jnp.linspace(-1, 1, 256 * 12 * 9 * 2).reshape(256, 12, 9, 2)
+kernel = jnp.linspace(1, 2, 4 * 3 * 2 * 3).reshape(4, 3, 2, 3)
+
+def pull(x, kernel):
+    y, pull = jax.vjp(lambda x, k: conv(x, k, (2, 2), (1, 1), "cpu"), x, kernel)
+    return pull(y)
+
+split = jax.jit(pull).lower(parallel.scatter(mesh, x), parallel.replicate(mesh, kernel)).compile()
+text = split.as_text()
+print("while" in text, "all-reduce" in text)
+print(any(word in text for word in ("all-gather", "all-to-all", "collective-permute")))
+for a, b in zip(split(parallel.scatter(mesh, x), parallel.replicate(mesh, kernel)),
+                jax.jit(pull)(x, kernel)):
+    print(bool(jnp.allclose(jnp.asarray(a), b, rtol=1e-4, atol=1e-3)))
+""")
+    assert said.split() == ["True", "True", "False", "True", "True"]
+
+
 @pytest.mark.parametrize("size", [(6, 5), (11, 7)], ids=str)
 def test_many_channels_take_fewer_products(size):
     """Value, gradients, adjoint and a gradient's gradient, of one tile and of several."""

@@ -388,10 +388,9 @@ np.testing.assert_array_equal(np.asarray(w), np.arange(8.0))
 
 
 def run_on_devices(count, program, *args):
-    flags = f"--xla_force_host_platform_device_count={count}"
     environment = {
         **os.environ,
-        "XLA_FLAGS": flags,
+        "JAX_NUM_CPU_DEVICES": str(count),
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
     }

@@ -1,0 +1,41 @@
+"""CPU cores as devices.
+
+XLA computes a convolution on one core, but a program for several devices on as many: with a device
+for every core, windows and batches are split over all of them. The commands ask for that; who
+imports the package calls ``one_device_each`` before JAX is used, or sets JAX_NUM_CPU_DEVICES.
+"""
+
+import contextlib
+import os
+
+MOST = 16
+"""Devices, as each takes a share of windows however few there are."""
+
+
+def usable() -> int:
+    """CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def one_device_each(dividing: int = 0) -> None:
+    """Makes JAX see a device for each CPU that this process may use, 16 at most.
+
+    Does nothing where JAX's devices are in use already, or their number is given
+    (JAX_NUM_CPU_DEVICES, or --xla_force_host_platform_device_count in XLA_FLAGS).
+
+    Args:
+      dividing: a batch size that must be a multiple of the number of devices, if not 0.
+    """
+    import jax  # whoever asks will use it
+
+    if jax.config.jax_num_cpu_devices > 0:
+        return
+    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        return
+    count = min(usable(), MOST)
+    while dividing % count:
+        count -= 1
+    with contextlib.suppress(RuntimeError):  # devices are in use
+        jax.config.update("jax_num_cpu_devices", count)
