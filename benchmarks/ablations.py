@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from posegan_jax import cpus
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import tables
 from posegan_jax.evaluation.benchmark import Options, run_benchmark
@@ -66,6 +67,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=4000, help="of each training (times 40)")
     parser.add_argument("-o", "--output", required=True, help="folder of the runs and the table")
     options = parser.parse_args(argv)
+    cpus.one_device_each()
     folder, rows = Path(options.output), []
     try:
         if options.steps < 40 or options.steps % 40:

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from posegan_jax import cpus
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import methods, tables
 from posegan_jax.evaluation.benchmark import Benchmark, Options, run_benchmark
@@ -176,6 +177,7 @@ def main(argv: list[str] | None = None) -> int:
         "procedural": SUBSET,
     }
     try:
+        cpus.one_device_each()
         inpainter = Inpainter.from_pretrained()
         done = {}
         for name, run in runs.items():
