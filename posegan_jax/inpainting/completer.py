@@ -60,7 +60,7 @@ class Settings:
 # A low rate and the pull towards the encoder's answer keep what the encoder knows of unseen limbs.
 _WEIGHTS = ObjectiveWeights(critic=0.0, prior=0.01)
 QUALITIES: dict[str, Settings] = {
-    "fast": Settings(12, DescentOptions(0, 0.1, weights=_WEIGHTS)),
+    "fast": Settings(6, DescentOptions(0, 0.1, weights=_WEIGHTS)),
     "balanced": Settings(8, DescentOptions(30, 0.1, weights=_WEIGHTS)),
     "best": Settings(4, DescentOptions(200, 0.05, weights=_WEIGHTS)),
     # The thesis's own search and composition, for comparison.
