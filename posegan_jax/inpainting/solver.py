@@ -15,7 +15,7 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.geometry.normalize import denormalize, fit_normalization, normalize
-from posegan_jax.inpainting.descent import DescentOptions, descend
+from posegan_jax.inpainting.descent import DescentOptions, descend, inverse_metric
 from posegan_jax.networks.build import Networks, Variables
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.training import parallel
@@ -109,9 +109,15 @@ class Solver:
         Returns:
           (batch, F, J, 2) windows and (batch,) their objective, as they come; the first N count.
         """
+        metric = self.metric if options.method == "bfgs" and options.steps else None
         return _solve(
-            self.variables, *self.place(x, mask), networks=self.networks, options=options
+            self.variables, *self.place(x, mask), metric, networks=self.networks, options=options
         )
+
+    @functools.cached_property
+    def metric(self) -> jax.Array:
+        """For the search by BFGS, see ``descent.inverse_metric``; made when it is first wanted."""
+        return _metric(self.variables, networks=self.networks)
 
     def place(self, *arrays: np.ndarray) -> list[jax.Array]:
         """Fills arrays (N, ...) up to a batch with copies of the first row, split over devices."""
@@ -123,12 +129,17 @@ class Solver:
 
 
 @functools.partial(jax.jit, static_argnames=("networks", "options"))
-def _solve(variables, x, mask, *, networks: Networks, options: DescentOptions):
+def _solve(variables, x, mask, metric=None, *, networks: Networks, options: DescentOptions):
     there = (mask > 0).astype(x.dtype)
     normalization = fit_normalization(x, there)
     found = descend(networks, variables, normalize(x, normalization) * there[..., None], mask,
-                    options)
+                    options, metric)
     return denormalize(found.x_tilde, normalization), found.loss
+
+
+@functools.partial(jax.jit, static_argnames="networks")
+def _metric(variables, *, networks: Networks):
+    return inverse_metric(networks, variables)
 
 
 def default_share(networks: Networks, device: jax.Device) -> int:

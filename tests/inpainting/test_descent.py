@@ -1,4 +1,4 @@
-"""The latent search: Adam, and the best code that it has seen."""
+"""The latent search: Adam and BFGS, and the best code that they have seen."""
 
 import dataclasses
 
@@ -8,9 +8,15 @@ import numpy as np
 import optax
 import pytest
 
-from posegan_jax.inpainting.descent import DescentOptions, descend
+from posegan_jax.inpainting.descent import (
+    DAMPING,
+    DescentOptions,
+    _bfgs,
+    descend,
+    inverse_metric,
+)
 from posegan_jax.inpainting.objective import ObjectiveWeights, generate, objective
-from posegan_jax.networks.build import Networks
+from posegan_jax.networks.build import NetworkOptions, Networks
 
 WINDOWS, FRAMES, JOINTS, LATENT = 4, 6, 5, 4
 
@@ -42,6 +48,7 @@ GENERATE = jax.jit(generate, static_argnums=0)
 THESIS = DescentOptions(steps=12)
 GENTLE = DescentOptions(steps=12, learning_rate=0.05, b1=0.9, weights=ObjectiveWeights(prior=0.1))
 HARMFUL = DescentOptions(steps=3, learning_rate=5.0, weights=ObjectiveWeights(prior=1e3))
+BFGS = dataclasses.replace(GENTLE, method="bfgs")
 NONE = DescentOptions(steps=0)
 
 
@@ -96,7 +103,7 @@ def test_the_defaults_are_the_thesiss():
     options = DescentOptions()
     assert dataclasses.asdict(options) == {
         "steps": 200, "learning_rate": 1.0, "b1": 0.8, "b2": 0.999, "eps": 1e-8,
-        "weights": {"position": 10.0, "speed": 5.0, "critic": 0.5, "prior": 0.0},
+        "weights": {"position": 10.0, "speed": 5.0, "critic": 0.5, "prior": 0.0}, "method": "adam",
     }
 
 
@@ -114,7 +121,9 @@ def test_it_is_adam_and_returns_the_best_iterate(variables, windows, options):
         assert (best == options.steps).any()  # the last one, after the last update, counts too
 
 
-@pytest.mark.parametrize("options", [THESIS, GENTLE, HARMFUL], ids=["thesis", "gentle", "harm"])
+@pytest.mark.parametrize(
+    "options", [THESIS, GENTLE, HARMFUL, BFGS], ids=["thesis", "gentle", "harm", "bfgs"]
+)
 def test_the_answer_is_never_worse_than_the_encoders(variables, windows, options):
     found = DESCEND(NETWORKS, variables, *windows, options)
     assert (found.loss <= found.start_loss).all()
@@ -173,9 +182,10 @@ def codes():
     return np.random.default_rng(1).normal(size=(WINDOWS, LATENT)).astype(np.float32)
 
 
-def test_windows_without_any_observation_stay_finite(variables, windows):
+@pytest.mark.parametrize("options", [THESIS, BFGS], ids=["thesis", "bfgs"])
+def test_windows_without_any_observation_stay_finite(variables, windows, options):
     x, mask = windows
-    found = DESCEND(NETWORKS, variables, 0 * x, 0 * mask, THESIS)
+    found = DESCEND(NETWORKS, variables, 0 * x, 0 * mask, options)
     for value in found:
         assert np.isfinite(value).all()
 
@@ -194,3 +204,67 @@ def test_other_parameters_of_the_same_compiled_search_count(variables, windows):
     other = {name: 0.9 * kernel for name, kernel in variables.items()}
     first, second = (DESCEND(NETWORKS, v, *windows, THESIS).loss for v in (variables, other))
     assert (np.abs(first - second) > 1e-3).all()
+
+
+def test_bfgs_gets_lower_than_adam_in_as_many_steps(variables, windows):
+    losses = [DESCEND(NETWORKS, variables, *windows, o).loss for o in (GENTLE, BFGS)]
+    assert (losses[1] < losses[0]).all()
+    code = DESCEND(NETWORKS, variables, *windows, BFGS).z
+    x, mask = windows
+    start = NETWORKS.encoder.apply(variables["encoder"], x, mask)
+    np.testing.assert_allclose(
+        losses[1], OBJECTIVE(NETWORKS, variables, code, start, x, mask, BFGS.weights), rtol=1e-4
+    )
+
+
+def test_bfgs_never_goes_up(variables, windows):
+    losses = [
+        DESCEND(NETWORKS, variables, *windows, dataclasses.replace(BFGS, steps=steps)).loss
+        for steps in (0, 1, 2, 4)
+    ]
+    assert (np.diff(losses, axis=0) <= 1e-6).all() and (losses[-1] < losses[0]).all()
+
+
+def test_bfgs_gives_every_window_what_it_gives_it_alone(variables, windows):
+    x, mask = windows
+    together = DESCEND(NETWORKS, variables, x, mask, BFGS)
+    for i in range(WINDOWS):
+        alone = DESCEND(NETWORKS, variables, x[i : i + 1], mask[i : i + 1], BFGS)
+        np.testing.assert_allclose(alone.loss[0], together.loss[i], rtol=1e-3)
+        np.testing.assert_allclose(alone.z[0], together.z[i], atol=0.01)
+
+
+def test_bfgs_finds_the_minimum_of_a_quadratic():
+    rng = np.random.default_rng(2)
+    root = rng.normal(size=(LATENT, LATENT)).astype(np.float32)
+    hessian, low = root @ root.T + np.eye(LATENT), rng.normal(size=LATENT).astype(np.float32)
+
+    def loss(z):
+        return 0.5 * (z - low) @ hessian @ (z - low)
+
+    found, value, _ = _bfgs(
+        loss, jnp.zeros(LATENT), dataclasses.replace(BFGS, steps=25), jnp.eye(LATENT)
+    )
+    np.testing.assert_allclose(found, low, atol=1e-3)
+    np.testing.assert_allclose(value, loss(found), rtol=1e-4, atol=1e-7)
+
+
+def test_the_inverse_metric_is_that_of_the_generators_jacobian():
+    """Of a linear generator, all can be said."""
+    rng = np.random.default_rng(3)
+    kernel = rng.normal(size=(LATENT, FRAMES * JOINTS * 2)) * [[1.0], [0.5], [0.25], [2.0]]
+    x = kernel.reshape(LATENT, FRAMES, -1)
+    metric = sum(a.reshape(LATENT, -1) @ a.reshape(LATENT, -1).T for a in (x, np.diff(x, axis=1)))
+    damped = metric + DAMPING * np.linalg.eigvalsh(metric)[-1] * np.eye(LATENT)
+    expected = np.linalg.inv(damped)
+    networks = NETWORKS._replace(generator=Linear(), options=NetworkOptions(latent=LATENT))
+    found = np.asarray(inverse_metric(networks, {"generator": jnp.asarray(kernel, jnp.float32)}))
+    np.testing.assert_allclose(np.trace(found), LATENT, rtol=1e-4)
+    np.testing.assert_allclose(
+        found, LATENT * expected / np.trace(expected), atol=0.15 * np.abs(found).max()
+    )
+
+
+class Linear:
+    def apply(self, kernel, z):
+        return (z @ kernel).reshape(-1, FRAMES, JOINTS, 2)
