@@ -7,6 +7,7 @@ import pytest
 from posegan_jax.errors import InputError
 from posegan_jax.inpainting import solver as solver_module
 from posegan_jax.inpainting.descent import DescentOptions
+from posegan_jax.inpainting.objective import ObjectiveWeights
 from posegan_jax.inpainting.solver import Solver, default_share
 from posegan_jax.networks.build import NetworkOptions, Networks, build_networks
 
@@ -92,6 +93,21 @@ def test_no_more_than_two_batches_are_on_the_devices(monkeypatch):
     )
     assert events == ["start", "start", 4, "start", 8, "start", 12, "start", 16, 18]
     assert windows.shape == x.shape and np.isfinite(windows).all() and np.isfinite(loss).all()
+
+
+def test_the_search_by_bfgs_starts_in_the_generators_metric():
+    solver = linear(4)
+    x = np.random.default_rng(1).normal(300, 50, (5, 8, 12, 2))
+    mask = np.ones(x.shape[:3])
+    weights = ObjectiveWeights(critic=0.0)
+    losses = []
+    for metric in (solver.metric, None):
+        solver.metric = metric
+        options = DescentOptions(5, weights=weights, method="bfgs")
+        losses.append(solver(x, mask, options)[1])
+    encoded = solver(x, mask, DescentOptions(0, weights=weights))[1]
+    assert all((loss < encoded).all() for loss in losses)
+    assert not np.array_equal(*losses)
 
 
 def test_nothing_to_solve():
