@@ -87,14 +87,15 @@ def descend(
     there = (mask > 0).astype(x.dtype)
     start = networks.encoder.apply(variables["encoder"], x, there)
 
+    evaluate = _evaluation(networks, options.weights)
+
     def search(z0, x, mask):
-        def loss_fn(z):
-            args = (a[None] for a in (z, z0, x, mask))
-            return objective(networks, variables, *args, options.weights)[0]
+        def look(z):
+            return evaluate(variables, z, z0, x, mask)
 
         if options.method == "adam":
-            return _adam(loss_fn, z0, options)
-        return _bfgs(loss_fn, z0, options, jnp.eye(z0.size) if metric is None else metric)
+            return _adam(look, z0, options)
+        return _bfgs(look, z0, options, jnp.eye(z0.size) if metric is None else metric)
 
     z, loss, start_loss = jax.vmap(search)(start, x, mask)
     return Descent(generate(networks, variables, z, x, mask), z, loss, start_loss)
@@ -127,28 +128,58 @@ def inverse_metric(networks: Networks, variables: dict[str, Variables]) -> jax.A
     return (vectors * inverse / inverse.mean()) @ vectors.T
 
 
-def _adam(loss_fn, z0, options: DescentOptions):
+def _evaluation(networks: Networks, weights: ObjectiveWeights):
+    """The objective of one window and its gradient in z.
+
+    Mapped over windows it is the gradient of their sum, which is the same, as none sees the others:
+    convolutions then get a batch, from which they choose how they are computed.
+    """
+
+    def evaluate_batch(variables, z, start, x, mask):
+        def total(z):
+            loss = objective(networks, variables, z, start, x, mask, weights)
+            return loss.sum(), loss
+
+        (_, loss), gradient = jax.value_and_grad(total, has_aux=True)(z)
+        return loss, gradient
+
+    @jax.custom_batching.custom_vmap
+    def evaluate(variables, *window):
+        loss, gradient = evaluate_batch(variables, *(a[None] for a in window))
+        return loss[0], gradient[0]
+
+    @evaluate.def_vmap
+    def _(size, batched, variables, *windows):
+        windows = [
+            a if mapped else jnp.broadcast_to(a, (size, *a.shape))
+            for a, mapped in zip(windows, batched[1:], strict=True)
+        ]
+        return evaluate_batch(variables, *windows), (True, True)
+
+    return evaluate
+
+
+def _adam(look, z0, options: DescentOptions):
     """One window from z0 (L,): best code, its loss, and that of z0."""
     optimizer = optax.adam(options.learning_rate, options.b1, options.b2, options.eps)
 
     def step(carry, _):
         z, opt_state, best_z, best_loss = carry
-        loss, gradient = jax.value_and_grad(loss_fn)(z)
+        loss, gradient = look(z)
         best_z, best_loss = _better(z, loss, best_z, best_loss)
         update, opt_state = optimizer.update(gradient, opt_state)
         return (z + update, opt_state, best_z, best_loss), None
 
-    start_loss = loss_fn(z0)
+    start_loss, _ = look(z0)
     carry = (z0, optimizer.init(z0), z0, start_loss)
     (z, _, best_z, best_loss), _ = jax.lax.scan(step, carry, length=options.steps)
     if options.steps:  # the last iterate has not been looked at yet
-        best_z, best_loss = _better(z, loss_fn(z), best_z, best_loss)
+        best_z, best_loss = _better(z, look(z)[0], best_z, best_loss)
     return best_z, best_loss, start_loss
 
 
-def _bfgs(loss_fn, z0, options: DescentOptions, metric):
+def _bfgs(look, z0, options: DescentOptions, metric):
     """As ``_adam``, one evaluation a step: under ``vmap`` no window waits for a line search."""
-    look = jax.value_and_grad(loss_fn)
 
     def step(carry, _):
         z, loss, gradient, move, inverse, fresh = carry

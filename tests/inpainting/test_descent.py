@@ -200,6 +200,20 @@ def test_windows_do_not_see_each_other(variables, windows):
     assert not np.array_equal(alone.z[1], together.z[1])
 
 
+@pytest.mark.parametrize("options", [THESIS, BFGS], ids=str)
+def test_networks_are_given_all_windows_as_one_batch(variables, windows, options):
+    batches = []
+
+    class Watched(Generator):
+        def apply(self, kernel, z):
+            batches.append(len(z))
+            return super().apply(kernel, z)
+
+    networks = NETWORKS._replace(generator=Watched())
+    jax.eval_shape(lambda v, *w: descend(networks, v, *w, options), variables, *windows)
+    assert batches.count(WINDOWS) > 1  # one of them makes the motion of the codes found
+
+
 def test_other_parameters_of_the_same_compiled_search_count(variables, windows):
     other = {name: 0.9 * kernel for name, kernel in variables.items()}
     first, second = (DESCEND(NETWORKS, v, *windows, THESIS).loss for v in (variables, other))
@@ -224,7 +238,8 @@ def crooked(z, scale):
 
 def minimize(loss, steps):
     start = jnp.array([-1.2, 1.0, 0.5, -2.0])
-    return _bfgs(loss, start, dataclasses.replace(BFGS, steps=steps), jnp.eye(LATENT))
+    look = jax.value_and_grad(loss)
+    return _bfgs(look, start, dataclasses.replace(BFGS, steps=steps), jnp.eye(LATENT))
 
 
 def test_bfgs_never_goes_up():
