@@ -45,8 +45,8 @@ def collect(inputs: Sequence[str | os.PathLike], folder: str | os.PathLike) -> l
         given, or to the part of a pattern without wildcards.
 
     Raises:
-      InputError: no such file, nothing found, a folder that cannot be read, two outputs of one
-        name, or one within another.
+      InputError: no such file, nothing found, a folder that cannot be read, a pattern with ``..``
+        after a wildcard, two outputs of one name, or one within another.
     """
     folder = Path(folder)
     jobs: dict[Path, Job] = {}
@@ -149,6 +149,8 @@ class _Search:
         """What a pattern stands for."""
         parts = pattern.parts
         magic = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+        if ".." in parts[magic:]:  # outputs would leave their folder
+            raise InputError(f"{base / pattern}: no '..' after a wildcard")
         fixed = Path(base, *parts[:magic])
         found = {fixed} if fixed.is_dir() else set()
         for part in parts[magic:]:

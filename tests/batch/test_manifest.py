@@ -185,6 +185,8 @@ def test_outputs_are_no_inputs(tree):
         ("clips/b.json", "clips", "would be written over"),
         ("nowhere", "out", "nowhere: no such file"),
         ("nowhere/*.json", "out", "no file matches"),
+        ("clips/*/../../other/b.json", "clips/out",
+         r"^clips/\*/../../other/b.json: no '..' after a wildcard$"),
         ("clips/.git", "out", None),
         ("clips/*.md", "out", "no file with one of the endings"),
     ],
