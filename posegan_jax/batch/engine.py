@@ -174,16 +174,18 @@ class Engine:
 
     def _admit(self) -> None:
         """Takes up files while hosts and devices have less than enough before them."""
-        if self._closed:
-            return
-        while self._jobs and not any(file.alone for file in self._files.values()):
+        # A host may turn out to be dead when it is given a file, and no other can be started.
+        while (
+            self._jobs and not self._closed
+            and not any(file.alone for file in self._files.values())
+        ):
             held = Counter(file.host for file in self._files.values())
             host = min(range(len(self._hosts)), key=lambda i: (self._tasks[i], held[i]))
             waiting = sum(len(piece.x) for pieces in self._waiting.values() for piece in pieces)
             if self._tasks[host] >= AHEAD or waiting >= QUEUE * self._solver.batch:
                 return
             self._begin(self._jobs.popleft(), host)
-        if self._suspects and not self._files and not self._jobs:
+        if self._suspects and not self._closed and not self._files and not self._jobs:
             self._begin(self._suspects.popleft(), 0)
 
     def _begin(self, file: _File, host: int) -> None:

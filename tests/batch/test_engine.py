@@ -243,6 +243,47 @@ def test_no_file_is_to_blame_for_a_worker_that_does_not_start(
     assert hosts.made == STARTS
 
 
+class Gone:
+    """A worker of whose death one hears when it is given something."""
+
+    def __init__(self, started):
+        self.started, self.ready, self.asked = started, Future(), 0
+        self.ready.set_result(None)
+
+    def submit(self, *arguments):
+        self.asked += 1
+        assert self.asked <= 9, "a dead worker is asked again and again"
+        raise BrokenExecutor()
+
+    def close(self):
+        pass
+
+
+def test_workers_that_are_found_dead_before_they_started(inpainter, options, jobs, monkeypatch):
+    monkeypatch.setattr(engine_module, "Host", lambda *arguments, **more: Gone(started=False))
+    with Engine(inpainter, options, workers=1) as engine:
+        for job in jobs[:2]:
+            with pytest.raises(InputError, match="^3 workers in a row died while they started; "):
+                engine.submit(job).result(timeout=60)
+
+
+def test_a_worker_that_is_found_dead_where_no_other_can_be_started(
+    inpainter, options, jobs, monkeypatch
+):
+    workers = [Gone(started=True)]
+
+    def make(*arguments, **more):
+        if not workers:
+            raise OSError(12, "Cannot allocate memory")
+        return workers.pop()
+
+    monkeypatch.setattr(engine_module, "Host", make)
+    with Engine(inpainter, options, workers=1) as engine:
+        for job in jobs[:2]:
+            with pytest.raises(InputError, match="^cannot start a worker: Cannot allocate memory;"):
+                engine.submit(job).result(timeout=60)
+
+
 def test_a_machine_without_room_for_workers(inpainter, options, monkeypatch):
     def refuse(*arguments, **more):
         raise BlockingIOError(11, "Resource temporarily unavailable")
