@@ -15,6 +15,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 
+from posegan_jax import cpus
 from posegan_jax.batch.engine import STARTS, Engine, Usage
 from posegan_jax.batch.manifest import Job
 from posegan_jax.batch.work import FillOptions, Outcome, died
@@ -163,9 +164,12 @@ class _Dispatch:
     def _start(self, resources: dict) -> None:
         workers = self._workers
         if workers is None:
-            cpus = resources["num_cpus"]
-            workers = cpus if set(resources) == {"num_cpus"} else max(cpus - 1, 1)
-        actor = self._ray.remote(Remote).options(max_concurrency=2 * IN_FLIGHT, **resources)
+            cores = resources["num_cpus"]
+            workers = cores if set(resources) == {"num_cpus"} else max(cores - 1, 1)
+        actor = self._ray.remote(Remote).options(
+            max_concurrency=2 * IN_FLIGHT, runtime_env=_environment(resources["num_cpus"]),
+            **resources,
+        )
         name = f"engine {next(self._numbers)}"
         slot = _Slot(name, actor.remote(*self._arguments, workers), resources)
         self._slots.append(slot)
@@ -192,9 +196,14 @@ class _Dispatch:
         self._calls[slot.actor.fill.remote(job)] = slot, job
 
     def _lose(self, slot: _Slot, job: Job | None, error: Exception) -> Outcome | None:
-        """An engine has died: another one is asked for. The file's outcome if it is given up."""
+        """An engine has died, or counts as dead: another one is asked for.
+
+        Returns:
+          The file's outcome if it is given up.
+        """
         if slot in self._slots:
             self._slots.remove(slot)
+            self._ray.kill(slot.actor)  # one that is only out of reach would keep its place
             self._failed_starts += not slot.ready
             if self._failed_starts == STARTS:
                 raise InputError(f"no engine can be started: {str(error).strip().splitlines()[-1]}")
@@ -205,6 +214,17 @@ class _Dispatch:
             return died(job, "engine")
         self._suspects.append(job)
         return None
+
+
+def _environment(cores: int) -> dict:
+    """Makes JAX see a device for each core of an engine's share of a node, see ``cpus``.
+
+    What the user says of their number holds for all engines.
+    """
+    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        return {}
+    count = os.environ.get("JAX_NUM_CPU_DEVICES") or str(min(cores, cpus.MOST))
+    return {"env_vars": {"JAX_NUM_CPU_DEVICES": count}}
 
 
 def _places(nodes: Sequence[dict]) -> list[dict]:

@@ -43,7 +43,7 @@ class Ray(types.ModuleType):
     """As much of Ray as there is to it here: calls end in the order in which they were made.
 
     ``deaths`` names files, each as often as it ends the actor that fills it; ``stillborn`` actors
-    die before they are ready.
+    die before they are ready. A place is taken until its actor is killed.
     """
 
     def __init__(self, nodes, deaths=(), stillborn=0):
@@ -51,6 +51,7 @@ class Ray(types.ModuleType):
         self.exceptions = types.SimpleNamespace(RayActorError=Died)
         self._nodes, self._deaths, self._stillborn = nodes, list(deaths), stillborn
         self.placed, self.calls, self.most, self.up = [], deque(), 0, False
+        self.actors, self.environments = [], []
 
     def is_initialized(self):
         return self.up
@@ -65,14 +66,18 @@ class Ray(types.ModuleType):
         return self._nodes
 
     def remote(self, cls):
-        def options(max_concurrency, **resources):
+        def options(max_concurrency, runtime_env, **resources):
             self.placed.append(resources)
+            self.environments.append(runtime_env)
             return types.SimpleNamespace(remote=lambda *arguments: self._actor())
 
         return types.SimpleNamespace(options=options)
 
     def _actor(self):
+        there = sum(not actor.killed for actor in self.actors)
+        assert there < len(cluster_module._places(self._nodes)), "no place for this actor"
         actor = types.SimpleNamespace(dead=False, killed=False)
+        self.actors.append(actor)
         for name in ("ready", "fill", "close"):
             call = types.SimpleNamespace(remote=lambda *a, name=name: self._call(actor, name, *a))
             setattr(actor, name, call)
@@ -126,7 +131,7 @@ def filled(options, monkeypatch):
         found = [outcome for outcome, _, _ in cluster(jobs, options, None, None)]
         assert sorted(int(name(outcome)) for outcome in found) == list(range(count))
         assert all(os.path.isabs(outcome.job.output) for outcome in found)
-        assert not ray.up
+        assert not ray.up and all(actor.killed for actor in ray.actors)
         return {name(outcome): outcome.error for outcome in found if outcome.error}, ray
 
     def name(outcome):
@@ -147,6 +152,24 @@ def filled(options, monkeypatch):
 )
 def test_engines_go_where_the_accelerators_are(filled, nodes, places):
     assert filled(9, nodes)[1].placed == places
+
+
+@pytest.mark.parametrize(
+    "nodes, environment, devices",
+    [
+        (CPUS, {}, ["2", "4"]),
+        ([node(CPU=64)], {}, ["16"]),
+        ([node(CPU=8, GPU=2)], {}, ["4", "4"]),
+        (CPUS, {"JAX_NUM_CPU_DEVICES": "1"}, ["1", "1"]),
+        (CPUS, {"XLA_FLAGS": "--xla_force_host_platform_device_count=3"}, [None, None]),
+    ],
+)
+def test_devices_are_the_share_of_an_engine(filled, monkeypatch, nodes, environment, devices):
+    monkeypatch.delenv("JAX_NUM_CPU_DEVICES")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    found = [given.get("env_vars", {}) for given in filled(9, nodes)[1].environments]
+    assert [given.get("JAX_NUM_CPU_DEVICES") for given in found] == devices
 
 
 def test_no_more_engines_than_files(filled):
