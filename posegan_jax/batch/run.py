@@ -133,7 +133,9 @@ def run(
     jobs = collect(inputs, folder)
     if checkpoint:  # a training run may save newer ones meanwhile
         checkpoint = str(find_checkpoint(checkpoint))
-    how = {"checkpoint": _fingerprint(checkpoint), **dataclasses.asdict(options)}
+    how = {"checkpoint": _weights(checkpoint), **dataclasses.asdict(options)}
+    if options.joint_map and os.path.isfile(options.joint_map):  # else a skeleton's name
+        how["joint_map"] = f"sha256:{_digest(Path(options.joint_map)).hex()}"
     how = json.loads(json.dumps(how))  # as it is read again
     with _claimed(folder):
         _check_same(folder, how)
@@ -196,19 +198,22 @@ def _count(results: Results, summary: Summary, begun: float) -> None:
 # --- the folder -----------------------------------------------------------------------------------
 
 
-def _fingerprint(checkpoint: str | None) -> str:
+def _weights(checkpoint: str | None) -> str:
     """Of a checkpoint's content, wherever it stands; no device is touched."""
     digest = hashlib.sha256()
     with contextlib.ExitStack() as stack:
         folder = Path(checkpoint or stack.enter_context(resources.as_file(pretrained_path())))
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            digest.update(f"{path.relative_to(folder).as_posix()}\n".encode())
-            try:
-                with open(path, "rb") as file:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
-            except OSError as error:
-                raise InputError(f"cannot read {path}: {error.strerror}") from error
+            digest.update(f"{path.relative_to(folder).as_posix()}\n".encode() + _digest(path))
     return f"sha256:{digest.hexdigest()}"
+
+
+def _digest(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _check_same(folder: Path, how: dict) -> None:

@@ -155,6 +155,20 @@ def test_weights_count_by_what_they_are_not_by_where(
     assert loaded == [str(weights), str(moved)]
 
 
+def test_joint_maps_count_by_what_they_say(command, refused, clips, tmp_path, loaded):
+    joints, moved, out = tmp_path / "joints.json", tmp_path / "moved.json", tmp_path / "out"
+    given = [*command(clips(1), output=out), "--joint-map"]
+    joints.write_text('{"joints": ["left_wrist", "right_wrist"]}')
+    assert cli.main([*given, str(joints)]) == 0
+    (out / "clip7.npz").write_text("")
+    joints.rename(moved)
+    assert cli.main([*given, str(moved)]) == 0
+    moved.write_text('{"joints": ["right_wrist", "left_wrist"]}')
+    assert "outputs of other options (joint_map); give" in refused([*given, str(moved)])
+    assert "outputs of other options (joint_map); give" in refused([*given, "body25b"])
+    assert len(loaded) == 2
+
+
 def test_one_checkpoint_serves_a_whole_run(command, checkpoint, clips, tmp_path, loaded):
     steps = tmp_path / "training" / "checkpoints"
     shutil.copytree(checkpoint, steps / "10")
