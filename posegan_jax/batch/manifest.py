@@ -35,7 +35,7 @@ class Job:
 def collect(inputs: Sequence[str | os.PathLike], folder: str | os.PathLike) -> list[Job]:
     """All files that the inputs stand for, in a fixed order, each once.
 
-    One that is reached by several ways goes by the first of them.
+    One that is reached by several ways goes by the first of them; a link to a file is another file.
 
     Args:
       inputs: each a detector's file; a folder of one file per frame; a folder of such files and
