@@ -232,8 +232,8 @@ def _info(options: argparse.Namespace, rest: list[str]) -> None:
         f"jax {jax.__version__}, flax {flax.__version__}, optax {optax.__version__}, "
         f"orbax-checkpoint {orbax.checkpoint.__version__}"
     )
-    print("devices:", ", ".join(f"{d.platform}:{d.id} {d.device_kind}" for d in jax.devices()))
     inpainter = _inpainter(options.checkpoint)
+    print("devices:", ", ".join(f"{d.platform}:{d.id} {d.device_kind}" for d in jax.devices()))
     print(f"checkpoint: {options.checkpoint or 'packaged'}")
     for name, value in inpainter.metadata.items():
         if name not in ("residual", "config"):

@@ -7,16 +7,29 @@ imports the package calls ``one_device_each`` before JAX is used, or sets JAX_NU
 
 import contextlib
 import os
+from pathlib import Path
 
+CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 MOST = 16
 """Devices, as each takes a share of windows however few there are."""
 
 
 def usable() -> int:
-    """CPUs that this process may use."""
+    """CPUs that this process may use, or as many as its container's time is worth."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count() or 1
+    return max(1, min(count, _quota() or count))
+
+
+def _quota() -> int:
+    """CPUs' time that this control group may take (Linux, version 2), rounded up; 0: all."""
+    try:
+        quota, period = CPU_MAX.read_text(encoding="ascii").split()
+        return -(-int(quota) // int(period))
+    except (OSError, ValueError, ZeroDivisionError):  # there is none, or it is "max"
+        return 0
 
 
 def one_device_each(dividing: int = 0) -> None:

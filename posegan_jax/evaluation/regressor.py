@@ -277,13 +277,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=4000, help=f"a multiple of {CHUNK}")
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--init-from", help="weights to go on from, a file that this wrote")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="another one, to go on")
     parser.add_argument("--text", default="", help="what is to be said of the data")
     parser.add_argument("-o", "--output", required=True, help=".npz file to write")
     options = parser.parse_args(argv)
     try:
         if options.steps < CHUNK or options.steps % CHUNK:
             raise InputError(f"--steps must be a multiple of {CHUNK}")
+        start = Regressor.load(options.init_from) if options.init_from else None
         step_options = StepOptions(batch_size=options.batch_size)
         store = build_store(
             load_clips(options.motion, "train"), step_options.views.span(FRAMES), 1
@@ -294,7 +295,6 @@ def main(argv: list[str] | None = None) -> int:
                 bar.set_postfix(loss=f"{loss:.4f}")
                 bar.update(done - bar.n)
 
-            start = Regressor.load(options.init_from) if options.init_from else None
             trained, losses = train(
                 store, options.steps, step_options, seed=options.seed, progress=progress,
                 start=start,

@@ -1,8 +1,7 @@
 """The search over any number of windows: batches of one fixed shape, split over the devices.
 
-Windows do not see each other, so the devices do not talk: each solves its share of a batch. It is
-one program on one device or many, written for the whole batch; ``jit`` splits it where its inputs
-are.
+Windows do not see each other, so the devices do not talk: each solves its share of a batch, by the
+same program whatever their number (``shard_map``).
 """
 
 import functools
@@ -12,6 +11,7 @@ from typing import TypeVar
 
 import jax
 import numpy as np
+from jax.sharding import Mesh, PartitionSpec
 
 from posegan_jax.errors import InputError
 from posegan_jax.geometry.normalize import denormalize, fit_normalization, normalize
@@ -24,8 +24,9 @@ Progress = Callable[[int, int], None]
 T = TypeVar("T")
 
 # Windows that a device solves at once. A CPU core solves 24 at 0.92 of the speed of 64, and a track
-# of ten seconds has about 40: what a larger batch gains is lost in filling it up.
-CPU_SHARE, ACCELERATOR_SHARE = 24, 512
+# of ten seconds has about 40: what a larger batch gains is lost in filling it up. Many cores take
+# less each: 6 are solved at 0.8 of that speed.
+CPU_SHARE, CPU_LEAST, CPU_BATCH, ACCELERATOR_SHARE = 24, 6, 96, 512
 # What a window takes in the search, for every frame and joint. Compiled for a CPU it is 1.1 KB in
 # batches of 128, 2.6 KB in batches of 8; other kernels may want more.
 BYTES_PER_JOINT = 4096
@@ -40,7 +41,8 @@ class Solver:
       networks: the modules.
       variables: their parameters.
       batch: windows solved at once, over all devices, at least 2; rounded up to a multiple of the
-        number of devices. By default 24 per CPU and 512 per accelerator, or what its memory holds.
+        number of devices. By default 512 per accelerator and 24 per core of a CPU, fewer where its
+        cores are more than four, or what memory holds.
       devices: which ones, all of this process if None.
 
     Attributes:
@@ -62,7 +64,7 @@ class Solver:
         self.variables = parallel.replicate(self.mesh, variables)
         devices = list(self.mesh.devices.flat)
         if batch is None:
-            batch = len(devices) * default_share(networks, devices[0])
+            batch = len(devices) * default_share(networks, devices[0], len(devices))
         if batch < 2:
             raise InputError("batch must be at least 2")
         # A batch of one is compiled to other kernels, and a long search amplifies rounding: two
@@ -111,7 +113,8 @@ class Solver:
         """
         metric = self.metric if options.method == "bfgs" and options.steps else None
         return _solve(
-            self.variables, *self.place(x, mask), metric, networks=self.networks, options=options
+            self.variables, *self.place(x, mask), metric, networks=self.networks, options=options,
+            mesh=self.mesh,
         )
 
     @functools.cached_property
@@ -128,13 +131,23 @@ class Solver:
         return parallel.scatter(self.mesh, [array.astype(np.float32) for array in filled])
 
 
-@functools.partial(jax.jit, static_argnames=("networks", "options"))
-def _solve(variables, x, mask, metric=None, *, networks: Networks, options: DescentOptions):
-    there = (mask > 0).astype(x.dtype)
-    normalization = fit_normalization(x, there)
-    found = descend(networks, variables, normalize(x, normalization) * there[..., None], mask,
-                    options, metric)
-    return denormalize(found.x_tilde, normalization), found.loss
+@functools.partial(jax.jit, static_argnames=("networks", "options", "mesh"))
+def _solve(
+    variables, x, mask, metric=None, *, networks: Networks, options: DescentOptions, mesh: Mesh
+):
+    def share(variables, x, mask, metric):
+        there = (mask > 0).astype(x.dtype)
+        normalization = fit_normalization(x, there)
+        inside = normalize(x, normalization) * there[..., None]
+        found = descend(networks, variables, inside, mask, options, metric)
+        return denormalize(found.x_tilde, normalization), found.loss
+
+    whole, split = PartitionSpec(), PartitionSpec(parallel.DATA_AXIS)
+    # Nothing is summed over the devices, so there is nothing to check of what differs among them.
+    program = jax.shard_map(
+        share, mesh=mesh, in_specs=(whole, split, split, whole), out_specs=split, check_vma=False
+    )
+    return program(variables, x, mask, metric)
 
 
 @functools.partial(jax.jit, static_argnames="networks")
@@ -142,9 +155,12 @@ def _metric(variables, *, networks: Networks):
     return inverse_metric(networks, variables)
 
 
-def default_share(networks: Networks, device: jax.Device) -> int:
-    """Windows that a device solves at once: what is fast on its kind, and fits into its memory."""
-    wanted = CPU_SHARE if device.platform == "cpu" else ACCELERATOR_SHARE
+def default_share(networks: Networks, device: jax.Device, count: int = 1) -> int:
+    """Windows that each of so many devices solves at once: what is fast on their kind, and fits
+    into their memory."""
+    wanted = ACCELERATOR_SHARE
+    if device.platform == "cpu":
+        wanted = min(CPU_SHARE, max(CPU_LEAST, CPU_BATCH // count))
     options = networks.options
     window = BYTES_PER_JOINT * options.frames * len(get_skeleton(options.skeleton))
     return max(2, min(wanted, int(MEMORY_USED * _memory(device)) // window))

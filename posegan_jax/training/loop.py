@@ -247,7 +247,9 @@ class _Run:
     def _clean_batch(self, store: MotionStore, count: int) -> Batch:
         clean = _clean(self.options, count)
         batch = validation_batch(store, self.networks, clean, self.config.evaluate.seed)
-        return parallel.replicate(self.mesh, batch)
+        if count % self.mesh.size:
+            return parallel.replicate(self.mesh, batch)
+        return parallel.scatter(self.mesh, batch)
 
     def _evaluate(self, state: TrainState, step: int) -> dict[str, float]:
         variables = evaluated_variables(state)

@@ -27,6 +27,8 @@ class _Device:
 def test_a_batch_is_as_large_as_is_fast_and_fits():
     networks = build_networks(NetworkOptions())
     assert default_share(networks, jax.devices("cpu")[0]) == solver_module.CPU_SHARE
+    shares = [default_share(networks, jax.devices("cpu")[0], count) for count in (2, 4, 8, 16)]
+    assert shares == [24, 24, 12, 6]
     for large in (8, 80):
         assert default_share(networks, _Device(large)) == solver_module.ACCELERATOR_SHARE
     small = default_share(networks, _Device(1))
@@ -51,7 +53,8 @@ def test_a_search_takes_no_more_memory_than_is_reckoned_with():
     solver = Solver(networks, variables, 8)
     arrays = solver.place(np.ones((1, 24, 28, 2)), np.ones((1, 24, 28)))
     program = solver_module._solve.lower(
-        solver.variables, *arrays, networks=networks, options=DescentOptions(steps=0)
+        solver.variables, *arrays, networks=networks, options=DescentOptions(steps=0),
+        mesh=solver.mesh,
     ).compile()
     used = program.memory_analysis().temp_size_in_bytes
     assert 0 < used < 8 * 24 * 28 * solver_module.BYTES_PER_JOINT
@@ -150,7 +153,7 @@ assert [shard.data.shape[0] for shard in arrays[0].addressable_shards] == [4, 4,
 for array in four.start(x[:3], mask[:3], options):
     assert array.sharding.is_equivalent_to(arrays[0].sharding, array.ndim)
 program = solver_module._solve.lower(
-    four.variables, *arrays, networks=networks, options=options
+    four.variables, *arrays, networks=networks, options=options, mesh=four.mesh
 ).compile()
 assert not re.findall(
     "all-reduce|all-gather|all-to-all|collective|reduce-scatter", program.as_text()
