@@ -37,6 +37,8 @@ HELP = (
 
 _SHIFTED = re.compile(rf"(?:({'|'.join(QUALITIES)})-)?s(\d+)")
 _DESCENT = re.compile(r"descent(\d+)")
+# As the thesis searches, at a rate that an objective without a critic bears.
+_ADAM = {"method": "adam", "learning_rate": 0.1}
 _LETTER = re.compile(r"^[A-Z]-")
 
 
@@ -87,11 +89,11 @@ def _base_settings(name: str) -> Settings:
     if name == "encoder":
         return _with_descent(alone, steps=0)
     if match := _DESCENT.fullmatch(name):
-        return _with_descent(alone, steps=int(match[1]))
+        return _with_descent(alone, steps=int(match[1]), **_ADAM)
     if name == "random":
         # The pull towards the start is one towards the encoder's answer, which there is none of.
         weights = dataclasses.replace(default.descent.weights, prior=0.0)
-        return _with_descent(alone, steps=200, weights=weights)
+        return _with_descent(alone, steps=200, weights=weights, **_ADAM)
     raise InputError(f"unknown method {name!r}; methods are: {HELP}")
 
 

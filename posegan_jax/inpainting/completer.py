@@ -57,12 +57,18 @@ class Settings:
     carry_residual: bool = True
 
 
-# A low rate and the pull towards the encoder's answer keep what the encoder knows of unseen limbs.
+# Few steps and the pull towards the encoder's answer keep what the encoder knows of unseen limbs.
 _WEIGHTS = ObjectiveWeights(critic=0.0, prior=0.01)
+
+
+def _search(steps: int) -> DescentOptions:
+    return DescentOptions(steps, weights=_WEIGHTS, method="bfgs")
+
+
 QUALITIES: dict[str, Settings] = {
-    "fast": Settings(6, DescentOptions(0, 0.1, weights=_WEIGHTS)),
-    "balanced": Settings(8, DescentOptions(30, 0.1, weights=_WEIGHTS)),
-    "best": Settings(4, DescentOptions(200, 0.05, weights=_WEIGHTS)),
+    "fast": Settings(6, _search(0)),
+    "balanced": Settings(6, _search(8)),
+    "best": Settings(3, _search(20)),
     # The thesis's own search and composition, for comparison.
     "thesis": Settings(8, DescentOptions(), "nearest", carry_residual=False),
 }
