@@ -5,6 +5,7 @@ section 6.1), which gets as low in a fraction of the evaluations.
 """
 
 import dataclasses
+import functools
 from typing import Literal, NamedTuple
 
 import jax
@@ -21,7 +22,7 @@ DECREASE, SHORTEN = 1e-4, 0.4
 1966), and by what it shortens it then."""
 DAMPING = 0.03
 """What is added to the metric, as a share of its largest eigenvalue. They span five decades."""
-PROBES, PROBE_BATCH = 1024, 64
+PROBES, PROBE_BATCH = 512, 64
 """Random vectors that the metric is estimated by, and how many at a time."""
 TINY = 1e-12
 
@@ -135,13 +136,8 @@ def _evaluation(networks: Networks, weights: ObjectiveWeights):
     convolutions then get a batch, from which they choose how they are computed.
     """
 
-    def evaluate_batch(variables, z, start, x, mask):
-        def total(z):
-            loss = objective(networks, variables, z, start, x, mask, weights)
-            return loss.sum(), loss
-
-        (_, loss), gradient = jax.value_and_grad(total, has_aux=True)(z)
-        return loss, gradient
+    def evaluate_batch(variables, *windows):
+        return _evaluate_batch(networks, weights, variables, *windows)
 
     @jax.custom_batching.custom_vmap
     def evaluate(variables, *window):
@@ -157,6 +153,16 @@ def _evaluation(networks: Networks, weights: ObjectiveWeights):
         return evaluate_batch(variables, *windows), (True, True)
 
     return evaluate
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))  # traced once for all that call it
+def _evaluate_batch(networks, weights, variables, z, start, x, mask):
+    def total(z):
+        loss = objective(networks, variables, z, start, x, mask, weights)
+        return loss.sum(), loss
+
+    (_, loss), gradient = jax.value_and_grad(total, has_aux=True)(z)
+    return loss, gradient
 
 
 def _adam(look, z0, options: DescentOptions):
