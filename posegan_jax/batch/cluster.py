@@ -165,7 +165,7 @@ class _Dispatch:
         workers = self._workers
         if workers is None:
             cores = resources["num_cpus"]
-            workers = cores if set(resources) == {"num_cpus"} else max(cores - 1, 1)
+            workers = cores + 1 if set(resources) == {"num_cpus"} else max(cores - 1, 1)
         actor = self._ray.remote(Remote).options(
             max_concurrency=2 * IN_FLIGHT, runtime_env=_environment(resources["num_cpus"]),
             **resources,

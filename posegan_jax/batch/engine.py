@@ -93,8 +93,8 @@ class Engine:
     Args:
       inpainter: solves windows.
       options: of reading and completing.
-      workers: processes for the hosts' work; 0: one thread of this process. By default as many as
-        there are cores, but one for the devices if these are no CPUs.
+      workers: processes for the hosts' work; 0: one thread of this process. By default one more
+        than there are cores, or one less if the devices are no CPUs.
 
     Attributes:
       workers: how many there are.
@@ -386,4 +386,4 @@ def default_workers() -> int:
     """Processes for the hosts' work that go with the devices of this machine."""
     cores = cpus.usable()
     # On a CPU all share all cores: it is from too few workers that the devices would have to wait.
-    return cores if jax.default_backend() == "cpu" else max(cores - 1, 1)
+    return cores + 1 if jax.default_backend() == "cpu" else max(cores - 1, 1)
