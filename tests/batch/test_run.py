@@ -257,6 +257,15 @@ def test_usage_is_that_of_all_engines():
 # --- runs that are stopped ------------------------------------------------------------------------
 
 
+@pytest.fixture
+def interruptible():
+    """Python's answer to Ctrl-C, which a shell takes from what it runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_an_interrupt_ends_a_run_in_order(
     command, posegan, clips, tmp_path, monkeypatch, number, code
