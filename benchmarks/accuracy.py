@@ -2,7 +2,7 @@
 
     python -m benchmarks.accuracy --motion cmu.npz,accad.npz
 
-It takes a quarter of an hour on one core, and goes on where it stopped when it was interrupted. The
+It takes four minutes on two cores, and goes on where it stopped when it was interrupted. The
 tables replace what stands between the marks in docs/benchmark.md and README.md; docs/img gets the
 curves, and tests/evaluation/published.json the figures of a subset that takes seconds.
 """
@@ -16,12 +16,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from posegan_jax import cpus
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import methods, tables
 from posegan_jax.evaluation.benchmark import Benchmark, Options, run_benchmark
 from posegan_jax.evaluation.scores import Scores
-from posegan_jax.inpainting.inpainter import Inpainter
+from posegan_jax.inpainting.inpainter import load
 from posegan_jax.pose.files import atomic_path
 from posegan_jax.render.curves import save_pckh_differences
 
@@ -177,8 +176,7 @@ def main(argv: list[str] | None = None) -> int:
         "procedural": SUBSET,
     }
     try:
-        cpus.one_device_each()
-        inpainter = Inpainter.from_pretrained()
+        inpainter = load(None)
         done = {}
         for name, run in runs.items():
             with tqdm(unit="clip", disable=None) as bar:

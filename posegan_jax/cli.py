@@ -185,6 +185,7 @@ def _train(options: argparse.Namespace, rest: list[str]) -> None:
 def _evaluate(options: argparse.Namespace, rest: list[str]) -> None:
     """Scores methods and baselines on held-out motion."""
     from posegan_jax.evaluation import benchmark, report
+    from posegan_jax.inpainting.inpainter import load
 
     if options.seed < 0:
         raise InputError(f"--seed must be 0 or more, not {options.seed}")
@@ -197,12 +198,13 @@ def _evaluate(options: argparse.Namespace, rest: list[str]) -> None:
         longest=options.longest, seed=options.seed, head=options.head,
     )
     benchmark.resolve(chosen)  # before anything is loaded
-    report.report(_inpainter(options.checkpoint), chosen, options.output)
+    report.report(load(options.checkpoint), chosen, options.output)
 
 
 def _benchmark(options: argparse.Namespace, rest: list[str]) -> None:
     """How fast this machine fills and trains."""
     from posegan_jax import speed
+    from posegan_jax.inpainting.inpainter import load
 
     _check_output(options.output)
     names = {name: getattr(options, name) for name in ("parts", "qualities")}
@@ -210,7 +212,7 @@ def _benchmark(options: argparse.Namespace, rest: list[str]) -> None:
         **{name: tuple(value.split(",")) for name, value in names.items() if value},
         frames=options.frames, seconds=options.seconds, batch_size=options.batch_size,
     )
-    report = speed.measure(_inpainter(options.checkpoint), chosen)
+    report = speed.measure(load(options.checkpoint), chosen)
     for line in speed.lines(report):
         print(line)
     if options.output:
@@ -225,6 +227,7 @@ def _info(options: argparse.Namespace, rest: list[str]) -> None:
     import optax
     import orbax.checkpoint
 
+    from posegan_jax.inpainting.inpainter import load
     from posegan_jax.networks.build import describe, num_parameters
 
     print(f"posegan_jax {posegan_jax.__version__}, Python {sys.version.split()[0]}")
@@ -232,7 +235,7 @@ def _info(options: argparse.Namespace, rest: list[str]) -> None:
         f"jax {jax.__version__}, flax {flax.__version__}, optax {optax.__version__}, "
         f"orbax-checkpoint {orbax.checkpoint.__version__}"
     )
-    inpainter = _inpainter(options.checkpoint)
+    inpainter = load(options.checkpoint)
     print("devices:", ", ".join(f"{d.platform}:{d.id} {d.device_kind}" for d in jax.devices()))
     print(f"checkpoint: {options.checkpoint or 'packaged'}")
     for name, value in inpainter.metadata.items():
@@ -247,14 +250,6 @@ def _info(options: argparse.Namespace, rest: list[str]) -> None:
 
 
 # --- their parts ----------------------------------------------------------------------------------
-
-
-def _inpainter(checkpoint: str | None):
-    from posegan_jax import cpus
-    from posegan_jax.inpainting.inpainter import Inpainter
-
-    cpus.one_device_each()
-    return Inpainter.from_checkpoint(checkpoint) if checkpoint else Inpainter.from_pretrained()
 
 
 def _read(options: argparse.Namespace, source=None) -> PoseFile:
@@ -289,8 +284,10 @@ def _complete(file: PoseFile, options: argparse.Namespace) -> PoseFile:
     """Completes every sequence of a file, with a progress bar; says what it did."""
     from tqdm import tqdm
 
+    from posegan_jax.inpainting.inpainter import load
+
     _say_read(file)
-    inpainter = _inpainter(options.checkpoint)
+    inpainter = load(options.checkpoint)
     if any(sequence.fps is None for sequence in file):
         from posegan_jax.inpainting.rate import UNKNOWN_FPS
 

@@ -15,6 +15,7 @@ from PIL import Image
 import posegan_jax
 from posegan_jax import cli, formats
 from posegan_jax.geometry.camera import look_at, project
+from posegan_jax.inpainting import inpainter as inpainter_module
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
@@ -89,7 +90,7 @@ def no_model(monkeypatch):
     def load(checkpoint):
         pytest.fail("a mistake was not found out before computing")
 
-    monkeypatch.setattr(cli, "_inpainter", load)
+    monkeypatch.setattr(inpainter_module, "load", load)
 
 
 def film(folder, frames):

@@ -12,6 +12,7 @@ import pytest
 from posegan_jax import cli, speed
 from posegan_jax.errors import InputError
 from posegan_jax.geometry.moments import ResidualMoments
+from posegan_jax.inpainting import inpainter as inpainter_module
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.residual import ResidualModel
 from posegan_jax.networks.build import NetworkOptions, Networks
@@ -143,7 +144,7 @@ def test_the_command(inpainter, report, monkeypatch, tmp_path, capsys):
         return report
 
     monkeypatch.setattr(speed, "measure", measure)
-    monkeypatch.setattr(cli, "_inpainter", lambda checkpoint: inpainter)
+    monkeypatch.setattr(inpainter_module, "load", lambda checkpoint: inpainter)
     output = tmp_path / "speed.json"
     assert cli.main([
         "benchmark", "--part", "filling", "--quality", "fast,best", "--frames", "50",

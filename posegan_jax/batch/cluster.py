@@ -20,6 +20,7 @@ from posegan_jax.batch.engine import STARTS, Engine, Usage
 from posegan_jax.batch.manifest import Job
 from posegan_jax.batch.work import FillOptions, Outcome, died
 from posegan_jax.errors import InputError
+from posegan_jax.inpainting.inpainter import load
 
 IN_FLIGHT = 64
 """Files that an engine knows of at a time: it takes up as many as its devices need."""
@@ -56,8 +57,6 @@ class Remote:
     """
 
     def __init__(self, checkpoint: str | None, options: FillOptions, workers: int | None):
-        from posegan_jax.batch.run import load
-
         self._engine = Engine(load(checkpoint), options, workers)
 
     async def ready(self) -> None:

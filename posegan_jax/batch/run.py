@@ -15,12 +15,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from posegan_jax import cpus
 from posegan_jax.batch.engine import Engine, Usage
 from posegan_jax.batch.manifest import SUMMARY, Job, collect
 from posegan_jax.batch.work import FillOptions, Outcome
 from posegan_jax.errors import InputError
-from posegan_jax.inpainting.inpainter import Inpainter, pretrained_path
+from posegan_jax.inpainting.inpainter import load, pretrained_path
 from posegan_jax.inpainting.rate import UNKNOWN_FPS
 from posegan_jax.pose.files import atomic_path
 from posegan_jax.training.checkpoints import find_checkpoint
@@ -168,12 +167,6 @@ def local(
             engine.submit(job).add_done_callback(finished.put)
         for _ in jobs:
             yield finished.get().result(), "local", engine.usage()
-
-
-def load(checkpoint: str | None) -> Inpainter:
-    """An inpainter with the networks of a checkpoint, or the packaged ones, on all cores."""
-    cpus.one_device_each()
-    return Inpainter.from_checkpoint(checkpoint) if checkpoint else Inpainter.from_pretrained()
 
 
 def _results(jobs, options, checkpoint, engine: EngineName, workers) -> Results:

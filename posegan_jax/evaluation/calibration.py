@@ -13,12 +13,11 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-from posegan_jax import cpus
 from posegan_jax.evaluation.clips import view_clips
 from posegan_jax.evaluation.protocols import make_case
 from posegan_jax.geometry.metrics import head_size
 from posegan_jax.inpainting.assemble import CONFIDENCE
-from posegan_jax.inpainting.inpainter import Inpainter
+from posegan_jax.inpainting.inpainter import Inpainter, load
 from posegan_jax.pose.sequence import Provenance
 
 PROTOCOLS = (
@@ -117,11 +116,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quality", default="balanced")
     parser.add_argument("-o", "--output", help="picture to draw, .png")
     options = parser.parse_args(arguments)
-    cpus.one_device_each()
-    inpainter = (
-        Inpainter.from_checkpoint(options.checkpoint) if options.checkpoint
-        else Inpainter.from_pretrained()
-    )
+    inpainter = load(options.checkpoint)
     found = collect(
         inpainter, options.motion, options.clips, options.seed, quality=options.quality
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from posegan_jax import cpus
 from posegan_jax.errors import InputError
 from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.inpainting.completer import Completer, Quality, Settings, settings_of
@@ -175,6 +176,16 @@ class Inpainter:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Solves windows, see ``solver.Solver.__call__``."""
         return self.solver(x, mask, options, progress)
+
+
+def load(checkpoint: str | os.PathLike | None) -> Inpainter:
+    """For a command: the networks of a checkpoint, or the packaged ones if None, on all cores.
+
+    Raises:
+      InputError: as ``Inpainter.from_checkpoint``.
+    """
+    cpus.one_device_each()
+    return Inpainter.from_checkpoint(checkpoint) if checkpoint else Inpainter.from_pretrained()
 
 
 def pretrained_path():
