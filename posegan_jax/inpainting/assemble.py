@@ -25,7 +25,7 @@ SPREAD = 0.35
 """Weight of the windows' disagreement in a joint's deviation (it explains the error best so)."""
 UPSAMPLED = 0.55
 """What is left of the deviation of those joints: the carried residual does not know of it."""
-CONFIDENCE = (-5.11, -2.56)
+CONFIDENCE = (-4.25, -2.24)
 """Intercept and slope of the log odds that a joint lies within half a head size of the truth, over
 the logarithm of its deviation in head sizes; see ``evaluation.calibration``."""
 HEAD = 0.5
