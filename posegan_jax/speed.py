@@ -160,7 +160,7 @@ def training(
         return result
     networks = build_networks(network_options, dtype=np.dtype(dtype))
     mesh = parallel.make_mesh()
-    count = 1 if jax.default_backend() == "cpu" else 20  # steps a dispatch
+    count = 2 if jax.default_backend() == "cpu" else 20  # steps a dispatch
     state, store = (
         parallel.replicate(mesh, tree)
         for tree in (create_state(networks, options.optimizer, 0), store)
