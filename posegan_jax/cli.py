@@ -18,7 +18,7 @@ import numpy as np
 import posegan_jax
 from posegan_jax import compilation_cache, formats
 from posegan_jax.arguments import UPSAMPLED, make_parser
-from posegan_jax.errors import InputError
+from posegan_jax.errors import InputError, out_of_memory
 from posegan_jax.pose.files import check_folder
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance, densify
 from posegan_jax.pose.skeleton import LISTED, get_skeleton
@@ -46,6 +46,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has left, e.g. `posegan info | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except Exception as error:
+        if line := out_of_memory(error):
+            print(f"posegan: {line}; what was written before is whole", file=sys.stderr)
+            return 1
+        raise
 
 
 # --- the commands ---------------------------------------------------------------------------------

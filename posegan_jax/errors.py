@@ -1,4 +1,4 @@
-"""The one error that a user can cause."""
+"""What a user is told instead of a traceback."""
 
 
 class InputError(ValueError):
@@ -6,3 +6,17 @@ class InputError(ValueError):
 
     The command line prints the message alone and exits with a non-zero code.
     """
+
+
+def out_of_memory(error: Exception) -> str | None:
+    """One line on an error that memory ran out, of the host or of a device; None for any other."""
+    text = " ".join(str(error).split())
+    # By its name, as jax is not to be imported for it.
+    if type(error).__name__ == "JaxRuntimeError" and "RESOURCE_EXHAUSTED" in text:
+        return (
+            f"the device ran out of memory ({text[:200]}); see what else runs on it, or choose "
+            "another one by JAX_PLATFORMS or CUDA_VISIBLE_DEVICES"
+        )
+    if isinstance(error, MemoryError):
+        return f"this machine ran out of memory ({text or 'no details'}); see what else runs on it"
+    return None

@@ -10,7 +10,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from posegan_jax import compilation_cache, cpus
-from posegan_jax.errors import InputError
+from posegan_jax.errors import InputError, out_of_memory
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "A file of configs/.", lock_config=True)
 MULTI_HOST = flags.DEFINE_bool(
@@ -51,6 +51,10 @@ def main(argv: list[str]) -> None:
         sys.exit(_fail(str(error), 2))
     except Interrupted as error:
         sys.exit(_fail(str(error), error.code))
+    except Exception as error:
+        if line := out_of_memory(error):
+            sys.exit(_fail(f"{line}, or a smaller train.batch_size; checkpoints are whole", 1))
+        raise
 
 
 def _fail(message: str, code: int) -> int:

@@ -347,6 +347,26 @@ def test_interrupting_is_no_traceback(run, monkeypatch):
     assert code == 130 and said.count("\n") == 1 and "interrupted" in said
 
 
+def test_too_little_memory_is_no_traceback(run, monkeypatch):
+    import jax
+
+    def allocate(options, rest):
+        jax.block_until_ready(jax.numpy.ones((1 << 20, 1 << 20, 1 << 4)))
+
+    monkeypatch.setitem(cli._COMMANDS, "info", allocate)
+    code, _, said = run("info")
+    assert code == 1 and said.count("\n") == 1 and "memory" in said
+
+
+def test_a_bug_stays_a_traceback(run, monkeypatch):
+    def fail(options, rest):
+        raise RuntimeError("no bug report without it")
+
+    monkeypatch.setitem(cli._COMMANDS, "info", fail)
+    with pytest.raises(RuntimeError):
+        run("info")
+
+
 # --- convert and render ---------------------------------------------------------------------------
 
 
