@@ -28,7 +28,7 @@ def paired_difference(a: Scores, b: Scores, part: str, metric: str) -> Interval 
     Args:
       a, b: of the same clips.
       part: of ``scores.PARTS``.
-      metric: 'error' or 'auc'.
+      metric: of ``scores.SUMMED``.
 
     Returns:
       None where nothing counts.

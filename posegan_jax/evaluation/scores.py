@@ -40,6 +40,8 @@ METRICS = (*CURVE_METRICS, "error", "acceleration", "bones")
 """Of totals and parts. 'error' is MPJPE in head sizes, 'acceleration' its second difference's in
 head sizes per frame^2, 'bones' the deviation of bone lengths over time in head sizes; all three
 over what was delivered. PCKh counts what was not delivered as wrong."""
+SUMMED = ("pckh@0.5", "auc", "error")
+"""Those of which differences between methods are told with intervals."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +52,8 @@ class Scores:
       values: group -> metric -> value, None where nothing counts. Groups are the columns of both
         tables (``CURVE_METRICS``), and ``TOTALS`` and ``PARTS`` (``METRICS``).
       curves: PCKh over ``ALPHAS`` of the totals.
-      clips: part -> 'error' and 'auc' -> for each clip the sum over joints and frames, and how many
-        they are; their ratio over all clips is the value.
+      clips: part -> metric of ``SUMMED`` -> for each clip the sum over joints and frames, and how
+        many they are; their ratio over all clips is the value.
       plausibility: measure -> value, see ``plausibility.MEASURES``.
     """
 
@@ -98,13 +100,13 @@ def score(
         curve = measured["per_joint"][:, [skeleton.index(joint) for joint in joints]].mean(axis=1)
         values[name] = _curve_values(np.asarray(metrics.auc(curve)), curve)
     sums = [_clip_sums(*pair, ends) for pair in zip(cases, results, strict=True)]
-    clips = {part: {name: [clip[part][name] for clip in sums] for name in ("error", "auc")}
+    clips = {part: {name: [clip[part][name] for clip in sums] for name in SUMMED}
              for part in PARTS}
     return Scores(values, curves, clips, plausibility(cases, results, real))
 
 
 def _clip_sums(case: Case, result: np.ndarray, ends) -> dict[str, dict[str, list[float]]]:
-    """Part -> 'error' and 'auc' -> sum and count."""
+    """Part -> metric of ``SUMMED`` -> sum and count."""
     size = np.asarray(metrics.head_size(case.truth, *ends))
     error = np.linalg.norm(result - case.truth, axis=-1) / size[:, None]
     sums = {}
@@ -113,7 +115,11 @@ def _clip_sums(case: Case, result: np.ndarray, ends) -> dict[str, dict[str, list
         there = values[np.isfinite(values)]
         # The area under one joint's PCKh is what its error leaves of 1.
         area = np.maximum(1 - there, 0.0).sum()
-        sums[part] = {"error": [float(there.sum()), len(there)], "auc": [float(area), len(values)]}
+        sums[part] = {
+            "pckh@0.5": [float((there <= 0.5).sum()), len(values)],
+            "auc": [float(area), len(values)],
+            "error": [float(there.sum()), len(there)],
+        }
     return sums
 
 

@@ -22,6 +22,7 @@ from posegan_jax.evaluation.scores import (
     GROUPS_16,
     METRICS,
     PARTS,
+    SUMMED,
     Scores,
 )
 from posegan_jax.pose.files import atomic_path
@@ -153,10 +154,11 @@ def differences_table(benchmark: Benchmark, name: str, part: str) -> str:
 
 def ahead_table(
     benchmark: Benchmark, names: Sequence[str], rivals: Sequence[str],
-    metrics: Sequence[str] = ("pckh@0.5", "auc", "error"),
+    metrics: Sequence[str] = SUMMED,
 ) -> str:
     """Protocols and parts in which a rival is ahead of a method, and by what: 'RIVAL its value
-    (the method's)', the best one; empty where none is. Rows in which none is ahead are left out."""
+    (the method's): their difference [its interval]', the best one; empty where none is. Rows in
+    which none is ahead are left out."""
     rows = []
     for part in ("missing", "upsampled"):
         for protocol in benchmark.texts:
@@ -167,8 +169,11 @@ def ahead_table(
                     rival = best(scores, rivals, part, metric)
                     theirs = rival and scores[rival].values[part][metric]
                     ours = scores[name].values[part][metric]
-                    is_ahead = ahead(theirs, ours, metric)
-                    cells.append(f"{rival} {cell(theirs)} ({cell(ours)})" if is_ahead else "")
+                    if not ahead(theirs, ours, metric):
+                        cells.append("")
+                        continue
+                    by = _interval(scores[rival], scores[name], part, metric)
+                    cells.append(f"{rival} {cell(theirs)} ({cell(ours)}): {by}")
             if any(cells):
                 rows.append([f"{protocol}, {part}", *cells])
     return table(["", *(f"{n} {_SHORT[m]}" for n in names for m in metrics)], rows)
@@ -178,9 +183,14 @@ def _pair(scores: dict[str, Scores], name: str, other: str | None, part: str) ->
     """Cells of the differences in error and AUC."""
     if other not in scores:
         return ["-", "-"]
-    pairs = (paired_difference(scores[name], scores[other], part, m) for m in ("error", "auc"))
-    return ["-" if d is None else f"{d.difference:+.3f} [{d.low:+.3f}, {d.high:+.3f}]"
-            for d in pairs]
+    return [_interval(scores[name], scores[other], part, m) for m in ("error", "auc")]
+
+
+def _interval(a: Scores, b: Scores, part: str, metric: str) -> str:
+    found = paired_difference(a, b, part, metric)
+    if found is None:
+        return "-"
+    return f"{found.difference:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
 
 
 def thesis_tables(scores: dict[str, Scores]) -> list[str]:

@@ -11,6 +11,7 @@ from posegan_jax.evaluation.scores import (
     GROUPS_16,
     METRICS,
     PARTS,
+    SUMMED,
     TOTALS,
     score,
 )
@@ -91,6 +92,20 @@ def test_groups_add_up_to_totals(cases, results):
             weighed = [values[name][metric] * len(joints) for name, joints in groups.items()]
             joints = sum(len(joints) for joints in groups.values())
             assert values[total][metric] == pytest.approx(sum(weighed) / joints, abs=1e-5)
+
+
+@pytest.mark.parametrize("delivered", [True, False])
+def test_clips_add_up_to_the_value(cases, results, delivered):
+    scores = score(cases, results if delivered else [c.keypoints for c in cases])
+    for part, by_metric in scores.clips.items():
+        assert tuple(by_metric) == SUMMED
+        for metric, sums in by_metric.items():
+            total, count = np.sum(sums, axis=0)
+            value = scores.values[part][metric]
+            if value is None:
+                assert count == 0
+            else:  # the area is the curve's, by steps of .01
+                assert total / count == pytest.approx(value, abs=5e-3 if metric == "auc" else 1e-5)
 
 
 def test_parts_are_counted_apart(cases):

@@ -32,8 +32,9 @@ def scores(level, upsamples=True):
     groups |= {name: values(METRICS) for name in TOTALS}
     groups |= {name: values(METRICS, name == "observed" or upsamples and name == "upsampled")
                for name in PARTS}
-    each = {"error": [[level, 1], [3 * level, 1]], "auc": [[level, 2], [level, 2]]}
-    none = {"error": [[0.0, 0]] * 2, "auc": [[0.0, 0]] * 2}
+    each = {"error": [[level, 1], [3 * level, 1]], "auc": [[level, 2], [level, 2]],
+            "pckh@0.5": [[level, 4], [level, 4]]}
+    none = dict.fromkeys(each, [[0.0, 0]] * 2)
     clips = {part: each if groups[part]["error"] is not None else none for part in PARTS}
     measures = dict.fromkeys(MEASURES, level) | {"mmd2": None}
     return Scores(groups, {name: (level * ALPHAS).tolist() for name in TOTALS}, clips, measures)
@@ -110,10 +111,11 @@ def test_differences_stand_with_their_intervals(benchmark):
 def test_where_a_baseline_is_ahead(benchmark):
     table = rows(tables.ahead_table(benchmark, ["M-s1"], ["linear"]), "")
     assert table[0] == ["", "M-s1 .5", "M-s1 AUC", "M-s1 error"]
-    assert table[2] == ["clean, upsampled", "", "", "linear 0.204 (0.304)"]
+    assert table[2] == ["clean, upsampled", "", "", "linear 0.204 (0.304): -0.200 [-0.300, -0.100]"]
     assert len(table) == 4
     table = rows(tables.ahead_table(benchmark, ["linear"], ["M-s1"]), "")
-    assert table[2] == ["clean, upsampled", "M-s1 0.301 (0.201)", "M-s1 0.303 (0.203)", ""]
+    assert table[2] == ["clean, upsampled", "M-s1 0.301 (0.201): +0.025 [+0.025, +0.025]",
+                        "M-s1 0.303 (0.203): +0.050 [+0.050, +0.050]", ""]
 
 
 def test_the_heading_says_what_was_evaluated(benchmark):
