@@ -81,8 +81,8 @@ def page_tables(main: Benchmark, search: Benchmark) -> str:
 def _comparison(main: Benchmark) -> list[str]:
     """Lines on where our methods and the others differ, and where the others are ahead."""
     lines = ["## Where a baseline is ahead", "",
-             "Of all baselines the best one's value, in brackets ours, and their difference, where it "
-             "is better; protocols in which none is are left out:", "",
+             "Of all baselines the best one's value, in brackets ours, and their difference, where "
+             "it is better; protocols in which none is are left out:", "",
              tables.ahead_table(main, OURS, methods.BASELINES), "",
              "And where `fast` is better than `balanced`:", "",
              tables.ahead_table(main, ["balanced"], ["fast"]), "",
