@@ -1,8 +1,8 @@
-"""A run of a minute on any machine, without data: to see that everything works.
+"""A run of a minute or two on any machine, without data: to see that everything works.
 
 Command:  python -m posegan_jax.main --config=configs/tiny.py
 Data:     the embedded procedural motion set.
-Cost:     about two minutes on two CPU cores. Expected: the losses fall; nothing worth keeping.
+Cost:     a minute or two on two CPU cores. Expected: the losses fall; nothing worth keeping.
 """
 
 from ml_collections import ConfigDict
