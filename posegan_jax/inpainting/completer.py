@@ -38,6 +38,10 @@ from posegan_jax.pose.windows import gather, starts
 
 Quality = Literal["fast", "balanced", "best", "thesis"]
 
+TINY = 1e-9
+"""Distance of two places, relative to their coordinates, from which they are two."""
+_AT_ONCE = 256  # windows that are looked at for anything to start from
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -79,7 +83,7 @@ class Request(NamedTuple):
 
     Attributes:
       x: (N, F, J, 2) pixels, 0 where missing.
-      mask: (N, F, J) weights of the observations, 0 = missing; two at least in every window.
+      mask: (N, F, J) weights of the observations, 0 = missing; every window is ``solvable``.
       options: of the search.
       look: whether this is but a first look, which nobody's progress counts.
     """
@@ -128,7 +132,7 @@ class Completer:
         if not self.can_complete(sequence):
             raise InputError(
                 f"person {sequence.person}: nothing to start from; the model needs two of the "
-                f"joints {', '.join(self.inputs)} within a second"
+                f"joints {', '.join(self.inputs)} within a second, at two places"
             )
         dense = densify(sequence)
         track = Track.from_sequence(dense, self.skeleton, self.inputs)
@@ -141,15 +145,18 @@ class Completer:
         return deliver(dense, completion, self.skeleton, target)
 
     def can_complete(self, sequence: PoseSequence) -> bool:
-        """Whether at least two joints that the model observes are there, within one window."""
+        """Whether some window shows two of the joints that the model observes, at two places."""
         if not len(sequence):
             return False
-        seen = Track.from_sequence(densify(sequence), self.skeleton, self.inputs).input_mask
-        for mask in Rate.of(sequence.fps).split(seen, False):
-            count = np.concatenate([[0], mask.sum(axis=1).cumsum()])
-            last = np.minimum(np.arange(len(mask)) + self.frames, len(mask))
-            if (count[last] - count[:-1] >= 2).any():
-                return True
+        track = Track.from_sequence(densify(sequence), self.skeleton, self.inputs)
+        rate = Rate.of(sequence.fps)
+        places, seen = rate.split(track.keypoints, np.nan), rate.split(track.input_mask, False)
+        for x, mask in zip(places, seen, strict=True):
+            first = starts(len(mask), self.frames, 1)
+            for some in np.split(first, range(_AT_ONCE, len(first), _AT_ONCE)):
+                windows = (gather(array, some, self.frames, 0.0) for array in (x, mask))
+                if solvable(*windows).any():
+                    return True
         return False
 
     def target(self, skeleton: str, joints: str) -> Skeleton:
@@ -216,7 +223,7 @@ class Completer:
             )
             for arrays in (keypoints, masks)
         )
-        useful = _solvable(mask)
+        useful = solvable(x, mask)
         windows, loss = np.full(x.shape, np.nan), np.full(len(x), np.inf)
         if useful.any():
             windows[useful], loss[useful] = yield Request(
@@ -267,6 +274,22 @@ def settings_of(
     return settings
 
 
-def _solvable(mask: np.ndarray) -> np.ndarray:
-    """(N,) windows with at least two observed joints: one has neither size nor direction."""
-    return (mask > 0).sum(axis=(1, 2)) >= 2
+def solvable(x: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Which windows show two joints at two places: anything less has neither size nor direction.
+
+    Args:
+      x: (N, F, J, 2) pixels; missing joints may hold anything.
+      mask: (N, F, J) weights of the observations, 0 = missing.
+
+    Returns:
+      (N,) bool. A joint's place is the mean over the window: its own path is no size.
+    """
+    there = mask > 0
+    count = there.sum(axis=1)[..., None]
+    place = np.where(there[..., None], x, 0.0).sum(axis=1) / np.maximum(count, 1)
+    least, most = (
+        reduce(np.where(count > 0, place, empty), axis=1)
+        for reduce, empty in ((np.min, np.inf), (np.max, -np.inf))
+    )
+    far = np.maximum(np.abs(least), np.abs(most)).max(axis=-1)
+    return (most - least).max(axis=-1) > TINY * far

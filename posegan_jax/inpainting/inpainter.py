@@ -167,7 +167,7 @@ class Inpainter:
         return Stream(self.completer, solver, skeleton, fps, joints, people, observed, delay)
 
     def can_complete(self, sequence: PoseSequence) -> bool:
-        """Whether at least two joints that the model observes are there, within one window."""
+        """Whether some window shows two of the joints that the model observes, at two places."""
         return self.completer.can_complete(sequence)
 
     def search(

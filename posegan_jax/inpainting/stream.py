@@ -22,7 +22,7 @@ from posegan_jax.inpainting.assemble import (
     deliver,
     joint_confidence,
 )
-from posegan_jax.inpainting.completer import QUALITIES, Completer
+from posegan_jax.inpainting.completer import QUALITIES, Completer, solvable
 from posegan_jax.inpainting.rate import UNKNOWN_FPS, Rate
 from posegan_jax.inpainting.reliability import (
     REFINE_NOISE,
@@ -247,7 +247,9 @@ class Stream:
         frame = self._length - 1 - self._delay
         seen = self._weights[person] > 0
         distance = np.abs(np.flatnonzero(seen.any(-1)) - center)
-        if seen.sum() < 2 or distance.min() > HOLD:
+        here = slice(person, person + 1)
+        known = solvable(self._windows[here], self._weights[here]).all()
+        if not known or distance.min() > HOLD:
             self._last[person] = None
             return self._deliver(person, frame, None)
         poses, size, noise = self._expect(person)

@@ -209,6 +209,20 @@ def test_a_person_is_followed_for_a_while_and_then_given_up(live):
     assert np.isfinite(stream.push(detected()[0]).keypoints).all()
 
 
+@pytest.mark.parametrize("seen", ["a wrist that moves", "all joints at one point"])
+def test_nothing_is_made_of_a_single_place(live, seen):
+    track = detected()[:8]
+    if seen == "all joints at one point":
+        track[:, SEEN] = 300.1
+    else:
+        track[:, np.arange(28) != WRIST] = np.nan
+    stream = live()
+    for keypoints in track:
+        frame = stream.push(keypoints)
+        np.testing.assert_array_equal(frame.keypoints, keypoints)
+        assert not (frame.provenance == Provenance.FILLED).any()
+
+
 def test_a_long_gap_in_time_is_a_new_start(live):
     stream, fresh = live(), live()
     for number, keypoints in enumerate(detected()):
