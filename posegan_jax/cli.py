@@ -19,7 +19,7 @@ import posegan_jax
 from posegan_jax import compilation_cache, formats
 from posegan_jax.arguments import UPSAMPLED, make_parser
 from posegan_jax.errors import InputError, out_of_memory
-from posegan_jax.pose.files import check_folder
+from posegan_jax.pose.files import check_file
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance, densify
 from posegan_jax.pose.skeleton import LISTED, get_skeleton
 
@@ -79,7 +79,7 @@ def _fill(options: argparse.Namespace, rest: list[str]) -> None:
     source = _source(options, options.video)
     file = _read(options, source)
     # Filling takes minutes: what would fail after it is found out before.
-    _check_output(options.output, folder=formats.makes_folder(file, options.output))
+    formats.check_output(file, options.output)
     _check_output(options.video, VIDEOS)
     _check_output(options.picture, PICTURES)
     _check_output(options.report, REPORTS)
@@ -265,24 +265,15 @@ def _read(options: argparse.Namespace, source=None) -> PoseFile:
     )
 
 
-def _check_output(
-    path: str | os.PathLike | None, suffixes: Collection[str] = (), folder: bool = False
-) -> None:
-    """Raises InputError where a file or folder cannot be written, or has none of these suffixes."""
+def _check_output(path: str | os.PathLike | None, suffixes: Collection[str] = ()) -> None:
+    """Raises InputError where a file cannot be written, or has none of these suffixes."""
     if path is None:
         return
     path = Path(path)
     if suffixes and path.suffix.lower() not in suffixes:
         endings = " or ".join(sorted(filter(None, suffixes)))
         raise InputError(f"{path}: its name must end in {endings}")
-    if folder:
-        check_folder(path, ".json")
-    elif path.is_dir():
-        raise InputError(f"{path} is a folder; give a file name")
-    if not path.parent.is_dir():
-        raise InputError(f"cannot write {path}: no such folder")
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(f"cannot write {path}: no permission")
+    check_file(path)
 
 
 def _complete(file: PoseFile, options: argparse.Namespace) -> PoseFile:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from posegan_jax import formats
 from posegan_jax.errors import InputError
+from posegan_jax.pose.files import is_same
 
 SUFFIXES = (".csv", ".json", ".nc", ".npz", ".trc")
 """Of the files that are looked for in folders."""
@@ -57,12 +58,12 @@ def collect(inputs: Sequence[str | os.PathLike], folder: str | os.PathLike) -> l
             continue
         seen.add(place)
         job = Job(str(path), str(folder / name))
-        if _same(path, folder / name):
+        if is_same(path, folder / name):
             raise InputError(f"{path} would be written over; give another folder than {folder}")
         if name == Path(SUMMARY):
             raise InputError(f"{path}: a run says of itself what it did in {SUMMARY}; rename this")
         other = jobs.setdefault(folder / name, job)
-        if other.input != job.input and not _same(Path(other.input), path):
+        if other.input != job.input and not is_same(Path(other.input), path):
             raise InputError(
                 f"{other.input} and {path} would both be written to {job.output}; give them names "
                 "of their own, or the folder that holds both"
@@ -141,7 +142,7 @@ class _Search:
                 if self._holds_frames(folder):
                     continue
                 for path in _visible(folder):
-                    if path.is_dir() and not _same(path, self._outputs) and not _is_above(path):
+                    if path.is_dir() and not is_same(path, self._outputs) and not _is_above(path):
                         (left if path.is_symlink() else ways).append(path)
         return found
 
@@ -186,10 +187,6 @@ def _lines(path: Path) -> list[str]:
         raise InputError(f"{path}: not a list of files, a path a line, in UTF-8") from error
     lines = [line.strip() for line in lines]
     return [line for line in lines if line and not line.startswith("#")]
-
-
-def _same(path: Path, other: Path) -> bool:
-    return os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other)
 
 
 def _visible(folder: Path) -> list[Path]:

@@ -2,7 +2,8 @@
 
 A format is a module with ``NAME``, ``sniff(path) -> bool``, ``read(path, min_score) -> PoseFile``
 and ``write(file, path)``; ``OPTIONS`` names what else its ``read`` takes, and ``FOLDER`` is true
-where it always writes folders. ``HOLDS`` names the skeletons of new files where not all are
+where it always writes folders, and ``is_frame(path) -> bool``, where it may, which files these
+hold. ``HOLDS`` names the skeletons of new files where not all are
 possible, and ``CHOICES`` those that others are carried over to, if not all of these. The content
 decides which one reads a file; a new file's format is the one it was read from, or follows from its
 suffix.
@@ -35,6 +36,7 @@ from posegan_jax.formats import joint_map as joint_maps
 from posegan_jax.formats.fit import fit, skeleton_for
 from posegan_jax.formats.folder import Folder
 from posegan_jax.formats.unknown import explain
+from posegan_jax.pose.files import check_file, check_folder
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 
 FORMATS = {
@@ -141,10 +143,13 @@ def converted(
     return file if joints is None else fit(file, joints)
 
 
-def makes_folder(file: PoseFile, path: str | os.PathLike) -> bool:
-    """Whether ``write`` makes a folder of the path. Raises InputError as it does for a suffix."""
-    name = _format_for(file, Path(path))
-    return getattr(FORMATS[name], "FOLDER", False) or name == file.format and _from_folder(file)
+def check_output(file: PoseFile, path: str | os.PathLike) -> None:
+    """Raises InputError where ``write`` would: for a suffix, or for what stands in its way."""
+    module = FORMATS[_format_for(file, Path(path))]
+    if getattr(module, "FOLDER", False) or module.NAME == file.format and _from_folder(file):
+        check_folder(path, module.is_frame)
+    else:
+        check_file(path)
 
 
 def holds_frames(path: str | os.PathLike) -> bool:

@@ -56,12 +56,17 @@ def load(
     return Folder({names[frame]: content[names[frame]] for frame in sorted(names)}), notes
 
 
-def save(files: Mapping[str, Any], path: Path) -> None:
+def save(files: Mapping[str, Any], path: Path, is_frame: Callable[[Path], bool]) -> None:
     """Writes a folder, which appears under its name when it is whole.
+
+    Args:
+      files: content of every file by its name.
+      path: of the folder.
+      is_frame: whether a file is one of the format, so that it may be replaced.
 
     Raises:
       InputError: nowhere to write to, or a folder that holds other things stands in the way.
     """
-    with atomic_folder(path, ".json") as folder:
+    with atomic_folder(path, is_frame) as folder:
         for name, content in files.items():
             (folder / name).write_text(jsonfile.text(content, path), encoding="utf-8")

@@ -93,7 +93,7 @@ def write(file: PoseFile, path: Path) -> None:
     groups = records.updated(groups, edits, _put)
     added = records.added(edits, lambda new: _new(new, old))
     if _in_folder(source.content):
-        folder.save(_files(source.content, groups, added), path)
+        folder.save(_files(source.content, groups, added), path, is_frame)
         return
     wrapped = isinstance(source.content, dict)
     entries = source.content["instance_info"] if wrapped else source.content
@@ -101,6 +101,15 @@ def write(file: PoseFile, path: Path) -> None:
     jsonfile.dump(
         source.content | {"instance_info": entries} if wrapped else entries, path
     )
+
+
+def is_frame(path: Path) -> bool:
+    """Whether a file holds the instances of one image, or none."""
+    try:
+        _image(path)
+    except InputError:
+        return False
+    return True
 
 
 def _skeleton(meta: dict) -> str | None:

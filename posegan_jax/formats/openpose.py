@@ -99,7 +99,16 @@ def write(file: PoseFile, path: Path) -> None:
     for frame, new in sorted(records.added(edits, lambda new: _new(new, examples)).items()):
         own = content.get(names(frame), {"version": version, "people": []})
         content[names(frame)] = own | {"people": own["people"] + new}
-    folder.save(content, path)
+    folder.save(content, path, is_frame)
+
+
+def is_frame(path: Path) -> bool:
+    """Whether a file holds what OpenPose writes of a frame: people with keypoints, or nobody."""
+    try:
+        people = _load(path)["people"]
+    except InputError:
+        return False
+    return all(any("keypoints" in key for key in person) for person in people)
 
 
 def which_body25(joints: np.ndarray) -> tuple[str, list[str]]:

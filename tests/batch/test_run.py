@@ -227,7 +227,7 @@ def test_half_written_files_are_removed(command, posegan, clips, people, tmp_pat
     (out / "frames").mkdir(parents=True)
     for name in ("clip0.npz", "frames"):
         with pytest.raises(KeyError), (atomic_folder if name == "frames" else atomic_path)(
-            out / name, *[".json"] * (name == "frames")
+            out / name, *[formats.openpose.is_frame] * (name == "frames")
         ) as temporary:
             begun = temporary.parent if name == "frames" else temporary
             kept = out / f"kept {begun.name}"

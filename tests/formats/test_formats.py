@@ -198,7 +198,7 @@ def test_a_format_that_there_is_not(tmp_path):
 @pytest.mark.parametrize("suffix", [".json", ".npz"])
 def test_nowhere_to_write_to(suffix, tmp_path):
     path = tmp_path / "nowhere" / f"a{suffix}"
-    with pytest.raises(InputError, match=f"cannot write {path}: No such file or directory"):
+    with pytest.raises(InputError, match=f"cannot write {path}: no such folder"):
         formats.write([SEQUENCE], path)
     folder = tmp_path / f"folder{suffix}"
     folder.mkdir()

@@ -205,9 +205,23 @@ def test_a_file_per_image(make, tmp_path, with_frames):
     assert after == {name: files[name] for name in after} and len(after) == 3
     again = formats.read(tmp_path / "out")
     assert {frame for s in again for frame in s.frames.tolist()} == {9, 10, 11, 12, 13}
-    assert formats.makes_folder(file, tmp_path / "out")
+    formats.check_output(file, tmp_path / "out")
     formats.write(file, tmp_path / "out.npz")
-    assert not formats.makes_folder(file, tmp_path / "out.npz")
+    formats.check_output(file, tmp_path / "out.npz")
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path):
+    file = formats.read(save(tmp_path / "in", lists()))
+    images = {"a_1.json": [], "a_2.json": {"instance_info": []}, **lists()}
+    others = {"b.json": [{"image_id": 1, "keypoints": [1, 2, 1]}], "c.json": {"people": []}}
+    for number, name in enumerate(others):
+        out = save(tmp_path / str(number), images | {name: others[name]})
+        for write in (formats.check_output, formats.write):
+            with pytest.raises(InputError, match=rf"no frames \({name}\); give a new folder"):
+                write(file, out)
+        assert load(out) == images | {name: others[name]}
+    formats.write(file, save(tmp_path / "out", images))
+    assert load(tmp_path / "out") == lists()
 
 
 def test_mistakes_in_a_folder(tmp_path):

@@ -302,15 +302,22 @@ def test_a_folder_may_be_written_over_itself(reading, tmp_path):
 
 def test_a_folder_with_other_things_is_left_alone(reading, tmp_path):
     file = reading(video())
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "thesis.doc").write_text("years of work")
-    with pytest.raises(InputError, match="out holds more than .json files; give a new folder"):
-        formats.write(file, tmp_path / "out")
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["thesis.doc"]
+    results = {
+        "video1.json": '[{"image_id": 1}]', "contacts.json": '{"people": [{"name": "Ann"}]}',
+        "cut.json": '{"people": [', "thesis.doc": "years of work",
+    }
+    for name, text in results.items():
+        out = tmp_path / name.split(".")[0]
+        save(out, video())
+        (out / name).write_text(text)
+        for write in (formats.check_output, formats.write):
+            with pytest.raises(InputError, match=rf"no frames \({name}\); give a new folder"):
+                write(file, out)
+        assert (out / name).read_text() == text and len(list(out.iterdir())) == len(video()) + 1
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a file; give a folder"):
         formats.write(file, tmp_path / "file")
-    with pytest.raises(InputError, match="cannot write .*No such file or directory"):
+    with pytest.raises(InputError, match="cannot write .*no such folder"):
         formats.write(file, tmp_path / "nowhere" / "out")
 
 
