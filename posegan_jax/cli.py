@@ -5,11 +5,12 @@ A command that fails on its input prints one line and exits with code 2.
 
 import argparse
 import dataclasses
+import itertools
 import os
 import signal
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import posegan_jax
 from posegan_jax import compilation_cache, formats
 from posegan_jax.arguments import UPSAMPLED, make_parser
 from posegan_jax.errors import InputError, out_of_memory
-from posegan_jax.pose.files import check_file
+from posegan_jax.pose.files import check_file, is_same
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance, densify
 from posegan_jax.pose.skeleton import LISTED, get_skeleton
 
@@ -76,6 +77,10 @@ def _demo(options: argparse.Namespace, rest: list[str]) -> None:
 
 def _fill(options: argparse.Namespace, rest: list[str]) -> None:
     """Completes every person of a file."""
+    _check_kept(
+        (options.input, options.joint_map, options.source),
+        (options.output, options.video, options.picture, options.report),
+    )
     source = _source(options, options.video)
     file = _read(options, source)
     # Filling takes minutes: what would fail after it is found out before.
@@ -132,6 +137,7 @@ def _terminate(number, frame) -> None:
 
 
 def _convert(options: argparse.Namespace, rest: list[str]) -> None:
+    _check_kept((options.input, options.joint_map), (options.output,))
     file = _read(options)
     _say_read(file)
     if options.person is not None:
@@ -141,6 +147,7 @@ def _convert(options: argparse.Namespace, rest: list[str]) -> None:
 
 def _render(options: argparse.Namespace, rest: list[str]) -> None:
     """Draws one file, or two side by side, or strips of frames of any number."""
+    _check_kept((*options.inputs, options.source), (options.output,))
     if options.compare:
         return _compare(options)
     if options.frames:
@@ -276,6 +283,15 @@ def _check_output(path: str | os.PathLike | None, suffixes: Collection[str] = ()
     check_file(path)
 
 
+def _check_kept(
+    inputs: Iterable[str | os.PathLike | None], outputs: Iterable[str | os.PathLike | None]
+) -> None:
+    """Raises InputError where an output would be written over an input, whatever it is called."""
+    for given, path in itertools.product(filter(None, inputs), filter(None, outputs)):
+        if is_same(given, path):
+            raise InputError(f"{given} would be written over; give another name than {path}")
+
+
 def _complete(file: PoseFile, options: argparse.Namespace) -> PoseFile:
     """Completes every sequence of a file, with a progress bar; says what it did."""
     from tqdm import tqdm
@@ -323,8 +339,6 @@ def _source(options: argparse.Namespace, video: str | os.PathLike | None):
         raise InputError(f"--source {path}: only a video shows it; ask for an .mp4 or .gif")
     from posegan_jax.render.source import SourceVideo
 
-    if Path(path).exists() and Path(video).exists() and os.path.samefile(path, video):
-        raise InputError(f"--source {path}: the result would replace it; give another name")
     return SourceVideo(path, options.image_size)
 
 

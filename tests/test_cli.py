@@ -246,7 +246,7 @@ def test_a_file_without_people_stays_one(run, tmp_path):
         ("fill {input} -o out.json --source film.mp4", r"--source film.mp4.*\.mp4 or \.gif"),
         ("fill {input} -o out.json --video a.mp4 --source nothere.mp4", "nothere.mp4: no such"),
         ("fill {input} -o out.json --video a.mp4 --source {garbage}", "not a video"),
-        ("render {input} -o film.mp4 --source film.mp4", "would replace it"),
+        ("render {input} -o film.mp4 --source film.mp4", "film.mp4 would be written over"),
         ("render {input} -o still.png --source film.mp4", r"film.mp4.*\.mp4 or \.gif"),
         ("fill {input}", "-o"),
         ("fill {input} -o out.json --quality finest", "--quality.*finest.*fast"),
@@ -310,6 +310,27 @@ def test_mistakes_end_in_one_line(fails, detections, tmp_path, monkeypatch, argu
     assert re.search(named, said), said
     assert sorted(tmp_path.rglob("*")) == there
     assert all(path.read_text() == "written before" for path in outputs)
+
+
+@pytest.mark.usefixtures("no_model")
+def test_no_input_is_written_over(fails, detections, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link.json").symlink_to(detections)
+    formats.write(formats.read(detections), tmp_path / "frames", "openpose")
+    (tmp_path / "linked").symlink_to("frames")
+    (tmp_path / "map.json").write_text(json.dumps({"joints": list(COCO.joints)}))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
+    for given, output in (
+        (detections, detections.name), (detections, "link.json"), ("link.json", detections),
+        (detections, f"frames/../{detections.name}"), ("frames", "frames/"), ("frames", "linked"),
+        ("linked", tmp_path / "frames"),
+    ):
+        for command in (("fill", given, "-o", output), ("convert", given, output)):
+            assert f"{given} would be written over; give another name" in fails(*command)
+    command = ("convert", detections, "map.json", "--joint-map", "map.json")
+    assert "map.json would be written over" in fails(*command)
+    assert "would be written over" in fails("render", detections, "-o", "link.json")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == before
 
 
 @pytest.mark.parametrize(
