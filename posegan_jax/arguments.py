@@ -1,12 +1,36 @@
 """The arguments of the command line."""
 
 import argparse
+import math
+from collections.abc import Callable
 
 import posegan_jax
 from posegan_jax import formats
 from posegan_jax.pose.skeleton import SKELETONS
 
 UPSAMPLED = "mpi_inf_3dhp"
+
+
+def _number(kind: type, good: Callable, rule: str) -> Callable[[str], float]:
+    """Of an argument that must be a number with a property, which the rule says in words."""
+
+    def parse(text: str):
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no {_KINDS[kind]}") from None
+        if not good(value):
+            raise argparse.ArgumentTypeError(f"must be {rule}, not {text}")
+        return value
+
+    return parse
+
+
+_KINDS = {int: "whole number", float: "number"}
+_COUNT = _number(int, lambda value: value >= 0, "0 or more")
+_POSITIVE = _number(int, lambda value: value > 0, "1 or more")
+_RATE = _number(float, lambda value: 0 < value < math.inf, "positive and finite")
+_SCORE = _number(float, math.isfinite, "finite")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -17,7 +41,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; ``command`` is the name of the one that was given."""
+    """The parser of all commands; ``command`` is the name of the one given, ``parser`` its own."""
     parser = _Parser(
         prog="posegan", allow_abbrev=False,
         description="Completes, refines and upsamples 2D human pose tracks.",
@@ -56,7 +80,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="this machine (default), or a Ray cluster",
     )
     batch.add_argument(
-        "--workers", type=int, metavar="N",
+        "--workers", type=_COUNT, metavar="N",
         help="processes that read, prepare and write, of each engine (default: by its cores); "
         "0: none but the one that solves",
     )
@@ -83,7 +107,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--frames", type=_frames, metavar="FIRST:LAST", help="of --compare (default: all)"
     )
     render.add_argument("-o", "--output", required=True, help=".mp4, .gif, .png or .html")
-    render.add_argument("--fps", type=float, help="frames per second of the input")
+    render.add_argument("--fps", type=_RATE, help="frames per second of the input")
     _add_source(render)
     _add_size(render)
 
@@ -105,7 +129,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _command(commands, name: str, text: str) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-    parser.set_defaults(command=name)
+    parser.set_defaults(command=name, parser=parser)
     return parser
 
 
@@ -142,7 +166,9 @@ def _add_evaluation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--longest", type=int, default=250, help="frames of a clip at most; 0: any (default: 250)"
     )
-    parser.add_argument("--seed", type=int, default=1, help="of cameras and protocols (default: 1)")
+    parser.add_argument(
+        "--seed", type=_COUNT, default=1, help="of cameras and protocols (default: 1)"
+    )
     parser.add_argument("--split", default="validation", help="of the motion (default: validation)")
     parser.add_argument(
         "--train", default="", metavar="PATH",
@@ -190,8 +216,8 @@ def _add_filling(parser: argparse.ArgumentParser) -> None:
         help="exchange left and right where the detector did (default: yes)",
     )
     _add_quality(parser)
-    parser.add_argument("--shift", type=int, help="frames from one window to the next")
-    parser.add_argument("--steps", type=int, help="steps of the search")
+    parser.add_argument("--shift", type=_POSITIVE, help="frames from one window to the next")
+    parser.add_argument("--steps", type=_COUNT, help="steps of the search")
     parser.add_argument("--checkpoint", help="folder of a training run (default: packaged weights)")
 
 
@@ -207,9 +233,9 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--fps", type=float, help="frames per second of the input")
+    parser.add_argument("--fps", type=_RATE, help="frames per second of the input")
     parser.add_argument(
-        "--min-score", type=float, help="joints with a lower score are missing"
+        "--min-score", type=_SCORE, help="joints with a lower score are missing"
     )
     parser.add_argument(
         "--joint-map", metavar="FILE",

@@ -31,10 +31,9 @@ VIDEOS, PICTURES, REPORTS = (".mp4", ".gif"), (".png",), (".html",)
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = make_parser()
-    options, rest = parser.parse_known_args(arguments)
+    options, rest = make_parser().parse_known_args(arguments)
     if rest and options.command != "train":
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        options.parser.error(f"unrecognized arguments: {' '.join(rest)}")
     compilation_cache.enable()
     try:
         return _COMMANDS[options.command](options, rest) or 0
@@ -81,6 +80,9 @@ def _fill(options: argparse.Namespace, rest: list[str]) -> None:
         (options.input, options.joint_map, options.source),
         (options.output, options.video, options.picture, options.report),
     )
+    from posegan_jax.inpainting.rate import Rate
+
+    Rate.of(options.fps)
     source = _source(options, options.video)
     file = _read(options, source)
     # Filling takes minutes: what would fail after it is found out before.
@@ -100,8 +102,6 @@ def _batch(options: argparse.Namespace, rest: list[str]) -> int:
     from posegan_jax.batch.work import FillOptions
     from posegan_jax.inpainting.completer import settings_of
 
-    if options.workers is not None and options.workers < 0:
-        raise InputError(f"--workers must be 0 or more, not {options.workers}")
     how = FillOptions(
         joints=options.joints, observed=options.observed, repair_sides=options.repair_sides,
         settings=settings_of(options.quality, options.shift, options.steps),
@@ -199,8 +199,6 @@ def _evaluate(options: argparse.Namespace, rest: list[str]) -> None:
     from posegan_jax.evaluation import benchmark, report
     from posegan_jax.inpainting.inpainter import load
 
-    if options.seed < 0:
-        raise InputError(f"--seed must be 0 or more, not {options.seed}")
     if options.output is not None and Path(options.output).is_file():
         raise InputError(f"{options.output} is a file; give a folder")
     chosen = benchmark.Options(

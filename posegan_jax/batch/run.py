@@ -124,10 +124,12 @@ def run(
       workers: as of ``engine.Engine``, of each engine.
 
     Raises:
-      InputError: no such file or checkpoint, or a folder that cannot be written, that another run
-        writes to, or that holds the outputs of other options.
+      InputError: no such file or checkpoint, options that no file can be filled with, or a folder
+        that cannot be written, that another run writes to, or that holds the outputs of other
+        options.
     """
     begun = time.perf_counter()
+    options.check()
     folder = Path(folder)
     jobs = collect(inputs, folder)
     if checkpoint:  # a training run may save newer ones meanwhile

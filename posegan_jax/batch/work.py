@@ -12,6 +12,7 @@ from posegan_jax import formats
 from posegan_jax.batch.manifest import Job
 from posegan_jax.errors import InputError
 from posegan_jax.inpainting.completer import Completer, Request, Settings, Steps
+from posegan_jax.inpainting.rate import Rate
 from posegan_jax.inpainting.reliability import Observed
 from posegan_jax.pose.sequence import PoseSequence, Provenance
 
@@ -37,6 +38,11 @@ class FillOptions:
     min_score: float | None = None
     joint_map: str | None = None
     image_size: tuple[float, float] | None = None
+
+    def check(self) -> None:
+        """Raises InputError for what no file can be read or completed with."""
+        Rate.of(self.fps)
+        formats.check_reading(self.fps, self.min_score, self.joint_map)
 
 
 @dataclasses.dataclass(frozen=True)

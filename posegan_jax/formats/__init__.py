@@ -10,6 +10,7 @@ suffix.
 """
 
 import dataclasses
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,8 +70,10 @@ def read(
         with normalised coordinates that do not hold it, and to check all others against.
 
     Raises:
-      InputError: no such file, an unknown format, or content that is not what the format says.
+      InputError: no such file, an unknown format, content that is not what the format says, or
+        options as of ``check_reading``.
     """
+    names, skeletons = check_reading(fps, min_score, joint_map)
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file")
@@ -81,10 +84,7 @@ def read(
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     if problem:
         raise InputError(problem)
-    names = None if joint_map is None else joint_names.load_names(joint_map)
-    counted = joint_map is not None and names is None
-    given = {"names": names, "skeletons": joint_maps.load(joint_map) if counted else None}
-    options = _options(known[0], path, given)
+    options = _options(known[0], path, {"names": names, "skeletons": skeletons})
     if "image_size" in _accepted(known[0]):
         options["image_size"] = image_size
     file = known[0].read(path, min_score, **options)
@@ -94,6 +94,28 @@ def read(
     if fps is not None:
         file = file.replace([sequence.replace(fps=fps) for sequence in file])
     return file
+
+
+def check_reading(
+    fps: float | None = None, min_score: float | None = None,
+    joint_map: str | os.PathLike | None = None,
+) -> tuple[dict[str, str] | None, dict[int, str] | None]:
+    """Looks at the options of ``read`` without a file.
+
+    Returns:
+      The joint map as ``joint_names.load_names`` or as ``joint_map.load`` gives it, and None for
+      what it is not.
+
+    Raises:
+      InputError: numbers that are none, or no such joint map.
+    """
+    if fps is not None and not 0 < fps < math.inf:
+        raise InputError(f"fps must be positive and finite, not {fps:g}")
+    if min_score is not None and math.isnan(min_score):
+        raise InputError("min_score must be a number, not nan")
+    names = None if joint_map is None else joint_names.load_names(joint_map)
+    counted = joint_map is not None and names is None
+    return names, joint_maps.load(joint_map) if counted else None
 
 
 def write(

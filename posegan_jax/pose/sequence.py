@@ -84,7 +84,7 @@ class PoseSequence:
         if (np.diff(arrays["frames"]) <= 0).any():
             raise InputError("frame numbers must increase")
         if self.fps is not None and not (np.isfinite(self.fps) and self.fps > 0):
-            raise InputError(f"fps must be positive, not {self.fps}")
+            raise InputError(f"fps must be positive and finite, not {self.fps}")
         if isinstance(self.person, np.generic):  # an id out of an array; files hold plain ones
             object.__setattr__(self, "person", self.person.item())
         for name, array in arrays.items():

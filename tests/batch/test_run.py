@@ -1,6 +1,8 @@
 """A run over many files, from the command line."""
 
+import dataclasses
 import json
+import math
 import os
 import shutil
 import signal
@@ -183,14 +185,31 @@ def test_a_mistake_in_the_options_is_mended_in_the_same_folder(command, posegan,
     assert posegan(given)[0] == 0
 
 
-def test_mistakes_are_found_before_computing(command, refused, clips, tmp_path):
+def test_mistakes_are_found_before_computing(command, posegan, refused, clips, tmp_path):
     folder = clips(1)
     assert "no such file" in refused(command("nowhere", output=tmp_path / "out"))
     (tmp_path / "file").write_text("")
     assert "cannot write" in refused(command(folder, output=tmp_path / "file"))
     given = command(folder, output=tmp_path / "out")
-    assert "--workers must be 0 or more" in refused([*given[:-1], "-1"])
-    assert "shift must be" in refused([*given, "--shift", "99"])
+    for option, value, said in (
+        ("--shift", "99", "shift must be"), ("--fps", "1000", "fps must be between 5 and 240"),
+        ("--joint-map", "nope", "nope: no such joint map"),
+    ):
+        assert said in refused([*given, option, value])
+    with pytest.raises(SystemExit, match="2"):
+        posegan([*given[:-1], "-1"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_mistakes_from_python_are_found_before_computing(options, clips, tmp_path, no_engine):
+    folder = clips(1)
+    for mistake, said in (
+        ({"min_score": math.nan}, "min_score must be"), ({"fps": 1000.0}, "fps must be between"),
+    ):
+        wrong = dataclasses.replace(options, **mistake)
+        with pytest.raises(InputError, match=said):
+            run_module.run([folder], tmp_path / "out", wrong)
+    assert not (tmp_path / "out").exists()
 
 
 def test_two_runs_do_not_write_to_one_folder(command, refused, clips, tmp_path):

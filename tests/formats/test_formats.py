@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import math
 
 import numpy as np
 import pytest
@@ -193,6 +194,23 @@ def test_a_format_that_there_is_not(tmp_path):
     with pytest.raises(InputError, match="unknown format 'doc'"):
         formats.write(PoseFile((SEQUENCE,), "doc", "a.doc"), tmp_path / "b.doc")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"fps": math.nan}, "fps must be positive and finite, not nan"),
+        ({"fps": math.inf}, "fps must be positive and finite, not inf"),
+        ({"min_score": math.nan}, "min_score must be a number, not nan"),
+        ({"joint_map": "nope"}, "nope: no such joint map"),
+    ],
+)
+def test_options_that_no_file_can_be_read_with(options, message, tmp_path):
+    formats.write([SEQUENCE], tmp_path / "a.npz")
+    for look in (formats.check_reading, lambda **options: formats.read(tmp_path / "a.npz",
+                                                                       **options)):
+        with pytest.raises(InputError, match=message):
+            look(**options)
 
 
 @pytest.mark.parametrize("suffix", [".json", ".npz"])

@@ -100,7 +100,7 @@ def test_a_missing_joint_may_come_without_a_score():
         ({"provenance": np.zeros((4, 17, 2))}, r"provenance must have shape \(4, 17\)"),
         ({"frames": [0, 1, 1, 2]}, "frame numbers must increase"),
         ({"frames": [0, 2, 1, 3]}, "frame numbers must increase"),
-        ({"fps": 0.0}, "fps must be positive, not 0"),
+        ({"fps": 0.0}, "fps must be positive and finite, not 0"),
         ({"fps": -25.0}, "fps must be positive"),
         ({"fps": np.nan}, "fps must be positive"),
         ({"fps": np.inf}, "fps must be positive"),
