@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.interpolate import CubicSpline
+from scipy.ndimage import maximum_filter1d
 from scipy.special import expit
 
 from posegan_jax.inpainting.reliability import REJECT, Observed, Reliability
@@ -25,6 +26,10 @@ SPREAD = 0.35
 """Weight of the windows' disagreement in a joint's deviation (it explains the error best so)."""
 UPSAMPLED = 0.55
 """What is left of the deviation of those joints: the carried residual does not know of it."""
+OPEN, ENOUGH, AROUND = 0.0155, 6, 12
+"""Few joints leave size, place and turn of the body open: what every joint short of six that are
+seen within 12 frames of the model adds to the deviation of those that are not, in body sizes; see
+``evaluation.calibration``. Of six on, nothing is left open."""
 CONFIDENCE = (-4.25, -2.24)
 """Intercept and slope of the log odds that a joint lies within half a head size of the truth, over
 the logarithm of its deviation in head sizes; see ``evaluation.calibration``."""
@@ -92,7 +97,8 @@ class Completion:
 def known_runs(track: Track, generated: Generated, reach: int) -> list[slice]:
     """Stretches of frames with generated motion, at most ``reach`` frames from an observation."""
     known = np.isfinite(generated.motion[..., 0]).all(-1)
-    return _runs(known & _near_observation(track.input_mask.any(-1), reach))
+    away = np.abs(_nearest(track.input_mask.any(-1)) - np.arange(len(known)))
+    return _runs(known & (away <= reach))
 
 
 def complete(
@@ -114,11 +120,12 @@ def complete(
         track.keypoints.copy(), track.scores.copy(),
         np.where(track.seen, Provenance.OBSERVED, Provenance.UNKNOWN),
     )
+    left_open = openness(track.input_mask, round(AROUND / step))
     for run in runs:
         part = Track(track.keypoints[run], track.scores[run], track.input_mask[run])
         rely = reliability and Reliability(reliability.noise[run], reliability.trust[run])
         there = Generated(generated.motion[run], generated.spread[run])
-        done = _complete_run(part, there, residual, rely, observed, step)
+        done = _complete_run(part, there, left_open[run], residual, rely, observed, step)
         result.keypoints[run], result.scores[run] = done.keypoints, done.scores
         result.provenance[run] = done.provenance
     return result
@@ -152,7 +159,8 @@ def deliver(
 
 
 def _complete_run(
-    track: Track, generated: Generated, residual, reliability: Reliability, observed: Observed, step
+    track: Track, generated: Generated, left_open: np.ndarray, residual, reliability: Reliability,
+    observed: Observed, step,
 ) -> Completion:
     """``complete`` for frames that all have generated poses."""
     seen, poses = track.seen, generated.motion
@@ -173,6 +181,7 @@ def _complete_run(
             linear = residual.regress(result, size)
             result[upsampled] += REGRESSION * (linear - result)[upsampled]
             deviation[upsampled] *= UPSAMPLED
+        deviation = np.hypot(deviation, left_open * size[:, None])
         scores = joint_confidence(deviation, HEAD * size)
     moved = seen & ~keep
     result[keep], scores[keep] = track.keypoints[keep], track.scores[keep]
@@ -205,14 +214,31 @@ def joint_confidence(deviation: np.ndarray, head: np.ndarray) -> np.ndarray:
     return expit(CONFIDENCE[0] + CONFIDENCE[1] * np.log(relative))
 
 
-def _near_observation(seen: np.ndarray, reach: int) -> np.ndarray:
-    """(T,) frames within ``reach`` of an observed one; there is at least one."""
-    index = np.flatnonzero(seen)
-    time = np.arange(len(seen))
+def openness(seen: np.ndarray, around: int) -> np.ndarray:
+    """What few joints leave open of the others, as a standard deviation per coordinate.
+
+    Args:
+      seen: (T, J) bool, observed joints; at least one.
+      around: frames on each side that count.
+
+    Returns:
+      (T, J) in body sizes, by what is seen around the nearest frame of which anything is; 0 for the
+      joints that are, and where they are enough.
+    """
+    shown = maximum_filter1d(seen.astype(np.uint8), 2 * around + 1, axis=0) > 0
+    shown = shown[_nearest(seen.any(-1))]
+    short = np.maximum(ENOUGH - shown.sum(axis=-1, keepdims=True), 0)
+    return OPEN * short * ~shown
+
+
+def _nearest(flags: np.ndarray) -> np.ndarray:
+    """(T,) the nearest frame whose flag is set; there is at least one."""
+    index = np.flatnonzero(flags)
+    time = np.arange(len(flags))
     after = np.searchsorted(index, time)
     right = index[np.minimum(after, len(index) - 1)]
     left = index[np.maximum(after - 1, 0)]
-    return np.minimum(np.abs(right - time), np.abs(time - left)) <= reach
+    return np.where(np.abs(right - time) < np.abs(time - left), right, left)
 
 
 def _runs(flags: np.ndarray) -> list[slice]:

@@ -21,6 +21,7 @@ from posegan_jax.inpainting.assemble import (
     Track,
     deliver,
     joint_confidence,
+    openness,
 )
 from posegan_jax.inpainting.completer import QUALITIES, Completer, solvable
 from posegan_jax.inpainting.rate import UNKNOWN_FPS, Rate
@@ -272,6 +273,7 @@ class Stream:
             upsampled = ~completer.residual.inputs & ~observed
             found[:, upsampled] += REGRESSION * (linear - found)[:, upsampled]
             deviation[upsampled] *= UPSAMPLED
+        deviation = np.hypot(deviation, openness(seen, len(seen))[center] * size[center])
         keep = observed & (noise[center] == 0)
         result = found[-1].copy()
         if self._last[person] is not None:

@@ -8,7 +8,17 @@ from scipy.interpolate import CubicSpline
 
 from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.inpainting import assemble
-from posegan_jax.inpainting.assemble import BRIDGE, REGRESSION, Generated, Track, complete
+from posegan_jax.inpainting.assemble import (
+    AROUND,
+    BRIDGE,
+    ENOUGH,
+    OPEN,
+    REGRESSION,
+    Generated,
+    Track,
+    complete,
+    openness,
+)
 from posegan_jax.inpainting.reliability import Reliability
 from posegan_jax.inpainting.residual import ResidualModel
 from posegan_jax.pose.sequence import Provenance
@@ -114,3 +124,37 @@ def test_long_gaps_and_those_near_the_ends_are_the_models_alone(gap, monkeypatch
     found = completed(MODEL, keypoints).keypoints
     monkeypatch.setattr(assemble, "BRIDGE", 0.0)
     np.testing.assert_array_equal(found, completed(MODEL, keypoints).keypoints)
+
+
+# --- few joints -----------------------------------------------------------------------------------
+
+
+def test_every_joint_short_of_enough_leaves_the_others_more_open():
+    seen = np.zeros((40, 12), bool)
+    for count in range(1, 12):
+        seen[:, count - 1] = True
+        left_open = openness(seen, AROUND)
+        assert not left_open[:, :count].any()
+        np.testing.assert_allclose(left_open[:, count:], OPEN * max(ENOUGH - count, 0))
+
+
+def test_joints_count_where_they_are_seen():
+    """All of 12 for ten frames, then two alone; then nothing, as in the nearest frame."""
+    seen = np.zeros((60, 12), bool)
+    seen[:10], seen[10:45, :2] = True, True
+    left_open = openness(seen, AROUND)
+    assert not left_open[: 10 + AROUND].any() and not left_open[:, :2].any()
+    np.testing.assert_allclose(left_open[10 + AROUND :, 2:], OPEN * (ENOUGH - 2))
+
+
+def test_what_is_left_open_lowers_scores_of_what_is_not_seen(monkeypatch):
+    seen = np.zeros(JOINTS, bool)
+    seen[:2] = True
+    keypoints = partly(seen)
+    keypoints[10:13, 0] = np.nan  # a hole between what is seen says no less than it did
+    few = completed(MODEL, keypoints)
+    monkeypatch.setattr(assemble, "OPEN", 0.0)
+    told = completed(MODEL, keypoints)
+    np.testing.assert_array_equal(few.keypoints, told.keypoints)
+    np.testing.assert_array_equal(few.scores[:, seen], told.scores[:, seen])
+    assert (few.scores[:, ~seen] < told.scores[:, ~seen]).all()

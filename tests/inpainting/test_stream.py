@@ -7,7 +7,7 @@ import pytest
 
 from posegan_jax.errors import InputError
 from posegan_jax.geometry.camera import look_at, project
-from posegan_jax.inpainting import solver
+from posegan_jax.inpainting import assemble, solver
 from posegan_jax.inpainting.completer import QUALITIES
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.stream import HOLD
@@ -207,6 +207,18 @@ def test_a_person_is_followed_for_a_while_and_then_given_up(live):
     assert np.isnan(frame.keypoints).all() and (frame.scores == 0).all()
     assert (frame.provenance == Provenance.UNKNOWN).all()
     assert np.isfinite(stream.push(detected()[0]).keypoints).all()
+
+
+def test_few_joints_are_no_sure_pose(live, monkeypatch):
+    shoulders = [MPI.index("left_shoulder"), MPI.index("right_shoulder")]
+    others = np.setdiff1d(np.arange(28), shoulders)
+    keypoints = np.where(np.isin(np.arange(28), shoulders)[:, None], detected()[0], np.nan)
+    few, all_of_it = live().push(keypoints), live().push(detected()[0])
+    monkeypatch.setattr(assemble, "OPEN", 0.0)
+    told = live().push(keypoints)
+    np.testing.assert_array_equal(few.keypoints, told.keypoints)
+    assert (few.scores[others] < told.scores[others] - 0.05).all()
+    np.testing.assert_array_equal(live().push(detected()[0]).scores, all_of_it.scores)
 
 
 @pytest.mark.parametrize("seen", ["a wrist that moves", "all joints at one point"])
