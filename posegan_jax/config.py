@@ -5,6 +5,8 @@ Files in ``configs/`` are thin overlays on ``default_config``. Nothing below thi
 """
 
 import dataclasses
+import runpy
+from pathlib import Path
 from typing import Any, get_args
 
 from ml_collections import ConfigDict
@@ -101,6 +103,32 @@ def default_config() -> ConfigDict:
     )
 
 
+def load(path: str) -> ConfigDict:
+    """What the ``get_config`` of a file makes; of ``FILE:TEXT`` it gets the text.
+
+    Raises:
+      InputError: no such file, one that cannot be run, or a result that lacks fields. The message
+        leaves the file's name to the flag.
+    """
+    file, *text = path.split(":", 1)
+    if not Path(file).is_file():
+        raise InputError("no such file")
+    try:
+        get_config = runpy.run_path(file).get("get_config")
+        config = get_config(*text) if get_config else None
+    except Exception as error:  # it may do anything
+        raise InputError(f"{type(error).__name__}: {error}") from error
+    if get_config is None:
+        raise InputError("has no get_config()")
+    if not isinstance(config, ConfigDict):
+        raise InputError(f"get_config() must return a ConfigDict, not {config!r}")
+    missing = [name for name in _flat(default_config()) if name not in _flat(config)]
+    if missing:
+        named = ", ".join(missing[:3]) + ", ..." * (len(missing) > 3)
+        raise InputError(f"lacks {named}; begin with posegan_jax.config.default_config()")
+    return config
+
+
 def network_options(config: ConfigDict) -> NetworkOptions:
     return _typed(NetworkOptions, config.model, "model")
 
@@ -119,9 +147,7 @@ def step_options(config: ConfigDict) -> StepOptions:
 
 def check(config: ConfigDict) -> None:
     """Raises InputError, one line, on values that would fail later or silently."""
-    flat = {f"{s}.{k}": v for s, fields in config.items() if isinstance(fields, ConfigDict)
-            for k, v in fields.items()}
-    flat |= {name: value for name, value in config.items() if not isinstance(value, ConfigDict)}
+    flat = _flat(config)
 
     def require(name: str, good: bool, rule: str) -> None:
         if not good:
@@ -146,6 +172,13 @@ def check(config: ConfigDict) -> None:
     for name in _MULTIPLES:
         rule = f"a multiple of train.steps_per_dispatch={chunk}"
         require(name, flat[name] % chunk == 0, rule)
+
+
+def _flat(config: ConfigDict) -> dict[str, Any]:
+    """Every field by its name, such as 'train.steps'."""
+    flat = {f"{s}.{k}": v for s, fields in config.items() if isinstance(fields, ConfigDict)
+            for k, v in fields.items()}
+    return {n: v for n, v in config.items() if not isinstance(v, ConfigDict)} | flat
 
 
 def _typed(cls: type, values: ConfigDict, section: str) -> Any:

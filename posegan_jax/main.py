@@ -7,12 +7,22 @@ import logging
 import sys
 
 from absl import app, flags
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 from posegan_jax import compilation_cache, cpus
+from posegan_jax import config as config_lib
 from posegan_jax.errors import InputError, out_of_memory
 
-CONFIG = config_flags.DEFINE_config_file("config", None, "A file of configs/.", lock_config=True)
+
+class _File(flags.ArgumentParser):
+    """Tells in one line what is wrong with a file, as ml_collections's own parser does not."""
+
+    def parse(self, argument: str) -> ConfigDict:
+        return config_lib.load(argument).lock()
+
+
+CONFIG = config_flags.DEFINE_config_file("config", None, "A file of configs/.")
+flags.FLAGS["config"].parser = _File()
 MULTI_HOST = flags.DEFINE_bool(
     "multi_host", False,
     "Train with the other hosts that run this command. TPU slices, SLURM and Kubernetes tell which "
@@ -46,7 +56,11 @@ def main(argv: list[str]) -> None:
     logging.getLogger("posegan_jax").setLevel(logging.INFO)
     config = CONFIG.value
     try:
-        {"train": train, "evaluate": evaluate}.get(config.mode, train)(config)
+        config_lib.check(config)
+        if config.mode == "evaluate":
+            evaluate(config)
+        else:
+            train(config)
     except InputError as error:
         sys.exit(_fail(str(error), 2))
     except Interrupted as error:
@@ -70,14 +84,9 @@ def run(argv: list[str] | None = None) -> None:
 
 def _parse(argv: list[str]) -> list[str]:
     try:
-        rest = flags.FLAGS(argv)
-        CONFIG.value.name  # noqa: B018  a file that is not there is found out at the first use
-        return rest
+        return flags.FLAGS(argv)
     except (AttributeError, KeyError) as error:
         sys.exit(_fail(f"--config has no such field: {_one_line(error)}", 2))
-    except OSError:
-        path = config_flags.get_config_filename(flags.FLAGS["config"])
-        sys.exit(_fail(f"--config={path}: no such file", 2))
     except (flags.Error, TypeError, ValueError) as error:
         sys.exit(_fail(_one_line(error), 2))
 

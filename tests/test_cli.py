@@ -571,6 +571,8 @@ def test_the_program_ends_with_the_commands_code(tmp_path):
         (("--config=configs/tiny.py", "--config.train.stepz=3"), "stepz"),
         (("--config=configs/tiny.py", "--config.train.steps=many"), "many|steps"),
         (("--config=configs/tiny.py", "--config.train.steps=3"), "steps_per_dispatch"),
+        (("--config=configs/tiny.py", "--config.mode=dance"), "'train' or 'evaluate', not 'dance'"),
+        (("--config=pyproject.toml",), "--config=pyproject.toml: SyntaxError: "),
     ],
 )
 def test_train_refuses_wrong_flags_in_one_line(arguments, named):

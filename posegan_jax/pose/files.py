@@ -113,6 +113,16 @@ def check_folder(path: str | os.PathLike, is_frame: Callable[[Path], bool]) -> N
         raise InputError(f"{path} holds files that are no frames ({named}); give a new folder")
 
 
+def check_makeable(path: str | os.PathLike) -> None:
+    """Raises InputError where a folder, with those above it, can hardly be there or be made."""
+    path = Path(os.path.abspath(path))
+    there = next(place for place in (path, *path.parents) if os.path.exists(place))
+    if not there.is_dir():
+        raise InputError(f"cannot write to {path}: {there} is a file; give another folder")
+    if not os.access(there, os.W_OK):
+        raise InputError(f"cannot write to {path}: no permission in {there}")
+
+
 def is_same(path: str | os.PathLike, other: str | os.PathLike) -> bool:
     """Whether two paths lead to one file or folder, by links and other spellings, too."""
     return os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other)

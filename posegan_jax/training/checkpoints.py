@@ -299,8 +299,12 @@ def _prepare(directory: Path) -> None:
     if directory.exists() and not directory.is_dir():
         raise InputError(f"{directory}: is a file; checkpoints need a folder")
     if jax.process_index() == 0:
-        directory.mkdir(parents=True, exist_ok=True)
-        for child in sorted(directory.iterdir()):
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            children = sorted(directory.iterdir())
+        except OSError as error:  # a file above it, no permission, ...
+            raise InputError(f"cannot write to {directory}: {error.strerror}") from error
+        for child in children:
             unfinished = child.name.isdecimal() and not _is_complete(child)
             if unfinished and not _is_ours(child):
                 raise InputError(f"{child}: is no checkpoint; move it away or use another folder")

@@ -16,6 +16,7 @@ from posegan_jax.errors import InputError
 from posegan_jax.motion.sample import ViewOptions
 from posegan_jax.motion.store import MotionStore, build_store, load_clips
 from posegan_jax.networks.build import Networks, build_networks
+from posegan_jax.pose.files import check_makeable
 from posegan_jax.training import parallel
 from posegan_jax.training.checkpoints import Checkpoints, load_params
 from posegan_jax.training.logging import MetricWriter
@@ -63,11 +64,12 @@ def train(config: ConfigDict) -> TrainState:
     networks = build_networks(config_lib.network_options(config), dtype=dtype)
     mesh = parallel.make_mesh()
     parallel.check_batch(mesh, options.batch_size)
+    workdir = Path(config.workdir or f"runs/{config.name}")
+    check_makeable(workdir / "checkpoints")
     # Both splits before anything slow: a set may lack one.
     store = load_store(config, "train", options)
     held_out = load_store(config, "validation", _clean(options, config.evaluate.windows))
     store = parallel.replicate(mesh, store)
-    workdir = Path(config.workdir or f"runs/{config.name}")
     with Checkpoints(
         workdir / "checkpoints", max_to_keep=config.train.keep_checkpoints,
         best_metric="mpjpe", best_mode="min",

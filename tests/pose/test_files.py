@@ -9,7 +9,7 @@ import pytest
 
 from posegan_jax.errors import InputError
 from posegan_jax.pose import files
-from posegan_jax.pose.files import atomic_folder, atomic_path
+from posegan_jax.pose.files import atomic_folder, atomic_path, check_makeable
 
 
 def test_a_new_file_appears_when_it_is_whole(tmp_path):
@@ -251,3 +251,16 @@ def test_a_link_to_a_folder_stays_one(tmp_path):
     fill(tmp_path / "link", a="new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real" / "a.json").read_text() == "new"
+
+
+def test_folders_that_cannot_be_made(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    check_makeable(tmp_path)
+    check_makeable(tmp_path / "new" / "inner")
+    for path in (tmp_path / "file", tmp_path / "file" / "inner" / "most"):
+        with pytest.raises(InputError, match=f"cannot write to {path}: {tmp_path}/file is a file"):
+            check_makeable(path)
+    monkeypatch.setattr(files.os, "access", lambda path, mode: path != tmp_path)
+    with pytest.raises(InputError, match=f"no permission in {tmp_path}$"):
+        check_makeable(tmp_path / "new" / "inner")
+    assert os.listdir(tmp_path) == ["file"]

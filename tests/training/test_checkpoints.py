@@ -347,6 +347,8 @@ def test_what_is_no_checkpoint_is_told_in_one_line(tmp_path, saved):
         assert "\n" not in str(caught.value) and str(path) in str(caught.value)
     with pytest.raises(InputError, match="is a file"):
         Checkpoints(tmp_path / "file")
+    with pytest.raises(InputError, match="cannot write to .*file/run: Not a directory"):
+        Checkpoints(tmp_path / "file" / "run")
 
 
 SAVE_ON_FOUR = """

@@ -447,6 +447,14 @@ def test_a_set_without_a_validation_split_is_refused_before_the_first_step(tmp_p
     assert not (tmp_path / "run").exists()
 
 
+def test_a_folder_that_cannot_be_made_is_told_before_data_are_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "load_store", None)
+    (tmp_path / "file").touch()
+    for workdir in (tmp_path / "file", tmp_path / "file" / "inner"):
+        with pytest.raises(InputError, match=f"cannot write to {workdir}/checkpoints: .*is a file"):
+            loop.train(configuration(workdir))
+
+
 def _kill_at(moment: str) -> None:
     """Makes this process kill itself at a moment, as the test above names them."""
     what, _, number = moment.partition(" ")
