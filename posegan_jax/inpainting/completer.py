@@ -82,7 +82,7 @@ class Request(NamedTuple):
     """Windows to be solved.
 
     Attributes:
-      x: (N, F, J, 2) pixels, 0 where missing.
+      x: (N, F, J, 2) pixels from the middle of each window, see ``centered``; 0 where missing.
       mask: (N, F, J) weights of the observations, 0 = missing; every window is ``solvable``.
       options: of the search.
       look: whether this is but a first look, which nobody's progress counts.
@@ -226,9 +226,9 @@ class Completer:
         useful = solvable(x, mask)
         windows, loss = np.full(x.shape, np.nan), np.full(len(x), np.inf)
         if useful.any():
-            windows[useful], loss[useful] = yield Request(
-                x[useful], mask[useful], settings.descent, look
-            )
+            inside, center = centered(x[useful], mask[useful])
+            found, loss[useful] = yield Request(inside, mask[useful], settings.descent, look)
+            windows[useful] = found + center
         tracks, spreads, begin = [], [], 0
         for observed, seen, start in zip(keypoints, masks, first, strict=True):
             part = slice(begin, begin + len(start))
@@ -293,3 +293,20 @@ def solvable(x: np.ndarray, mask: np.ndarray) -> np.ndarray:
     )
     far = np.maximum(np.abs(least), np.abs(most)).max(axis=-1)
     return (most - least).max(axis=-1) > TINY * far
+
+
+def centered(x: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Windows around 0, since the devices compute in single precision, wherever in a picture.
+
+    Args:
+      x: (N, F, J, 2) pixels; missing joints may hold anything.
+      mask: (N, F, J) weights of the observations, 0 = missing.
+
+    Returns:
+      (N, F, J, 2) pixels from the mean of what is observed, 0 where missing; and (N, 1, 1, 2) that
+      mean.
+    """
+    there = (mask > 0)[..., None]
+    count = np.maximum(there.sum(axis=(1, 2), keepdims=True), 1)
+    center = np.where(there, x, 0.0).sum(axis=(1, 2), keepdims=True) / count
+    return np.where(there, x - center, 0.0), center

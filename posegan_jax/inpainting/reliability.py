@@ -125,7 +125,7 @@ def noise_level(keypoints: np.ndarray, size: np.ndarray, unknown: float = 0.0) -
       size: (T,) body size, pixels.
       unknown: what is supposed where there is too little to tell from.
     """
-    each = jitter(keypoints / size[:, None, None])
+    each = jitter(keypoints, size)
     each = each[np.isfinite(each)]
     if not len(each):
         return unknown
@@ -133,18 +133,24 @@ def noise_level(keypoints: np.ndarray, size: np.ndarray, unknown: float = 0.0) -
     return math.sqrt(white / WHITE)
 
 
-def jitter(keypoints: np.ndarray) -> np.ndarray:
-    """Standard deviation per coordinate of each joint's frame-to-frame noise, (T, J, 2) -> (J,).
+def jitter(keypoints: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Standard deviation per coordinate of each joint's frame-to-frame noise, (J,) in body sizes.
 
     From the median size of sixth differences: human motion has little of them, and the median
     leaves fast stretches aside. Where holes leave too few, of fourth differences; NaN for joints
-    with too few of those.
+    with too few of those. They are taken before they are divided by a size that changes, as it does
+    not matter where in the picture a person is.
+
+    Args:
+      keypoints: (T, J, 2) pixels, NaN where missing.
+      size: (T,) body size, pixels.
     """
     result = np.full(keypoints.shape[1], np.nan)
     for order in (4, 6):  # the later one counts
         # White noise of variance 1 has differences of this variance.
         variance = math.comb(2 * order, order)
         differences = np.abs(np.diff(keypoints, n=order, axis=0))
+        differences /= size[order // 2 : len(size) - order // 2, None, None]
         for joint in range(keypoints.shape[1]):
             values = differences[:, joint]
             values = values[np.isfinite(values)]

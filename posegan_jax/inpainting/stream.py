@@ -23,7 +23,7 @@ from posegan_jax.inpainting.assemble import (
     joint_confidence,
     openness,
 )
-from posegan_jax.inpainting.completer import QUALITIES, Completer, solvable
+from posegan_jax.inpainting.completer import QUALITIES, Completer, centered, solvable
 from posegan_jax.inpainting.rate import UNKNOWN_FPS, Rate
 from posegan_jax.inpainting.reliability import (
     REFINE_NOISE,
@@ -238,9 +238,9 @@ class Stream:
         self._windows = np.where(self._there[:, None, None], x[:, self._rows], np.nan)
         self._weights = np.where(self._there[:, None], weights[:, self._rows], 0.0)
         self._sure = sure[:, self._rows]
-        self.generated, _ = self._solver(
-            np.nan_to_num(self._windows), self._weights, QUALITIES["fast"].descent
-        )
+        inside, center = centered(self._windows, self._weights)
+        found, _ = self._solver(inside, self._weights, QUALITIES["fast"].descent)
+        self.generated = found + center
 
     def _complete(self, person: int, passed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Keypoints, scores and provenance of the frame that is due."""

@@ -99,7 +99,7 @@ def test_of_a_few_joints_none_is_stray():
 def test_jitter_is_the_deviation_of_white_noise(deviation):
     keypoints = motion(500, size=100)[:, :4]
     share = np.array([1.0, 1.0, 2.0, 0.0])
-    found = jitter(keypoints + deviation * share[:, None] * white(keypoints.shape))
+    found = jitter(keypoints + deviation * share[:, None] * white(keypoints.shape), np.ones(500))
     np.testing.assert_allclose(found[:3], deviation * share[:3], rtol=0.15)
     assert found[3] < 0.1  # the motion itself
 
@@ -108,20 +108,29 @@ def test_jitter_leaves_holes_and_jumps_aside():
     keypoints = 2 * white((600, 8, 2), seed=4)
     keypoints[np.random.default_rng(4).random((600, 8)) < 0.1] = np.nan
     keypoints[::150] += 300
-    assert jitter(keypoints).mean() == pytest.approx(2.0, rel=0.15)
+    assert jitter(keypoints, np.ones(600)).mean() == pytest.approx(2.0, rel=0.15)
 
 
 @pytest.mark.parametrize("frames", [1, 4, 6])
 def test_jitter_of_a_few_frames_is_unknown(frames):
-    assert np.isnan(jitter(white((frames, 3, 2)))).all()
-    assert np.isnan(jitter(np.full((50, 3, 2), np.nan))).all()
+    assert np.isnan(jitter(white((frames, 3, 2)), np.ones(frames))).all()
+    assert np.isnan(jitter(np.full((50, 3, 2), np.nan), np.ones(50))).all()
 
 
 def test_jitter_of_a_joint_that_is_hardly_seen_is_unknown():
     keypoints = white((60, 3, 2))
     keypoints[4:, 1] = np.nan
-    found = jitter(keypoints)
+    found = jitter(keypoints, np.ones(60))
     np.testing.assert_array_equal(np.isnan(found), [False, True, False])
+
+
+@pytest.mark.parametrize("far", [5e3, 1e6])
+def test_where_in_a_picture_a_person_is_makes_no_noise(far):
+    """Not even of one who comes nearer, by leaps and bounds."""
+    size = 100 * np.exp(0.05 * np.random.default_rng(5).normal(size=500).cumsum())
+    keypoints = size[:, None, None] * white((500, 4, 2))
+    found = jitter(keypoints + far, size)
+    np.testing.assert_allclose(found, jitter(keypoints, size), rtol=1e-6)
 
 
 def test_exact_motion_has_no_noise():

@@ -122,6 +122,13 @@ def test_exact_joints_pass_and_the_others_are_near_the_truth(live):
     assert np.mean(holes) < 0.15 and np.mean(errors) < 0.4
 
 
+def test_far_from_the_origin_nothing_gets_lost(live):
+    here, there = live(), live()
+    for keypoints in detected(0.3)[:5]:
+        one, other = here.push(keypoints), there.push(keypoints + 1e6)
+    np.testing.assert_allclose(other.keypoints - 1e6, one.keypoints, atol=1e-3)
+
+
 def test_a_joint_that_goes_out_of_sight_does_not_jump(live):
     track, stream = detected(), live()
     track[20:, WRIST] = np.nan
