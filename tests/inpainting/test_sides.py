@@ -196,3 +196,9 @@ def test_what_lasts_as_long_costs_as_much_at_any_rate(monkeypatch):
     np.testing.assert_array_equal(found, crossed)
     # With a hundred frames of the model between the ends it would not pay.
     assert not exchanged(cross(truth, crossed), truth, SKELETON).any()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_person_without_size_is_left_alone():
+    point = np.full((10, len(SKELETON), 2), 300.0)
+    assert not exchanged(point, point, SKELETON).any()
