@@ -5,13 +5,14 @@ batch while the next one waits behind it; and this process brings them together.
 shape, whatever it is fed with, so that a file's result does not depend on which files are about.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Future, wait
+from concurrent.futures import BrokenExecutor, CancelledError, Future, InvalidStateError, wait
 
 import jax
 import numpy as np
@@ -128,7 +129,10 @@ class Engine:
         self._thread.start()
 
     def submit(self, job: Job) -> "Future[Outcome]":
-        """Promises to fill a file. Files are taken up in this order, as there is room for them."""
+        """Promises to fill a file. Files are taken up in this order, as there is room for them.
+
+        One whose promise was cancelled before that is not.
+        """
         file = _File(job, Future())
         with self._changed:
             if self._error is not None:
@@ -156,7 +160,8 @@ class Engine:
         for host in self._hosts:
             host.close()
         for file in [*self._jobs, *self._suspects, *self._files.values()]:
-            file.future.cancel()
+            if file.future.cancel():
+                file.future.set_running_or_notify_cancel()
 
     def __enter__(self) -> "Engine":
         return self
@@ -184,7 +189,11 @@ class Engine:
             waiting = sum(len(piece.x) for pieces in self._waiting.values() for piece in pieces)
             if self._tasks[host] >= AHEAD or waiting >= QUEUE * self._solver.batch:
                 return
-            self._begin(self._jobs.popleft(), host)
+            file = self._jobs.popleft()
+            if file.future.cancelled():
+                file.future.set_running_or_notify_cancel()
+            else:
+                self._begin(file, host)
         if self._suspects and not self._closed and not self._files and not self._jobs:
             self._begin(self._suspects.popleft(), 0)
 
@@ -223,7 +232,7 @@ class Engine:
                 result = Outcome(self._files[ticket].job, f"{type(error).__name__}: {error}")
             if isinstance(result, Outcome):
                 self._last = time.perf_counter()
-                self._files.pop(ticket).future.set_result(result)
+                _keep(self._files.pop(ticket).future, result)
             else:
                 self._ask(ticket, result)
             self._admit()
@@ -265,7 +274,7 @@ class Engine:
     def _suspect(self, files: Iterable[_File]) -> None:
         for file in files:
             if file.alone:
-                file.future.set_result(died(file.job, "worker"))
+                _keep(file.future, died(file.job, "worker"))
             else:
                 file.alone = True
                 self._suspects.append(file)
@@ -286,7 +295,7 @@ class Engine:
         with self._changed:
             self._closed, self._error = True, error
             for file in [*self._jobs, *self._suspects, *self._files.values()]:
-                if not file.future.done():
+                with contextlib.suppress(InvalidStateError):  # cancelled
                     file.future.set_exception(error)
             self._changed.notify_all()
 
@@ -380,6 +389,14 @@ class Engine:
             if not file.missing and not self._closed:
                 answer, file.windows, file.loss = (file.windows, file.loss), None, None
                 self._give(piece.ticket, "go_on", *answer)
+
+
+def _keep(promise: Future, outcome: Outcome) -> None:
+    """Keeps a promise, unless who was given it has cancelled it meanwhile."""
+    try:
+        promise.set_result(outcome)
+    except InvalidStateError:
+        promise.set_running_or_notify_cancel()
 
 
 def default_workers() -> int:

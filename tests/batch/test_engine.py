@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from concurrent.futures import BrokenExecutor, Future
+from concurrent.futures import BrokenExecutor, Future, wait
 
 import numpy as np
 import pytest
@@ -112,6 +112,22 @@ def test_what_is_in_flight_is_dropped_at_the_end(inpainter, options, jobs):
     assert futures[-1].cancelled()
     with pytest.raises(RuntimeError, match="closed"):
         engine.submit(jobs[0])
+
+
+def test_a_promise_may_be_cancelled(inpainter, options, jobs):
+    with Engine(inpainter, options, workers=0) as engine:
+        with engine._changed:  # the first file is in work, and cannot end meanwhile
+            futures = [engine.submit(job) for job in jobs]
+            assert futures[0].cancel() and futures[-1].cancel()
+        assert not wait(futures, timeout=60).not_done
+    assert [future.result().error for future in futures[1:-1]] == [None] * 4
+    assert not os.path.exists(jobs[-1].output)
+
+
+def test_who_waits_for_what_is_dropped_is_told(inpainter, options, jobs):
+    with Engine(inpainter, options, workers=0) as engine:
+        futures = [engine.submit(job) for job in jobs]
+    assert not wait(futures, timeout=0).not_done
 
 
 def test_the_devices_failure_reaches_who_waits(inpainter, options, jobs, monkeypatch):
