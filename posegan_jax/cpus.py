@@ -7,9 +7,11 @@ imports the package calls ``one_device_each`` before JAX is used, or sets JAX_NU
 
 import contextlib
 import os
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
-CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
+CGROUPS = Path("/sys/fs/cgroup")
+OWN_CGROUPS = Path("/proc/self/cgroup")
 MOST = 16
 """Devices, as each takes a share of windows however few there are."""
 
@@ -24,12 +26,38 @@ def usable() -> int:
 
 
 def _quota() -> int:
-    """CPUs' time that this control group may take (Linux, version 2), rounded up; 0: all."""
+    """CPUs' time that this process's control groups may take (Linux), rounded up; 0: all."""
+    return min(filter(None, map(_share, _groups())), default=0)
+
+
+def _groups() -> Iterator[Path]:
+    """Folders of the groups that this process is in, and of those around them, see cgroups(7)."""
     try:
-        quota, period = CPU_MAX.read_text(encoding="ascii").split()
-        return -(-int(quota) // int(period))
-    except (OSError, ValueError, ZeroDivisionError):  # there is none, or it is "max"
-        return 0
+        lines = OWN_CGROUPS.read_text(encoding="utf-8").splitlines()
+    except OSError:  # there are none
+        return
+    for line in lines:
+        _, controllers, name = line.split(":", 2)
+        if not controllers:  # version 2
+            top = CGROUPS
+        elif "cpu" in controllers.split(","):
+            top = CGROUPS / "cpu"
+        else:
+            continue
+        for group in (PurePosixPath(name), *PurePosixPath(name).parents):
+            yield top / group.relative_to("/")
+
+
+def _share(group: Path) -> int:
+    """CPUs' time that one group may take, rounded up; 0: all."""
+    for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
+        try:
+            text = " ".join((group / name).read_text(encoding="ascii") for name in names)
+            quota, period = text.split()
+            return max(-(-int(quota) // int(period)), 0)  # -1 is all of version 1
+        except (OSError, ValueError, ZeroDivisionError):  # another version, or it is "max"
+            continue
+    return 0
 
 
 def one_device_each(dividing: int = 0) -> None:

@@ -37,13 +37,36 @@ def test_cores_are_devices(cores, dividing, given, devices):
 
 
 @pytest.mark.parametrize(
-    "text, share", [("150000 100000", 2), ("50000 100000", 1), ("max 100000", 3), (None, 3)]
+    "own, files, share",
+    [
+        ("0::/", {"cpu.max": "150000 100000"}, 2),
+        ("0::/", {"cpu.max": "50000 100000"}, 1),
+        ("0::/", {"cpu.max": "max 100000"}, 3),
+        ("0::/", {}, 3),
+        ("0::/a/b", {"a/b/cpu.max": "max 100000", "a/cpu.max": "200000 100000"}, 2),
+        ("0::/a/b", {"a/b/cpu.max": "100000 100000", "a/cpu.max": "200000 100000"}, 1),
+        ("0::/a", {"b/cpu.max": "100000 100000"}, 3),
+        ("0::/of/the/host", {"cpu.max": "200000 100000"}, 2),
+        (
+            "4:cpu,cpuacct:/a\n3:memory:/b\n0::/",
+            {"cpu/a/cpu.cfs_quota_us": "150000", "cpu/a/cpu.cfs_period_us": "100000"}, 2,
+        ),
+        (
+            "1:cpu:/\n2:cpuset:/",
+            {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 3,
+        ),
+        (None, {"cpu.max": "100000 100000"}, 3),
+    ],
 )
-def test_a_container_s_share_of_time_counts(monkeypatch, tmp_path, text, share):
+def test_a_container_s_share_of_time_counts(monkeypatch, tmp_path, own, files, share):
     monkeypatch.setattr(cpus.os, "sched_getaffinity", lambda pid: {0, 4, 5}, raising=False)
-    monkeypatch.setattr(cpus, "CPU_MAX", tmp_path / "cpu.max")
-    if text is not None:
-        cpus.CPU_MAX.write_text(text + "\n")
+    monkeypatch.setattr(cpus, "CGROUPS", tmp_path)
+    monkeypatch.setattr(cpus, "OWN_CGROUPS", tmp_path / "own")
+    if own is not None:
+        cpus.OWN_CGROUPS.write_text(own + "\n")
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
     assert cpus.usable() == share
 
 
