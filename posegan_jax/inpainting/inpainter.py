@@ -4,6 +4,7 @@ import os
 from importlib import resources
 from typing import Any
 
+import jax
 import numpy as np
 
 from posegan_jax import cpus
@@ -45,7 +46,7 @@ class Inpainter:
     def from_pretrained(cls, batch: int | None = None) -> "Inpainter":
         """With the parameters that come with the package."""
         with resources.as_file(pretrained_path()) as path:
-            return cls.from_checkpoint(path, batch)
+            return cls._of(*load_params(path), batch)
 
     @classmethod
     def from_checkpoint(cls, directory: str | os.PathLike, batch: int | None = None) -> "Inpainter":
@@ -59,8 +60,15 @@ class Inpainter:
           InputError: there is no usable checkpoint.
         """
         variables, metadata = load_params(directory)
-        if "networks" not in metadata:
-            raise InputError(f"{directory}: not a checkpoint of posegan_jax (no network options)")
+        problem = _misfit(variables, metadata)
+        if problem:
+            raise InputError(f"{directory}: {problem}")
+        return cls._of(variables, metadata, batch)
+
+    @classmethod
+    def _of(
+        cls, variables: dict[str, Variables], metadata: dict[str, Any], batch: int | None
+    ) -> "Inpainter":
         networks = build_networks(NetworkOptions.from_dict(metadata["networks"]))
         return cls(networks, variables, _residual_model(networks, metadata), metadata, batch)
 
@@ -193,9 +201,40 @@ def pretrained_path():
     return resources.files("posegan_jax") / "weights" / "pretrained"
 
 
-def _residual_model(networks: Networks, metadata: dict[str, Any]) -> ResidualModel:
+def _misfit(variables: dict[str, Variables], metadata: dict[str, Any]) -> str | None:
+    """What is wrong with a checkpoint, whose arrays have to be those that its metadata tell of."""
+    options = metadata.get("networks")
+    if not isinstance(options, dict):
+        return "not a checkpoint of posegan_jax (no network options)"
+    try:
+        networks = build_networks(NetworkOptions.from_dict(options))
+        wanted = jax.eval_shape(networks.init, jax.random.key(0))
+    except Exception as error:  # each module has its own way to say what it cannot be
+        reason, *_ = f"{error}\n".splitlines()
+        return f"its network options make no networks ({reason})"
+    found = dict(variables)
+    if moments := _measured(metadata):
+        joints = len(get_skeleton(networks.options.skeleton))
+        wanted["residual"] = ResidualMoments.default(joints)._asdict()
+        found["residual"] = {name: np.array(moments[name], object) for name in moments}
+    shapes = {name: np.shape(leaf) for name, leaf in jax.tree.leaves_with_path(found)}
+    for path, leaf in jax.tree.leaves_with_path(wanted):
+        if shapes.get(path) != leaf.shape:
+            name = jax.tree_util.keystr(path, simple=True, separator="/")
+            there = list(shapes[path]) if path in shapes else "none"
+            return f"its network options want {name} as {list(leaf.shape)}, there is {there}"
+    return None
+
+
+def _measured(metadata: dict[str, Any]) -> dict[str, Any] | None:
+    """The moments of residuals in a checkpoint's metadata, if there are any."""
     moments = metadata.get("residual")
-    if moments and set(ResidualMoments._fields) <= set(moments):
+    whole = isinstance(moments, dict) and set(ResidualMoments._fields) <= set(moments)
+    return moments if whole else None
+
+
+def _residual_model(networks: Networks, metadata: dict[str, Any]) -> ResidualModel:
+    if moments := _measured(metadata):
         return ResidualModel.fit(ResidualMoments.from_dict(moments))
     # A run that has not been validated yet, or by an earlier version.
     return ResidualModel.fit(

@@ -824,3 +824,35 @@ def test_what_is_no_checkpoint_is_refused_in_one_line(run, tmp_path):
         with pytest.raises(InputError, match=name) as caught:
             Inpainter.from_checkpoint(tmp_path / name)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        (3, "no network options"),
+        ({"frames": 31}, "make no networks .the window length must be .* not 31"),
+        ({"frames": "8"}, "make no networks"),
+        ({"colour": "red"}, "make no networks .*colour"),
+        ({"latent": 16}, r"want encoder/params/\S+ as \[16\], there is \[8\]$"),
+        ({"skeleton": "mpi_inf_3dhp"}, "want .* there is"),
+    ],
+)
+def test_arrays_that_are_not_those_of_the_metadata(run, tmp_path, options, told):
+    if isinstance(options, dict):
+        options = SMALL.to_dict() | options
+    save_params(tmp_path / "weights", run[2]["variables"], {"networks": options})
+    with pytest.raises(InputError, match=f"weights: .*{told}") as caught:
+        Inpainter.from_checkpoint(tmp_path / "weights")
+    assert "\n" not in str(caught.value)
+
+
+def test_parts_of_a_checkpoint_that_lack_or_do_not_fit(run, tmp_path):
+    moments = ResidualMoments.default(28).to_dict()
+    told = {"networks": SMALL.to_dict(), "residual": moments}
+    save_params(tmp_path / "moments", run[2]["variables"], told)
+    with pytest.raises(InputError, match=r"moments: .* residual/calibration as \[25, 24\]"):
+        Inpainter.from_checkpoint(tmp_path / "moments")
+    part = {"generator": run[2]["variables"]["generator"]}
+    save_params(tmp_path / "part", part, {"networks": SMALL.to_dict()})
+    with pytest.raises(InputError, match="part: .* there is none"):
+        Inpainter.from_checkpoint(tmp_path / "part")
