@@ -347,6 +347,8 @@ def _write_all(
     if report:
         _report([file, filled], Path(report), ["input", "completed"])
     if not len(file):
+        for path in filter(None, (picture, video)):
+            print(f"nobody in {file.path}: no {path}")
         return
     if picture:
         from posegan_jax.render.still import before_after

@@ -221,6 +221,13 @@ def test_a_file_without_people_stays_one(run, tmp_path):
     (tmp_path / "in.json").write_text("[]")
     code, _, _ = run("fill", tmp_path / "in.json", "-o", tmp_path / "out.json")
     assert code == 0 and json.loads((tmp_path / "out.json").read_text()) == []
+    still, film = tmp_path / "a.png", tmp_path / "a.mp4"
+    code, said, _ = run(
+        "fill", tmp_path / "in.json", "-o", tmp_path / "b.json", "--picture", still, "--video", film
+    )
+    assert code == 0 and not still.exists() and not film.exists()
+    for path in (still, film):
+        assert f"nobody in {tmp_path / 'in.json'}: no {path}\n" in said
 
 
 # --- mistakes -------------------------------------------------------------------------------------
@@ -236,6 +243,8 @@ def test_a_file_without_people_stays_one(run, tmp_path):
         ("fill {cut} -o out.json", "cut.json"),
         ("fill {input} -o out.doc", r"out.doc.*\.json, \.npz"),
         ("fill {input} -o {folder}", "folder"),
+        ("fill {input} -o results", "results is a folder; give a file name"),
+        ("convert {input} results", "results is a folder; give a file name"),
         ("fill {input} -o nowhere/out.json", "nowhere/out.json: no such folder"),
         ("fill {input} -o out.json --video film.avi", r"film.avi.*\.gif or \.mp4"),
         ("fill {input} -o out.json --video nowhere/film.mp4", "no such folder"),
@@ -307,6 +316,7 @@ def test_mistakes_end_in_one_line(fails, detections, tmp_path, monkeypatch, argu
     files["empty"].write_text("[]")
     folder = tmp_path / "folder.json"
     folder.mkdir()
+    (tmp_path / "results").mkdir()
     outputs = [tmp_path / f"out{suffix}" for suffix in (".json", ".npz", ".csv")]
     outputs += [tmp_path / "film.mp4", tmp_path / "still.png"]
     for path in outputs:
@@ -346,6 +356,7 @@ def test_no_input_is_written_over(fails, detections, tmp_path, monkeypatch):
         ("fill {input} -o {output} --shift 99", "shift"),
         ("fill {input} -o {output} --checkpoint nowhere", "nowhere"),
         ("fill {input} -o {output} --checkpoint {here}", "checkpoint"),
+        ("fill {input} -o {output} --checkpoint {input}", ".json: is a file; give a folder"),
         ("info --checkpoint nowhere", "nowhere"),
         ("evaluate --motion nowhere --count 2", "nowhere"),
     ],

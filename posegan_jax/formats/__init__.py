@@ -1,12 +1,12 @@
 """Reading and writing detectors' files. Imports neither jax nor anything that needs it.
 
 A format is a module with ``NAME``, ``sniff(path) -> bool``, ``read(path, min_score) -> PoseFile``
-and ``write(file, path)``; ``OPTIONS`` names what else its ``read`` takes, and ``FOLDER`` is true
-where it always writes folders, and ``is_frame(path) -> bool``, where it may, which files these
-hold. ``HOLDS`` names the skeletons of new files where not all are
-possible, and ``CHOICES`` those that others are carried over to, if not all of these. The content
-decides which one reads a file; a new file's format is the one it was read from, or follows from its
-suffix.
+and ``write(file, path)``; ``OPTIONS`` names what else its ``read`` takes, and ``SUFFIX`` what its
+files end in. ``FOLDER`` is true where it always writes folders, and ``is_frame(path) -> bool``,
+where it may, tells which files these hold. ``HOLDS`` names the skeletons of new files where not all
+are possible, and ``CHOICES`` those that others are carried over to, if not all of these. The
+content decides which one reads a file; a new file's format is the one it was read from, or follows
+from its suffix.
 """
 
 import dataclasses
@@ -145,7 +145,8 @@ def converted(
 ) -> PoseFile:
     """What ``write`` writes: in its format, and with the joints that this has a place for.
 
-    Its last note says which joints are carried over, lost and missing, where any are.
+    Its last notes say that the suffix is not that of a format that is given, and which joints are
+    carried over, lost and missing, where any are.
 
     Args: as of ``write``.
 
@@ -158,6 +159,10 @@ def converted(
     if name not in FORMATS:
         raise InputError(f"unknown format {name!r}; known: {', '.join(FORMATS)}")
     held = getattr(FORMATS[name], "HOLDS", None)
+    ending = getattr(FORMATS[name], "SUFFIX", path.suffix)
+    if format and path.suffix.lower() not in (ending, ""):
+        note = f"{path.name} is in the format {name}, whose files end in {ending}"
+        file = dataclasses.replace(file, notes=(*file.notes, note))
     if file.format != name:
         file = dataclasses.replace(file, format=name, source=None)
         if held and joints is None:
@@ -214,5 +219,7 @@ def _format_for(file: PoseFile, path: Path) -> str:
     if folders and suffix not in _BY_SUFFIX:
         return file.format
     if suffix not in _BY_SUFFIX:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; give a file name")
         raise InputError(f"{path}: no format for this suffix; use one of {', '.join(_BY_SUFFIX)}")
     return _BY_SUFFIX[suffix]

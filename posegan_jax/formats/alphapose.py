@@ -18,6 +18,7 @@ from posegan_jax.formats import jsonfile, records
 from posegan_jax.pose.sequence import PoseFile
 
 NAME = "alphapose"
+SUFFIX = ".json"
 OPTIONS = ("skeletons",)
 MIN_SCORE = 0.2
 """Where AlphaPose has not seen a joint it still gives a place, with a score of a few percent."""

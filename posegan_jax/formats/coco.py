@@ -18,6 +18,7 @@ from posegan_jax.pose.sequence import PoseFile
 from posegan_jax.pose.skeleton import get_skeleton
 
 NAME = "coco"
+SUFFIX = ".json"
 OPTIONS = ("skeletons",)
 HOLDS = tuple(records.SKELETONS.values())
 MIN_SCORE = 0.2

@@ -20,6 +20,7 @@ from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 
 NAME = "deeplabcut"
+SUFFIX = ".csv"
 OPTIONS = ("names",)
 MIN_SCORE = 0.6
 """DeepLabCut's own ``pcutoff``: below it, its plots and videos leave a body part out."""

@@ -22,6 +22,7 @@ from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 from posegan_jax.pose.skeleton import get_skeleton
 
 NAME = "csv"
+SUFFIX = ".csv"
 OPTIONS = ("names", "image_size")
 
 _HEADER = ("frame", "person", "joint", "x", "y", "score", "provenance", "fps")

@@ -27,6 +27,7 @@ from posegan_jax.pose.sequence import PoseFile
 from posegan_jax.pose.skeleton import get_skeleton
 
 NAME = "mediapipe"
+SUFFIX = ".json"
 OPTIONS = ("skeletons", "image_size")
 HOLDS = ("mediapipe33",)
 MIN_SCORE = 0.5

@@ -23,6 +23,7 @@ from posegan_jax.pose.sequence import PoseFile
 from posegan_jax.pose.skeleton import get_skeleton
 
 NAME = "mmpose"
+SUFFIX = ".json"
 OPTIONS = ("skeletons",)
 MIN_SCORE = 0.2
 """MMPose gives a place to joints that it does not see, with a low score."""

@@ -22,6 +22,7 @@ from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 
 NAME = "movement"
+SUFFIX = ".nc"
 OPTIONS = ("names",)
 MIN_SCORE = 0.2
 PCUTOFF = 0.6

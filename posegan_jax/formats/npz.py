@@ -16,6 +16,7 @@ from posegan_jax.pose.files import atomic_path
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 
 NAME = "npz"
+SUFFIX = ".npz"
 _TAG = "posegan"
 _ARRAYS = ("keypoints", "scores", "frames", "provenance")
 

@@ -19,6 +19,7 @@ from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 
 NAME = "sleap"
+SUFFIX = ".csv"
 OPTIONS = ("names",)
 MIN_SCORE = 0.2
 """SLEAP's own ``peak_threshold``: below it, it gives a node no place."""

@@ -21,6 +21,7 @@ from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 
 NAME = "trc"
+SUFFIX = ".trc"
 OPTIONS = ("names",)
 PIXELS = "px"
 """Units of a picture's markers. Their Y points down, as Sports2D writes it."""

@@ -15,6 +15,7 @@ from posegan_jax.formats import jsonfile, picture, records
 from posegan_jax.pose.sequence import PoseFile
 
 NAME = "ultralytics"
+SUFFIX = ".json"
 OPTIONS = ("skeletons", "image_size")
 HOLDS = tuple(records.SKELETONS.values())
 MIN_SCORE = 0.3

@@ -24,6 +24,7 @@ from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 
 NAME = "wide"
+SUFFIX = ".csv"
 OPTIONS = ("names", "image_size")
 
 _SUFFIX = re.compile(rf"(.*[^ _.:-])[ _.:-]+(x|y|{'|'.join(table.SCORES)})", re.IGNORECASE)

@@ -265,7 +265,8 @@ def find_checkpoint(path: str | os.PathLike, step: int | None = None) -> Path:
     """
     path = Path(os.path.abspath(path))
     if not path.is_dir():
-        raise InputError(f"{path}: no such folder; give a folder of weights or of a training run")
+        problem = "is a file" if path.exists() else "no such folder"
+        raise InputError(f"{path}: {problem}; give a folder of weights or of a training run")
     if any((path / item).is_dir() for item in (STATE, PARAMS)):
         if step is not None:
             raise InputError(f"{path}: is one checkpoint; leave the step ({step}) out")

@@ -144,6 +144,17 @@ def test_the_suffix_decides_which_format_is_written_unless_it_is_named(
     assert formats.read(tmp_path / name).format == expected
 
 
+def test_a_suffix_that_is_not_the_format_s_is_told(detections):
+    file = formats.read(detections)
+    for name, format, said in (
+        ("a.csv", "alphapose", ["a.csv is in the format alphapose, whose files end in .json"]),
+        ("a.trc", "csv", ["a.trc is in the format csv, whose files end in .csv"]),
+        ("a.JSON", "alphapose", []), ("a", "npz", []), ("a.d", "openpose", []), ("a.csv", None, []),
+    ):
+        notes = formats.converted(file, name, format).notes
+        assert [note for note in notes if "whose files end in" in note] == said
+
+
 def test_any_iterable_of_sequences(tmp_path):
     formats.write((s for s in (SEQUENCE, SEQUENCE)), str(tmp_path / "a.npz"))
     assert len(formats.read(tmp_path / "a.npz")) == 2
@@ -186,6 +197,12 @@ def test_a_suffix_that_stands_for_nothing(name, tmp_path):
         f"{tmp_path / name}: no format for this suffix; use one of .json, .npz, .csv, .trc, .nc"
     )
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_no_file_name(tmp_path):
+    (tmp_path / "results").mkdir()
+    with pytest.raises(InputError, match=f"{tmp_path}/results is a folder; give a file name"):
+        formats.write([SEQUENCE], tmp_path / "results")
 
 
 def test_a_format_that_there_is_not(tmp_path):

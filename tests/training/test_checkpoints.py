@@ -334,7 +334,7 @@ def test_what_is_no_checkpoint_is_told_in_one_line(tmp_path, saved):
         manager.save(1, {"weights": jnp.ones(1)}, {})
     for path, step, message in (
         (tmp_path / "absent", None, "no such folder"),
-        (tmp_path / "file", None, "no such folder"),
+        (tmp_path / "file", None, "is a file; give a folder"),
         (tmp_path / "empty", None, "holds no checkpoint"),
         (saved, 5, r"no checkpoint of step 5; saved steps: \[1, 2\]"),
         (saved / "1", 5, "is one checkpoint; leave the step"),
