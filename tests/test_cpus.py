@@ -77,3 +77,31 @@ def test_a_command_uses_them():
         timeout=120, check=True, env=environment | {"JAX_PLATFORMS": "cpu"},
     )
     assert done.stdout.count("cpu:") == min(cpus.usable(), cpus.MOST)
+
+
+def test_memory_of_a_program_is_kept_for_its_next_call():
+    """The kernel is asked for no pages then, and otherwise for 32768 (64 if they are huge)."""
+    program = """
+import sys, resource
+from posegan_jax import cpus
+if sys.argv[1] == "keep":
+    cpus.keep_memory()
+import jax, jax.numpy as jnp
+add = jax.jit(lambda x: x + 1)
+x = jnp.zeros(2**25, jnp.float32)
+faults = []
+for _ in range(6):  # a result may be freed as late as after the next call
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    jax.block_until_ready(add(x))
+    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(min(faults))
+"""
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"}
+    faults = [
+        int(subprocess.run(
+            [sys.executable, "-c", program, word], env=environment, text=True,
+            capture_output=True, timeout=120, check=True,
+        ).stdout)
+        for word in ("keep", "leave")
+    ]
+    assert faults[0] < 32 < faults[1]
