@@ -1,11 +1,26 @@
 """What a user is told instead of a traceback."""
 
+import operator
+from typing import Any
+
 
 class InputError(ValueError):
     """Bad input: a file, a value or a flag. Its message is one line: where, what, what to do.
 
     The command line prints the message alone and exits with a non-zero code.
     """
+
+
+def whole(name: str, value: Any) -> int:
+    """An option that counts something.
+
+    Raises:
+      InputError: it is no whole number.
+    """
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise InputError(f"{name} must be a whole number, not {value!r}") from None
 
 
 def out_of_memory(error: Exception) -> str | None:

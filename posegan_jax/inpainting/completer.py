@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from posegan_jax.errors import InputError
+from posegan_jax.errors import InputError, whole
 from posegan_jax.inpainting.assemble import (
     Completion,
     Generated,
@@ -125,6 +125,7 @@ class Completer:
         Raises:
           InputError: as there, at the first step.
         """
+        _check(sequence)
         target = self.target(sequence.skeleton, joints)
         check_observed(observed)
         settings = QUALITIES["balanced"] if settings is None else settings
@@ -146,6 +147,7 @@ class Completer:
 
     def can_complete(self, sequence: PoseSequence) -> bool:
         """Whether some window shows two of the joints that the model observes, at two places."""
+        _check(sequence)
         if not len(sequence):
             return False
         track = Track.from_sequence(densify(sequence), self.skeleton, self.inputs)
@@ -262,9 +264,9 @@ def settings_of(
             raise InputError(f"quality must be one of {', '.join(QUALITIES)}, not {quality!r}")
         settings = QUALITIES[quality]
     if shift is not None:
-        settings = dataclasses.replace(settings, shift=shift)
+        settings = dataclasses.replace(settings, shift=whole("shift", shift))
     if steps is not None:
-        if steps < 0:
+        if whole("steps", steps) < 0:
             raise InputError(f"steps must be 0 or more, not {steps}")
         settings = dataclasses.replace(
             settings, descent=dataclasses.replace(settings.descent, steps=steps)
@@ -272,6 +274,14 @@ def settings_of(
     if not 1 <= settings.shift <= frames:
         raise InputError(f"shift must be between 1 and {frames} frames, not {settings.shift}")
     return settings
+
+
+def _check(sequence: PoseSequence) -> None:
+    if not isinstance(sequence, PoseSequence):
+        raise InputError(
+            "one PoseSequence is completed at a time, not a "
+            f"{type(sequence).__name__}; of a file, those in it one after another"
+        )
 
 
 def solvable(x: np.ndarray, mask: np.ndarray) -> np.ndarray:

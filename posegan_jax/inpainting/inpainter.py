@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from posegan_jax import cpus
-from posegan_jax.errors import InputError
+from posegan_jax.errors import InputError, whole
 from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.inpainting.completer import Completer, Quality, Settings, settings_of
 from posegan_jax.inpainting.descent import DescentOptions
@@ -171,7 +171,7 @@ class Inpainter:
           InputError: unknown options, or numbers out of range.
         """
         device = self.solver.mesh.devices.flat[:1].tolist()
-        solver = Solver(self.networks, self.variables, max(people, 2), device)
+        solver = Solver(self.networks, self.variables, max(whole("people", people), 2), device)
         return Stream(self.completer, solver, skeleton, fps, joints, people, observed, delay)
 
     def can_complete(self, sequence: PoseSequence) -> bool:

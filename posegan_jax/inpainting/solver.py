@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
-from posegan_jax.errors import InputError
+from posegan_jax.errors import InputError, whole
 from posegan_jax.geometry.normalize import denormalize, fit_normalization, normalize
 from posegan_jax.inpainting.descent import DescentOptions, descend, inverse_metric
 from posegan_jax.networks.build import Networks, Variables
@@ -65,7 +65,7 @@ class Solver:
         devices = list(self.mesh.devices.flat)
         if batch is None:
             batch = len(devices) * default_share(networks, devices[0], len(devices))
-        if batch < 2:
+        if whole("batch", batch) < 2:
             raise InputError("batch must be at least 2")
         # A batch of one is compiled to other kernels, and a long search amplifies rounding: two
         # windows a device, at least.

@@ -8,11 +8,12 @@ flicker: of what was delivered last, a part that decays is carried on.
 
 import math
 from collections import deque
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 
-from posegan_jax.errors import InputError
+from posegan_jax.errors import InputError, whole
 from posegan_jax.inpainting.assemble import (
     HEAD,
     REGRESSION,
@@ -36,7 +37,7 @@ from posegan_jax.inpainting.reliability import (
 )
 from posegan_jax.inpainting.residual import MARGIN, body_size, carry_within
 from posegan_jax.inpainting.solver import Solver
-from posegan_jax.pose.sequence import PoseSequence, Provenance
+from posegan_jax.pose.sequence import PoseSequence, Provenance, numbers
 from posegan_jax.pose.skeleton import get_skeleton
 
 HOLD = 12
@@ -82,12 +83,12 @@ class Stream:
         observed: Observed = "auto", delay: int = 0,
     ):
         check_observed(observed)
-        if people < 1:
+        if whole("people", people) < 1:
             raise InputError(f"people must be at least 1, not {people}")
         self._source = get_skeleton(skeleton)
         self._target = completer.target(skeleton, joints)
         self._completer, self._solver, self._observed = completer, solver, observed
-        self._people, self._delay = people, delay
+        self._people, self._delay = people, whole("delay", delay)
         self._fps, self._rate = fps or UNKNOWN_FPS, Rate.of(fps)
         ages, self._center = _layout(self._rate, completer.frames, delay)
         self._length = max(HISTORY, int(ages.max()) + 1)
@@ -99,9 +100,14 @@ class Stream:
         """Forgets what was seen, of everyone or of one person (0 to P - 1): another one comes.
 
         Of everyone, frames that are due later are forgotten, too; ``flush`` gives them.
+
+        Raises:
+          InputError: there is no such person.
         """
         if person is None:
             self._done: deque[Frame] = deque()
+        elif not 0 <= whole("person", person) < self._people:
+            raise InputError(f"person must be from 0 to {self._people - 1}, not {person}")
         self._forget(person)
 
     def _forget(self, person: int | None = None) -> None:
@@ -137,7 +143,8 @@ class Stream:
           every one of them is given, whatever was dropped in between; None while there is none.
 
         Raises:
-          InputError: shapes that do not fit, or a time that is none or does not increase.
+          InputError: what are no numbers, shapes that do not fit, or a time that is none or does
+            not increase.
         """
         keypoints, scores = self._check(keypoints, scores)
         passed = self._passed(time)
@@ -191,8 +198,8 @@ class Stream:
         shape = (self._people, len(self._source))
         if keypoints is None:
             return np.full((*shape, 2), np.nan), np.zeros(shape)
-        keypoints = np.array(keypoints, np.float64)
-        scores = np.ones(keypoints.shape[:-1]) if scores is None else np.array(scores, np.float64)
+        keypoints = numbers("keypoints", keypoints)
+        scores = np.ones(keypoints.shape[:-1]) if scores is None else numbers("scores", scores)
         expected = shape if self._people > 1 else shape[1:]
         if keypoints.shape != (*expected, 2) or scores.shape != expected:
             raise InputError(
@@ -208,7 +215,7 @@ class Stream:
         """Frames from the last one to this one."""
         if time is None:
             return 1
-        if not math.isfinite(time):
+        if not (isinstance(time, Real) and math.isfinite(time)):
             raise InputError(f"time must be a number of seconds, not {time}")
         if self._time is None:
             return 1

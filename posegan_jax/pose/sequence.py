@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 from collections.abc import Iterator, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,9 @@ class PoseSequence:
     provenance: np.ndarray | None = None
 
     def __post_init__(self):
-        """Checks shapes. Raises InputError when they do not fit each other or the skeleton."""
-        keypoints = np.array(self.keypoints, np.float64)
+        """Raises InputError where arrays hold no numbers, or do not fit each other or the skeleton.
+        """
+        keypoints = numbers("keypoints", self.keypoints)
         joints = len(get_skeleton(self.skeleton))
         if keypoints.ndim != 3 or keypoints.shape[1:] != (joints, 2):
             raise InputError(
@@ -69,9 +71,9 @@ class PoseSequence:
             source = np.full(missing.shape, Provenance.OBSERVED)
         arrays = {
             "keypoints": keypoints,
-            "scores": np.array(scores, np.float64),
-            "frames": np.array(frames, np.int64),
-            "provenance": np.array(source, np.uint8),
+            "scores": numbers("scores", scores),
+            "frames": numbers("frames", frames, np.int64),
+            "provenance": numbers("provenance", source, np.uint8),
         }
         for name, shape in (
             ("scores", missing.shape), ("frames", missing.shape[:1]), ("provenance", missing.shape)
@@ -83,8 +85,9 @@ class PoseSequence:
             raise InputError("scores must be finite where there is a joint")
         if (np.diff(arrays["frames"]) <= 0).any():
             raise InputError("frame numbers must increase")
-        if self.fps is not None and not (np.isfinite(self.fps) and self.fps > 0):
-            raise InputError(f"fps must be positive and finite, not {self.fps}")
+        fps = self.fps
+        if fps is not None and not (isinstance(fps, Real) and np.isfinite(fps) and fps > 0):
+            raise InputError(f"fps must be positive and finite, not {fps}")
         if isinstance(self.person, np.generic):  # an id out of an array; files hold plain ones
             object.__setattr__(self, "person", self.person.item())
         for name, array in arrays.items():
@@ -111,6 +114,22 @@ class PoseSequence:
     def replace(self, **changes: Any) -> "PoseSequence":
         """A copy with some attributes changed."""
         return dataclasses.replace(self, **changes)
+
+
+def numbers(name: str, values: Any, dtype: type = np.float64) -> np.ndarray:
+    """A copy of them as an array.
+
+    Raises:
+      InputError: they are none, their lists are of unequal length, or do not fit the type.
+    """
+    try:
+        with np.errstate(invalid="ignore"):
+            array = np.array(values, dtype)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{name} must be an array of numbers") from None
+    if dtype != np.float64 and (array != np.asarray(values)).any():
+        raise InputError(f"{name} must be whole numbers, of type {np.dtype(dtype)}")
+    return array
 
 
 MOST_FRAMES = 1_000_000

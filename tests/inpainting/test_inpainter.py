@@ -22,7 +22,7 @@ from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.residual import ResidualModel
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.networks.build import NetworkOptions, Networks, build_networks
-from posegan_jax.pose.sequence import PoseSequence, Provenance
+from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 from posegan_jax.training.checkpoints import Checkpoints, save_params
 from posegan_jax.training.loop import checkpoint_metadata
@@ -603,12 +603,23 @@ def test_without_the_residual_the_generated_motion_comes_back_alone(inpainter, h
         (dict(shift=0), "shift.*1 and 24.*0"),
         (dict(shift=25), "shift.*25"),
         (dict(steps=-1), "steps.*-1"),
+        (dict(steps=1.5), "steps must be a whole number, not 1.5"),
+        (dict(steps="3"), "steps must be a whole number, not '3'"),
+        (dict(shift=1.5), "shift must be a whole number, not 1.5"),
     ],
 )
 def test_wrong_options_are_named(inpainter, holed, options, named):
     with pytest.raises(InputError, match=named) as caught:
         inpainter(holed, **options)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("several", [list, np.array, lambda people: PoseFile(people, "npz")])
+def test_one_sequence_at_a_time(inpainter, several):
+    people = several((track(detected(scene())),))
+    for use in (inpainter, inpainter.can_complete):
+        with pytest.raises(InputError, match=f"one PoseSequence .*, not a {type(people).__name__}"):
+            use(people)
 
 
 def nothing_to_start_from():

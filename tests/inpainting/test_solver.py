@@ -118,7 +118,7 @@ def test_nothing_to_solve():
     assert windows.shape == (0, 8, 12, 2) and loss.shape == (0,)
 
 
-@pytest.mark.parametrize("batch", [1, 0, -3])
+@pytest.mark.parametrize("batch", [1, 0, -3, 2.5, "8"])
 def test_batches_of_one_are_refused(batch):
     with pytest.raises(InputError, match="batch"):
         linear(batch)

@@ -336,6 +336,8 @@ def test_several_people_do_not_see_each_other(live):
     ("options", "message"),
     [
         ({"people": 0}, "people must be at least 1, not 0"),
+        ({"people": 2.5}, "people must be a whole number, not 2.5"),
+        ({"delay": 1.5}, "delay must be a whole number, not 1.5"),
         ({"delay": 13}, "delay must be from 0 to 12 frames at this rate, not 13"),
         ({"delay": -1}, "delay must be from 0 to 12 frames at this rate, not -1"),
         ({"observed": "all"}, "observed must be"),
@@ -355,7 +357,13 @@ def test_frames_that_make_no_sense(live):
         stream.push(np.zeros((17, 2)))
     with pytest.raises(InputError, match="keypoints must be"):
         stream.push(detected()[0], np.ones(17))
-    for time in (np.nan, np.inf, -np.inf):
+    for keypoints in ("abc", [[1, 2], [3]]):
+        with pytest.raises(InputError, match="keypoints must be an array of numbers"):
+            stream.push(keypoints)
+    for person in (1, -1, 5):
+        with pytest.raises(InputError, match=f"person must be from 0 to 0, not {person}"):
+            stream.reset(person)
+    for time in (np.nan, np.inf, -np.inf, "1"):
         with pytest.raises(InputError, match=f"time must be a number of seconds, not {time}$"):
             stream.push(None, time=time)
     stream.push(None, time=1.0)
