@@ -90,8 +90,8 @@ def keep_memory() -> None:
     """Lets this process keep the memory that it has freed, where its C library is glibc.
 
     XLA allocates the buffers of a program anew for every call. Blocks of that size are mapped for
-    one use otherwise, and the kernel clears every page of them: up to a fifth of a call's time.
-    Of the arenas of glibc, only the main one has room for blocks of more than 64 MB.
+    one use otherwise, and the kernel clears every page of them: up to a fifth of a short call's
+    time. Of the arenas of glibc, only the main one has room for blocks of more than 64 MB.
     """
     if not sys.platform.startswith("linux"):
         return
