@@ -108,7 +108,7 @@ def is_frame(path: Path) -> bool:
         people = _load(path)["people"]
     except InputError:
         return False
-    return all(any("keypoints" in key for key in person) for person in people)
+    return not people or any("keypoints" in key for person in people for key in person)
 
 
 def which_body25(joints: np.ndarray) -> tuple[str, list[str]]:
