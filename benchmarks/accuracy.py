@@ -2,7 +2,7 @@
 
     python -m benchmarks.accuracy --motion cmu.npz,accad.npz
 
-It takes four minutes on two cores, and goes on where it stopped when it was interrupted. The
+It takes six minutes on two cores, and goes on where it stopped when it was interrupted. The
 tables replace what stands between the marks in docs/benchmark.md and README.md; docs/img gets the
 curves, and tests/evaluation/published.json the figures of a subset that takes seconds.
 """
@@ -31,7 +31,7 @@ FIGURE = ROOT / "docs" / "img" / "benchmark-noise.png"
 PUBLISHED = ROOT / "tests" / "evaluation" / "published.json"
 BEGIN, END = "<!-- tables: made by benchmarks/accuracy.py -->", "<!-- end of tables -->"
 
-MAIN = Options(protocols=("everything",), count=10, longest=100)
+MAIN = Options(protocols=("everything",), count=20, longest=100)
 SEARCH = Options(protocols=("holes40", "legs", "noise"), methods=(methods.INPUT, *methods.SEARCH),
                  count=4, longest=72)
 SUBSET = Options(protocols=("clean", "holes40", "gap10", "legs", "noise"),

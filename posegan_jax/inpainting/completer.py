@@ -53,12 +53,15 @@ class Settings:
       composition: how overlapping windows become one sequence, see ``select.compose``.
       carry_residual: add what the generated motion leaves unexplained, see ``residual``. Off, the
         result is the generated motion alone, as in the thesis.
+      mirror: solve every second window as its mirror image. What the networks say of it is off
+        elsewhere than what they say of the window itself, and blended with it comes nearer.
     """
 
     shift: int = 8
     descent: DescentOptions = DescentOptions()
     composition: Composition = "blend"
     carry_residual: bool = True
+    mirror: bool = False
 
 
 # Few steps and the pull towards the encoder's answer keep what the encoder knows of unseen limbs.
@@ -72,7 +75,7 @@ def _search(steps: int) -> DescentOptions:
 QUALITIES: dict[str, Settings] = {
     "fast": Settings(6, _search(0)),
     "balanced": Settings(6, _search(8)),
-    "best": Settings(3, _search(20)),
+    "best": Settings(3, _search(8), mirror=True),
     # The thesis's own search and composition, for comparison.
     "thesis": Settings(8, DescentOptions(), "nearest", carry_residual=False),
 }
@@ -204,6 +207,13 @@ class Completer:
             weights = np.where(stray(track.keypoints), 0.0, weights)
         return weights, (yield from self._generate(track, weights, rate, settings, look=True))
 
+    def _mirrored(self, windows: np.ndarray, turned: np.ndarray) -> np.ndarray:
+        """Windows (N, F, J, 2) about 0, or their weights (N, F, J); left for right where turned."""
+        other = windows[:, :, list(self.skeleton.mirror)]
+        if windows.ndim == 4:
+            other = other * [-1.0, 1.0]
+        return np.where(turned.reshape(-1, *[1] * (windows.ndim - 1)), other, windows)
+
     def _reach(self, rate: Rate) -> int:
         """Frames of the video that a window spans."""
         return round(self.frames / rate.step)
@@ -229,7 +239,11 @@ class Completer:
         windows, loss = np.full(x.shape, np.nan), np.full(len(x), np.inf)
         if useful.any():
             inside, center = centered(x[useful], mask[useful])
-            found, loss[useful] = yield Request(inside, mask[useful], settings.descent, look)
+            weigh = mask[useful]
+            turned = (np.flatnonzero(useful) % 2 == 1) & settings.mirror
+            inside, weigh = self._mirrored(inside, turned), self._mirrored(weigh, turned)
+            found, loss[useful] = yield Request(inside, weigh, settings.descent, look)
+            found = self._mirrored(found, turned)
             windows[useful] = found + center
         tracks, spreads, begin = [], [], 0
         for observed, seen, start in zip(keypoints, masks, first, strict=True):

@@ -118,8 +118,9 @@ class Inpainter:
           joints: 'same' fills the joints of the sequence's own skeleton, and leaves those that the
             model does not know as they are; the model's skeleton ('mpi_inf_3dhp') gives all joints
             of that one.
-          quality: 'fast' (the encoder's answer), 'balanced' (8 steps), 'best' (20 steps,
-            windows overlapping eight times), or 'thesis' (its search, nothing carried).
+          quality: 'fast' (the encoder's answer), 'balanced' (8 steps), 'best' (as many, windows
+            overlapping eight times, every second one as its mirror image), or 'thesis' (its
+            search, nothing carried).
           observed: what becomes of joints that were seen. 'keep': unchanged. 'refine': smoothed.
             'auto': as far as they jitter or all others contradict them; exact ones unchanged.
           shift: frames between windows, instead of the quality's.

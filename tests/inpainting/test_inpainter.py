@@ -179,6 +179,28 @@ def test_the_same_input_gives_the_same_output(fill, holed, filled):
 # --- observed joints ------------------------------------------------------------------------------
 
 
+def test_best_solves_every_second_window_as_its_mirror_image(inpainter, holed):
+    """Who returns windows as they came gets what there would be without mirrors."""
+    results, asked = [], []
+    for mirror in (False, True):
+        settings = dataclasses.replace(QUALITIES["best"], mirror=mirror)
+        steps, sent = inpainter.completer.steps(holed, "mpi_inf_3dhp", settings), None
+        try:
+            while True:
+                request = steps.send(sent)
+                asked.append(request)
+                sent = request.x, np.zeros(len(request.x))
+        except StopIteration as end:
+            results.append(end.value.keypoints)
+    np.testing.assert_allclose(results[0], results[1], atol=1e-9)
+    plain, turned = asked[len(asked) // 2 - 1], asked[-1]
+    left, right = (MPI.index(f"{side}_wrist") for side in ("left", "right"))
+    np.testing.assert_array_equal(turned.x[::2], plain.x[::2])
+    np.testing.assert_array_equal(turned.mask[1::2, :, left], plain.mask[1::2, :, right])
+    np.testing.assert_array_equal(turned.x[1::2, :, left, 0], -plain.x[1::2, :, right, 0])
+    np.testing.assert_array_equal(turned.x[1::2, :, left, 1], plain.x[1::2, :, right, 1])
+
+
 def test_keep_leaves_every_observed_joint_exactly_as_it_is(fill, holed):
     rng = np.random.default_rng(2)
     noisy = holed.keypoints + rng.normal(0, 8, holed.keypoints.shape)
