@@ -5,6 +5,7 @@ written.
 """
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -22,7 +23,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     On an exception the temporary file is removed and what stood at ``path`` stays.
 
     Raises:
-      InputError: as ``check_file``.
+      InputError: as ``check_file``, or the disk is full.
     """
     check_file(path)
     target = Path(os.path.realpath(path))
@@ -32,10 +33,11 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
     try:
-        yield temporary
-        if target.exists():
-            shutil.copymode(target, temporary)
-        _sync(temporary)
+        with _room(path):
+            yield temporary
+            if target.exists():
+                shutil.copymode(target, temporary)
+            _sync(temporary)
         os.replace(temporary, target)
         _sync(target.parent)
     finally:
@@ -52,7 +54,7 @@ def atomic_folder(
     exception the temporary folder is removed and what stood at ``path`` stays.
 
     Raises:
-      InputError: as ``check_folder``.
+      InputError: as ``check_folder``, or the disk is full.
     """
     check_folder(path, is_frame)
     target = Path(os.path.realpath(path))
@@ -63,12 +65,13 @@ def atomic_folder(
         raise InputError(f"cannot write {path}: {error.strerror}") from error
     new, old = above / "new", above / "old"
     try:
-        new.mkdir()
-        yield new
-        # Many at a time, for which the disk need not wait as often.
-        with ThreadPoolExecutor(16) as pool:
-            list(pool.map(_sync, new.iterdir()))
-        _sync(new)
+        with _room(path):
+            new.mkdir()
+            yield new
+            # Many at a time, for which the disk need not wait as often.
+            with ThreadPoolExecutor(16) as pool:
+                list(pool.map(_sync, new.iterdir()))
+            _sync(new)
         try:
             if target.exists():
                 os.replace(target, old)
@@ -80,6 +83,17 @@ def atomic_folder(
         _sync(target.parent)
     finally:
         shutil.rmtree(above, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _room(path: str | os.PathLike) -> Iterator[None]:
+    """Where something is written: that there is no room for it is told as of ``path``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise InputError(f"cannot write {path}: {error.strerror}") from error
+        raise
 
 
 def check_file(path: str | os.PathLike) -> None:

@@ -1,5 +1,6 @@
 """Writing files whole or not at all."""
 
+import errno
 import os
 import shutil
 import stat
@@ -10,6 +11,16 @@ import pytest
 from posegan_jax.errors import InputError
 from posegan_jax.pose import files
 from posegan_jax.pose.files import atomic_folder, atomic_path, check_makeable
+
+
+@pytest.mark.parametrize("write", [atomic_path, lambda path: atomic_folder(path, Path.is_file)])
+def test_a_full_disk_is_told(tmp_path, write):
+    with pytest.raises(InputError, match="cannot write .*out: No space left"), \
+            write(tmp_path / "out"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(OSError, match="nothing to do with it"), write(tmp_path / "out"):
+        raise OSError(errno.EBADF, "nothing to do with it")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_new_file_appears_when_it_is_whole(tmp_path):
