@@ -50,9 +50,9 @@ TEST_SET = 194_568
 """Windows of the thesis's test set at a shift of one frame."""
 STEPS = 2
 """Training steps in one program: the training loop's are inside a ``lax.scan`` too."""
-TOLERANCE, GRADIENT_TOLERANCE = 1e-4, 1e-3
+TOLERANCE, GRADIENT_TOLERANCE = 1e-4, 5e-4
 """Relative differences of values, and of gradients: the critic's is a small difference of large
-terms, off by 2e-4 in float32."""
+terms, off by 2e-4 in float32, as ours is computed."""
 
 Thunk = Callable[[], object]
 
