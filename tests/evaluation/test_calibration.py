@@ -68,12 +68,12 @@ def test_what_few_joints_leave_open_is_found_again(factor):
 def test_scores_tell_how_many_joints_were_seen(inpainter, count):
     """Of the packaged networks, with so many joints of people whom they do not know."""
     found = calibration.collect(
-        inpainter, "procedural", clips=8, frames=48, quality="fast", protocols=(count,)
+        inpainter, "procedural", clips=24, frames=48, quality="fast", protocols=(count,)
     )
     assert not len(found["refined"][0])
     scores, right = (
         np.concatenate([found[group][i] for group in ("missing", "upsampled")]) for i in (0, 1)
     )
-    # Procedural motion is not what the constants are of: two joints say .55, and .35 are right.
-    # Without their share of the deviation they would say .8.
-    assert scores.mean() == pytest.approx(right.mean(), abs=0.25)
+    # Procedural motion is not what the constants are of. Without their share of the deviation two
+    # joints would say .8, of which a third is right.
+    assert scores.mean() == pytest.approx(right.mean(), abs=0.2)
