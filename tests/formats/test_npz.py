@@ -178,7 +178,7 @@ def test_a_failed_write_leaves_what_stood_there(path, monkeypatch):
 
     content = path.read_bytes()
     monkeypatch.setattr(np, "savez_compressed", fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InputError, match="No space left"):
         formats.write([sequence()], path)
     assert path.read_bytes() == content
     assert list(path.parent.iterdir()) == [path]
