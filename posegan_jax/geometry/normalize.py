@@ -1,9 +1,11 @@
-"""Windows to the networks' range and back (L. Mourot, 2019, section 4.2)."""
+"""Windows to the networks' range and back (L. Mourot, 2019, section 4.2).
+
+In the functions that NumPy and JAX share (the Python array API), since devices and hosts need it.
+"""
 
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 TINY = 1e-5
 """Least extent of a window, relative to its coordinates: below is float32's rounding."""
@@ -32,12 +34,13 @@ def fit_normalization(x: jax.Array, mask: jax.Array) -> Normalization:
       The normalisation that brings observed joints to mean 0 and into [-1, 1]. With no observed
       joint it is the identity; with coincident ones it only moves them.
     """
+    xp = x.__array_namespace__()
     weight = mask[..., None]
-    count = jnp.maximum(weight.sum(axis=(-3, -2), keepdims=True), 1.0)
+    count = xp.maximum(weight.sum(axis=(-3, -2), keepdims=True), 1.0)
     center = (x * weight).sum(axis=(-3, -2), keepdims=True) / count
-    extent = jnp.abs((x - center) * weight).max(axis=(-3, -2, -1), keepdims=True)
-    largest = jnp.abs(x * weight).max(axis=(-3, -2, -1), keepdims=True)
-    return Normalization(center, jnp.where(extent > TINY * largest, extent, 1.0))
+    extent = xp.abs((x - center) * weight).max(axis=(-3, -2, -1), keepdims=True)
+    largest = xp.abs(x * weight).max(axis=(-3, -2, -1), keepdims=True)
+    return Normalization(center, xp.where(extent > TINY * largest, extent, 1.0))
 
 
 def normalize(x: jax.Array, normalization: Normalization) -> jax.Array:

@@ -9,8 +9,11 @@ from scipy.interpolate import CubicSpline
 from scipy.ndimage import maximum_filter1d
 from scipy.special import expit
 
+from posegan_jax.inpainting.correct import mix_track
+from posegan_jax.inpainting.rate import Rate
 from posegan_jax.inpainting.reliability import REJECT, Observed, Reliability
 from posegan_jax.inpainting.residual import ResidualModel, body_size, carry
+from posegan_jax.networks.mixer import Mixer, certainty
 from posegan_jax.pose.sequence import PoseSequence, Provenance
 from posegan_jax.pose.skeleton import DERIVED, DETECTED_12, Skeleton, get_skeleton
 
@@ -18,6 +21,12 @@ REGRESSION = 0.4
 """Weight of a linear regression on the twelve joints in the joints that no detector delivers. It
 errs in other ways than the networks do: on held-out people the mean of both is off by 4 % (exact
 twelve joints) to 9 % (holes) less than the networks alone."""
+CORRECTION, CORRECTION_SHIFT = 0.7, 8
+"""Weight of what a mixer says, see ``correct``, in all joints that are not observed, instead of
+that regression; and frames from one of its windows to the next."""
+CARRIED = 0.03
+"""Deviation, in body sizes, at which that weight is half: what is known from the same joint a few
+frames before or after is known better."""
 BRIDGE, BRIDGE_LONGEST, BRIDGE_ENDS = 0.65, 24, 4
 """Gaps of all joints: weight in them of a cubic spline, frames of the model of the longest one that
 it has any in, and frames on each side that it goes through. The spline and the model err alike
@@ -103,7 +112,8 @@ def known_runs(track: Track, generated: Generated, reach: int) -> list[slice]:
 
 def complete(
     track: Track, generated: Generated, runs: list[slice], residual: ResidualModel | None,
-    reliability: Reliability | None, observed: Observed, step: float = 1.0,
+    reliability: Reliability | None, observed: Observed, rate: Rate,
+    mixer: Mixer | None = None,
 ) -> Completion:
     """Joins generated motion and observations.
 
@@ -114,18 +124,22 @@ def complete(
       residual: moments of the residual that is carried; None delivers the generated motion alone.
       reliability: of the observations, None without a residual.
       observed: what becomes of observed joints, see ``Inpainter``.
-      step: frames of the model per frame of the track.
+      rate: of the track's frames.
+      mixer: corrects the joints that are not observed; if None, the residual's linear regression
+        does, those that no detector delivers.
     """
     result = Completion(
         track.keypoints.copy(), track.scores.copy(),
         np.where(track.seen, Provenance.OBSERVED, Provenance.UNKNOWN),
     )
-    left_open = openness(track.input_mask, round(AROUND / step))
+    left_open = openness(track.input_mask, round(AROUND / rate.step))
     for run in runs:
         part = Track(track.keypoints[run], track.scores[run], track.input_mask[run])
         rely = reliability and Reliability(reliability.noise[run], reliability.trust[run])
         there = Generated(generated.motion[run], generated.spread[run])
-        done = _complete_run(part, there, left_open[run], residual, rely, observed, step)
+        done = _complete_run(
+            part, there, left_open[run], residual, rely, observed, rate, mixer
+        )
         result.keypoints[run], result.scores[run] = done.keypoints, done.scores
         result.provenance[run] = done.provenance
     return result
@@ -160,7 +174,7 @@ def deliver(
 
 def _complete_run(
     track: Track, generated: Generated, left_open: np.ndarray, residual, reliability: Reliability,
-    observed: Observed, step,
+    observed: Observed, rate: Rate, mixer: Mixer | None,
 ) -> Completion:
     """``complete`` for frames that all have generated poses."""
     seen, poses = track.seen, generated.motion
@@ -169,27 +183,45 @@ def _complete_run(
         keep = seen & (observed == "keep")
         result, scores = poses.copy(), np.full(seen.shape, 0.5)
     else:
-        poses = residual.expect(poses, size, step)
+        poses = residual.expect(poses, size, rate.step)
         difference = track.keypoints - poses
         difference[reliability.trust < REJECT] = np.nan
-        carried = carry(residual, difference, size, reliability.noise, step)
+        carried = carry(residual, difference, size, reliability.noise, rate.step)
         keep = seen & (reliability.noise == 0) & (reliability.trust >= REJECT)
         result = poses + carried.mean
         deviation = np.hypot(carried.deviation, SPREAD * generated.spread)
-        if residual.inputs.any():
-            upsampled = ~seen & ~residual.inputs
+        upsampled = ~seen & ~residual.inputs & residual.inputs.any()
+        if mixer:
+            sure = seen & (reliability.trust >= REJECT)
+            _correct(mixer, result, deviation / size[:, None], sure, seen, rate)
+        elif upsampled.any():
             linear = residual.regress(result, size)
             result[upsampled] += REGRESSION * (linear - result)[upsampled]
-            deviation[upsampled] *= UPSAMPLED
+        deviation[upsampled] *= UPSAMPLED
         deviation = np.hypot(deviation, left_open * size[:, None])
         scores = joint_confidence(deviation, HEAD * size)
     moved = seen & ~keep
     result[keep], scores[keep] = track.keypoints[keep], track.scores[keep]
     if residual is not None:  # from the observations themselves, where they are exact
-        _bridge(result, seen.any(-1), step)
+        _bridge(result, seen.any(-1), rate.step)
     provenance = np.full(seen.shape, Provenance.FILLED)
     provenance[keep], provenance[moved] = Provenance.OBSERVED, Provenance.REFINED
     return Completion(result, scores, provenance)
+
+
+def _correct(
+    mixer: Mixer, motion: np.ndarray, deviation: np.ndarray, reliable: np.ndarray,
+    seen: np.ndarray, rate: Rate,
+) -> None:
+    """Moves joints (T, J, 2) that are not ``seen`` to what a mixer says of the reliable ones.
+
+    ``deviation`` (T, J) of the joints, in body sizes.
+    """
+    weight = certainty(deviation) * reliable
+    mixed = mix_track(mixer, motion, weight, rate, CORRECTION_SHIFT, motion)
+    share = CORRECTION * deviation**2 / (deviation**2 + CARRIED**2)
+    share = np.where(seen | np.isnan(mixed[..., 0]), 0.0, share)
+    motion += share[..., None] * (np.nan_to_num(mixed) - motion)
 
 
 def _bridge(motion: np.ndarray, seen: np.ndarray, step: float) -> None:

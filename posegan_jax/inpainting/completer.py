@@ -32,6 +32,7 @@ from posegan_jax.inpainting.reliability import (
 from posegan_jax.inpainting.residual import ResidualModel
 from posegan_jax.inpainting.select import Composition, compose, spread
 from posegan_jax.inpainting.sides import exchanged
+from posegan_jax.networks.mixer import Mixer
 from posegan_jax.pose.sequence import PoseSequence, Provenance, densify
 from posegan_jax.pose.skeleton import Skeleton, get_skeleton
 from posegan_jax.pose.windows import gather, starts
@@ -110,12 +111,14 @@ class Completer:
       frames: of a window.
       inputs: joints that the networks look at.
       residual: moments of the residuals.
+      mixer: corrects joints that are not observed, if there is one.
     """
 
     skeleton: Skeleton
     frames: int
     inputs: tuple[str, ...]
     residual: ResidualModel
+    mixer: Mixer | None = None
 
     def steps(
         self, sequence: PoseSequence, joints: str = "same", settings: Settings | None = None,
@@ -145,7 +148,7 @@ class Completer:
         else:
             generated = yield from self._generate(track, track.input_mask, rate, settings)
             runs = known_runs(track, generated, self._reach(rate))
-            completion = complete(track, generated, runs, None, None, observed, rate.step)
+            completion = complete(track, generated, runs, None, None, observed, rate)
         return deliver(dense, completion, self.skeleton, target)
 
     def can_complete(self, sequence: PoseSequence) -> bool:
@@ -196,7 +199,9 @@ class Completer:
         if settings != encode or (weights != look).any():
             generated = yield from self._generate(track, weights, rate, settings)
             runs = known_runs(track, generated, self._reach(rate))
-        done = complete(track, generated, runs, self.residual, rely, observed, rate.step)
+        done = complete(
+            track, generated, runs, self.residual, rely, observed, rate, self.mixer
+        )
         done.provenance[crossed & (done.provenance == Provenance.OBSERVED)] = Provenance.REFINED
         return done
 

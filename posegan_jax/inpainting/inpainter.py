@@ -2,6 +2,7 @@
 
 import os
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -17,9 +18,13 @@ from posegan_jax.inpainting.residual import ResidualModel
 from posegan_jax.inpainting.solver import Progress, Solver
 from posegan_jax.inpainting.stream import Stream
 from posegan_jax.networks.build import NetworkOptions, Networks, Variables, build_networks
+from posegan_jax.networks.mixer import Mixer
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, get_skeleton
 from posegan_jax.training.checkpoints import load_params
+
+CORRECTOR = "corrector.npz"
+"""Name of the mixer's weights in a folder of weights."""
 
 
 class Inpainter:
@@ -32,28 +37,32 @@ class Inpainter:
       solver: networks and parameters on the devices, and how many windows they solve at once.
       residual: moments of the residuals.
       metadata: what the checkpoint says about itself.
+      mixer: corrects joints that are not observed, if there is one.
     """
 
     def __init__(
         self, networks: Networks, variables: dict[str, Variables], residual: ResidualModel,
         metadata: dict[str, Any] | None = None, batch: int | None = None,
+        mixer: Mixer | None = None,
     ):
         self.solver = Solver(networks, variables, batch)
         self.residual = residual
         self.metadata = metadata or {}
+        self.mixer = mixer
 
     @classmethod
     def from_pretrained(cls, batch: int | None = None) -> "Inpainter":
         """With the parameters that come with the package."""
         with resources.as_file(pretrained_path()) as path:
-            return cls._of(*load_params(path), batch)
+            return cls._of(*load_params(path), batch, _mixer(path))
 
     @classmethod
     def from_checkpoint(cls, directory: str | os.PathLike, batch: int | None = None) -> "Inpainter":
         """With the parameters of a training run's folder or of packaged parameters.
 
         Args:
-          directory: a workdir of training, its checkpoints folder, or one checkpoint in it.
+          directory: a workdir of training, its checkpoints folder, or one checkpoint in it. A file
+            corrector.npz in the same folder is what ``training.mixer`` wrote.
           batch: windows solved at once, see ``solver``.
 
         Raises:
@@ -63,14 +72,16 @@ class Inpainter:
         problem = _misfit(variables, metadata)
         if problem:
             raise InputError(f"{directory}: {problem}")
-        return cls._of(variables, metadata, batch)
+        return cls._of(variables, metadata, batch, _mixer(Path(directory)))
 
     @classmethod
     def _of(
-        cls, variables: dict[str, Variables], metadata: dict[str, Any], batch: int | None
+        cls, variables: dict[str, Variables], metadata: dict[str, Any], batch: int | None,
+        mixer: Mixer | None,
     ) -> "Inpainter":
         networks = build_networks(NetworkOptions.from_dict(metadata["networks"]))
-        return cls(networks, variables, _residual_model(networks, metadata), metadata, batch)
+        residual = _residual_model(networks, metadata)
+        return cls(networks, variables, residual, metadata, batch, mixer)
 
     @property
     def networks(self) -> Networks:
@@ -90,7 +101,8 @@ class Inpainter:
     @property
     def completer(self) -> Completer:
         """All that is done with a sequence but for the search."""
-        return Completer(self.skeleton, self.networks.options.frames, self.inputs, self.residual)
+        frames = self.networks.options.frames
+        return Completer(self.skeleton, frames, self.inputs, self.residual, self.mixer)
 
     @property
     def skeleton(self) -> Skeleton:
@@ -200,6 +212,12 @@ def load(checkpoint: str | os.PathLike | None) -> Inpainter:
 def pretrained_path():
     """The packaged checkpoint, as an importlib resource."""
     return resources.files("posegan_jax") / "weights" / "pretrained"
+
+
+def _mixer(folder: Path) -> Mixer | None:
+    """What corrects, where a folder of weights holds it."""
+    path = folder / CORRECTOR
+    return Mixer.load(path) if path.is_file() else None
 
 
 def _misfit(variables: dict[str, Variables], metadata: dict[str, Any]) -> str | None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
@@ -11,6 +12,7 @@ from posegan_jax.inpainting import assemble
 from posegan_jax.inpainting.assemble import (
     AROUND,
     BRIDGE,
+    CORRECTION,
     ENOUGH,
     OPEN,
     REGRESSION,
@@ -19,8 +21,10 @@ from posegan_jax.inpainting.assemble import (
     complete,
     openness,
 )
+from posegan_jax.inpainting.rate import Rate
 from posegan_jax.inpainting.reliability import Reliability
 from posegan_jax.inpainting.residual import ResidualModel
+from posegan_jax.networks.mixer import DETECTED, Mixer, correcting, init_mixer
 from posegan_jax.pose.sequence import Provenance
 
 FRAMES, JOINTS = 30, 5
@@ -48,7 +52,7 @@ def completed(model, keypoints, noise=0.0):
     track = Track(keypoints, np.full(shape, 0.9), np.isfinite(keypoints[..., 0]) & INPUTS)
     generated = Generated(motion(), np.zeros(shape))
     reliability = Reliability(np.full(shape, noise), np.ones(shape))
-    return complete(track, generated, [slice(0, FRAMES)], model, reliability, "auto")
+    return complete(track, generated, [slice(0, FRAMES)], model, reliability, "auto", Rate())
 
 
 def partly(seen):
@@ -68,6 +72,43 @@ def test_upsampled_joints_move_towards_the_regression():
     assert np.abs(moved - alone).mean() > 5.0
     assert (after.scores[:, ~INPUTS] > before.scores[:, ~INPUTS]).all()
     assert (after.provenance[:, ~INPUTS] == Provenance.FILLED).all()
+
+
+def test_joints_that_are_not_seen_are_corrected():
+    """By a mixer that says of all but the detected joints that they lie at the middle of these."""
+    detected = np.isin(np.arange(28), DETECTED)
+    params = init_mixer(jax.random.key(0), 16, 1)
+    kernel = np.zeros((len(DETECTED), 2, 28, 2), np.float32)
+    for axis in range(2):
+        kernel[:, axis, ~detected, axis] = 1 / len(DETECTED)
+    params["straight"]["kernel"] = kernel.reshape(2 * len(DETECTED), -1)
+    params = correcting(params)
+    params["gate"]["bias"] += 20.0  # all the way
+    pose = 300 + 80 * np.random.default_rng(0).normal(size=(28, 2))
+    motion = pose + np.arange(FRAMES)[:, None, None]
+    hole = slice(14, 17), DETECTED[4]
+    seen = np.broadcast_to(detected, (FRAMES, 28)).copy()
+    seen[hole] = False
+    seen[:, 27] = True  # of a detector that delivers more than others
+    keypoints = np.where(seen[..., None], motion + 5.0, np.nan)
+    shape = keypoints.shape[:2]
+    track = Track(keypoints, np.ones(shape), seen & detected)
+    generated = Generated(motion, np.zeros(shape))
+    model = ResidualModel.fit(ResidualMoments.default(28))
+    exact = Reliability(np.zeros(shape), np.ones(shape))
+    before, after = (
+        complete(track, generated, [slice(0, FRAMES)], model, exact, "auto", Rate(), mixer)
+        for mixer in (None, Mixer(params))
+    )
+    np.testing.assert_array_equal(after.keypoints[seen], keypoints[seen])
+    others = ~detected
+    others[27] = False
+    moved = (after.keypoints - before.keypoints)[:, others]
+    middle = before.keypoints[:, detected].mean(axis=1, keepdims=True)
+    wanted = CORRECTION * (middle - before.keypoints[:, others])
+    # These joints go with no other, so little is carried to them: nearly the whole share.
+    assert (np.sum(moved * wanted, axis=(0, 2)) > 0.8 * (wanted**2).sum(axis=(0, 2))).all()
+    np.testing.assert_allclose(after.keypoints[hole], before.keypoints[hole], atol=0.5)
 
 
 @pytest.mark.parametrize("noise", [0.0, 4.0])
