@@ -12,7 +12,7 @@ from scipy.special import expit
 from posegan_jax.inpainting.correct import mix_track
 from posegan_jax.inpainting.rate import Rate
 from posegan_jax.inpainting.reliability import REJECT, Observed, Reliability
-from posegan_jax.inpainting.residual import ResidualModel, body_size, carry
+from posegan_jax.inpainting.residual import ResidualModel, body_size, carry, matern
 from posegan_jax.networks.mixer import Mixer, certainty
 from posegan_jax.pose.sequence import PoseSequence, Provenance
 from posegan_jax.pose.skeleton import DERIVED, DETECTED_12, Skeleton, get_skeleton
@@ -24,9 +24,6 @@ twelve joints) to 9 % (holes) less than the networks alone."""
 CORRECTION, CORRECTION_SHIFT = 0.7, 8
 """Weight of what a mixer says, see ``correct``, in all joints that are not observed, instead of
 that regression; and frames from one of its windows to the next."""
-CARRIED = 0.03
-"""Deviation, in body sizes, at which that weight is half: what is known from the same joint a few
-frames before or after is known better."""
 BRIDGE, BRIDGE_LONGEST, BRIDGE_ENDS = 0.65, 24, 4
 """Gaps of all joints: weight in them of a cubic spline, frames of the model of the longest one that
 it has any in, and frames on each side that it goes through. The spline and the model err alike
@@ -219,9 +216,18 @@ def _correct(
     """
     weight = certainty(deviation) * reliable
     mixed = mix_track(mixer, motion, weight, rate, CORRECTION_SHIFT, motion)
-    share = CORRECTION * deviation**2 / (deviation**2 + CARRIED**2)
-    share = np.where(seen | np.isnan(mixed[..., 0]), 0.0, share)
+    # What a joint's own next observation explains is carried from there already.
+    share = CORRECTION * (1 - matern(rate.step * _distance(seen)) ** 2)
+    share = np.where(np.isnan(mixed[..., 0]), 0.0, share)
     motion += share[..., None] * (np.nan_to_num(mixed) - motion)
+
+
+def _distance(flags: np.ndarray) -> np.ndarray:
+    """(T, ...) frames to the nearest one whose flag is set, infinite where none is."""
+    time = np.arange(len(flags)).reshape(-1, *[1] * (flags.ndim - 1))
+    before = np.maximum.accumulate(np.where(flags, time, -np.inf))
+    after = np.minimum.accumulate(np.where(flags, time, np.inf)[::-1])[::-1]
+    return np.minimum(time - before, after - time)
 
 
 def _bridge(motion: np.ndarray, seen: np.ndarray, step: float) -> None:

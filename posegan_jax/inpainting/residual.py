@@ -302,7 +302,7 @@ def _weigh(model, residual, noise, time) -> _Evidence:
     The weights are those of Geman and McClure's robust estimator.
     """
     lags = time[:, None] - time
-    correlation = _matern(lags)
+    correlation = matern(lags)
     j, t = np.nonzero(np.isfinite(residual[..., 0]).T)  # joint by joint
     observed, deviation = residual[t, j], noise[t, j]
     prior = correlation[t][:, t]
@@ -369,7 +369,7 @@ def _solve(factor, values) -> np.ndarray:
     return lapack.dpotrs(factor, values, lower=1)[0] if len(values) else values
 
 
-def _matern(lags: np.ndarray) -> np.ndarray:
+def matern(lags: np.ndarray) -> np.ndarray:
     """Correlation at lags in frames of the model."""
-    distance = np.sqrt(5.0) * np.abs(lags) / LENGTH
+    distance = np.minimum(np.sqrt(5.0) * np.abs(lags) / LENGTH, 700.0)  # exp of less is 0
     return (1.0 + distance + distance**2 / 3.0) * np.exp(-distance)

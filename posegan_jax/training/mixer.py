@@ -46,7 +46,7 @@ KNOTS = 7
 """Of the broken lines over a window that the errors left in refined joints follow."""
 EXACT, EACH = 0.5, 0.3
 """Chances: that observed joints of a window are exact; if not, that one errs more than all do."""
-ALL_ERR, MORE_ERR = (0.005, 0.05), (0.02, 0.15)
+ALL_ERR, MORE_ERR = (0.005, 0.15), (0.02, 0.2)
 """Least and greatest standard deviation of these errors, in body sizes."""
 
 

@@ -514,7 +514,7 @@ def test_without_a_regression_there_are_no_inputs():
 
 def test_the_correlation_is_a_matern_one():
     lags = np.linspace(-60, 60, 241)
-    np.testing.assert_allclose(residual._matern(lags), matern(lags), atol=1e-9)
+    np.testing.assert_allclose(residual.matern(lags), matern(lags), atol=1e-9)
 
 
 # --- measures -------------------------------------------------------------------------------------
