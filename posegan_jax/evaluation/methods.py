@@ -25,14 +25,15 @@ BASELINES = (*TEMPORAL, *LEARNED, REGRESSOR)
 MAIN = (INPUT, *BASELINES, "encoder", "fast", "balanced")
 """What is evaluated unless other methods are named."""
 SEARCH = ("encoder", "descent20", "descent50", "descent200", "random", "thesis", "fast", "balanced",
-          "best", "s1", "s8", "s24", "balanced+nearest", "balanced+keep", "balanced+refine")
+          "best", "s1", "s8", "s24", "balanced+nearest", "balanced+keep", "balanced+refine",
+          "balanced+uncorrected")
 """What shows what search, start, shift, composition and the carried residual give."""
 
 HELP = (
     f"{INPUT}, {', '.join(BASELINES)}; {', '.join(QUALITIES)}; sN (the default with windows every "
     "N frames), QUALITY-sN; encoder, descentN, random (generated motion alone: of the encoder, "
     "after N steps, after 200 steps from a random start); each also with +blend or +nearest "
-    "(composition), +auto, +keep or +refine (observations)"
+    "(composition), +auto, +keep or +refine (observations), +uncorrected (no mixer)"
 )
 
 _SHIFTED = re.compile(rf"(?:({'|'.join(QUALITIES)})-)?s(\d+)")
@@ -74,6 +75,8 @@ def settings_of(name: str) -> tuple[Settings, str]:
             settings = dataclasses.replace(settings, composition=change)
         elif change in get_args(Observed):
             observed = change
+        elif change == "uncorrected":
+            settings = dataclasses.replace(settings, correct=False)
         else:
             raise InputError(f"unknown method {name!r}; methods are: {HELP}")
     return settings, observed

@@ -9,10 +9,10 @@ from scipy.interpolate import CubicSpline
 from scipy.ndimage import maximum_filter1d
 from scipy.special import expit
 
-from posegan_jax.inpainting.correct import mix_track
+from posegan_jax.inpainting.correct import correct
 from posegan_jax.inpainting.rate import Rate
 from posegan_jax.inpainting.reliability import REJECT, Observed, Reliability
-from posegan_jax.inpainting.residual import ResidualModel, body_size, carry, matern
+from posegan_jax.inpainting.residual import ResidualModel, body_size, carry
 from posegan_jax.networks.mixer import Mixer, certainty
 from posegan_jax.pose.sequence import PoseSequence, Provenance
 from posegan_jax.pose.skeleton import DERIVED, DETECTED_12, Skeleton, get_skeleton
@@ -21,9 +21,6 @@ REGRESSION = 0.4
 """Weight of a linear regression on the twelve joints in the joints that no detector delivers. It
 errs in other ways than the networks do: on held-out people the mean of both is off by 4 % (exact
 twelve joints) to 9 % (holes) less than the networks alone."""
-CORRECTION, CORRECTION_SHIFT = 0.7, 8
-"""Weight of what a mixer says, see ``correct``, in all joints that are not observed, instead of
-that regression; and frames from one of its windows to the next."""
 BRIDGE, BRIDGE_LONGEST, BRIDGE_ENDS = 0.65, 24, 4
 """Gaps of all joints: weight in them of a cubic spline, frames of the model of the longest one that
 it has any in, and frames on each side that it goes through. The spline and the model err alike
@@ -190,7 +187,8 @@ def _complete_run(
         upsampled = ~seen & ~residual.inputs & residual.inputs.any()
         if mixer:
             sure = seen & (reliability.trust >= REJECT)
-            _correct(mixer, result, deviation / size[:, None], sure, seen, rate)
+            weight = certainty(deviation / size[:, None]) * sure
+            result = correct(mixer, result, weight, seen, rate)
         elif upsampled.any():
             linear = residual.regress(result, size)
             result[upsampled] += REGRESSION * (linear - result)[upsampled]
@@ -204,30 +202,6 @@ def _complete_run(
     provenance = np.full(seen.shape, Provenance.FILLED)
     provenance[keep], provenance[moved] = Provenance.OBSERVED, Provenance.REFINED
     return Completion(result, scores, provenance)
-
-
-def _correct(
-    mixer: Mixer, motion: np.ndarray, deviation: np.ndarray, reliable: np.ndarray,
-    seen: np.ndarray, rate: Rate,
-) -> None:
-    """Moves joints (T, J, 2) that are not ``seen`` to what a mixer says of the reliable ones.
-
-    ``deviation`` (T, J) of the joints, in body sizes.
-    """
-    weight = certainty(deviation) * reliable
-    mixed = mix_track(mixer, motion, weight, rate, CORRECTION_SHIFT, motion)
-    # What a joint's own next observation explains is carried from there already.
-    share = CORRECTION * (1 - matern(rate.step * _distance(seen)) ** 2)
-    share = np.where(np.isnan(mixed[..., 0]), 0.0, share)
-    motion += share[..., None] * (np.nan_to_num(mixed) - motion)
-
-
-def _distance(flags: np.ndarray) -> np.ndarray:
-    """(T, ...) frames to the nearest one whose flag is set, infinite where none is."""
-    time = np.arange(len(flags)).reshape(-1, *[1] * (flags.ndim - 1))
-    before = np.maximum.accumulate(np.where(flags, time, -np.inf))
-    after = np.minimum.accumulate(np.where(flags, time, np.inf)[::-1])[::-1]
-    return np.minimum(time - before, after - time)
 
 
 def _bridge(motion: np.ndarray, seen: np.ndarray, step: float) -> None:

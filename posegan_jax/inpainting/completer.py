@@ -56,6 +56,8 @@ class Settings:
         result is the generated motion alone, as in the thesis.
       mirror: solve every second window as its mirror image. What the networks say of it is off
         elsewhere than what they say of the window itself, and blended with it comes nearer.
+      correct: let the mixer that comes with the networks correct joints that are not observed, see
+        ``correct``. A linear regression moves those that no detector delivers where there is none.
     """
 
     shift: int = 8
@@ -63,6 +65,7 @@ class Settings:
     composition: Composition = "blend"
     carry_residual: bool = True
     mirror: bool = False
+    correct: bool = True
 
 
 # Few steps and the pull towards the encoder's answer keep what the encoder knows of unseen limbs.
@@ -199,9 +202,8 @@ class Completer:
         if settings != encode or (weights != look).any():
             generated = yield from self._generate(track, weights, rate, settings)
             runs = known_runs(track, generated, self._reach(rate))
-        done = complete(
-            track, generated, runs, self.residual, rely, observed, rate, self.mixer
-        )
+        mixer = self.mixer if settings.correct else None
+        done = complete(track, generated, runs, self.residual, rely, observed, rate, mixer)
         done.provenance[crossed & (done.provenance == Provenance.OBSERVED)] = Provenance.REFINED
         return done
 

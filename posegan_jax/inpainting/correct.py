@@ -1,19 +1,60 @@
 """What a mixer makes of generated motion and observations, without a latent code in between.
 
 The generator says of a joint what its latent code leaves room for; a mixer sees all that is
-observed, and what the generator says of it. They err in other ways, so both count.
+observed, and what is said of the others. They err in other ways, so both count: of a joint that is
+not observed the more, the further away its own next observation is.
 """
 
 import numpy as np
 
 from posegan_jax.geometry.normalize import denormalize, fit_normalization, normalize
 from posegan_jax.inpainting.rate import Rate
+from posegan_jax.inpainting.residual import matern
 from posegan_jax.inpainting.select import compose
-from posegan_jax.networks.mixer import DETECTED, FRAMES, Mixer, fill_linearly
+from posegan_jax.networks.mixer import DETECTED, FRAMES, SKELETON, Mixer, fill_linearly
 from posegan_jax.pose.windows import gather, starts
 
+CORRECTION = 0.7
+"""Weight of what the mixer says of joints that are never observed."""
+SHIFT = 8
+"""Frames from one window to the next."""
 AT_ONCE = 64
 """Windows that are computed at once."""
+_DETECTED = np.isin(np.arange(len(SKELETON)), DETECTED)
+
+
+def correct(
+    mixer: Mixer, motion: np.ndarray, weight: np.ndarray, seen: np.ndarray, rate: Rate
+) -> np.ndarray:
+    """Moves joints that are not observed to what a mixer says of them.
+
+    Args:
+      mixer: one that corrects.
+      motion: (T, J, 2) completed, pixels.
+      weight: (T, J) 0: not observed, or not to be relied on, up to 1: exact.
+      seen: (T, J) bool, joints that stay.
+      rate: of the frames.
+
+    Returns:
+      (T, J, 2) pixels.
+    """
+    return blend(motion, mix_track(mixer, motion, weight, rate, SHIFT, motion), seen, rate.step)
+
+
+def blend(motion: np.ndarray, mixed: np.ndarray, seen: np.ndarray, step: float) -> np.ndarray:
+    """Motion (T, J, 2) with its share of what a mixer says; where that is NaN as it is."""
+    # What a joint's own next observation explains is carried from there already.
+    share = CORRECTION * (1 - matern(step * _distance(seen)) ** 2)
+    share = np.where(np.isnan(mixed[..., 0]), 0.0, share)
+    return motion + share[..., None] * (np.nan_to_num(mixed) - motion)
+
+
+def _distance(flags: np.ndarray) -> np.ndarray:
+    """(T, J) frames to the nearest one whose flag is set, infinite where none is."""
+    time = np.arange(len(flags))[:, None]
+    before = np.maximum.accumulate(np.where(flags, time, -np.inf))
+    after = np.minimum.accumulate(np.where(flags, time, np.inf)[::-1])[::-1]
+    return np.minimum(time - before, after - time)
 
 
 def mix_track(
@@ -33,9 +74,7 @@ def mix_track(
     Returns:
       (T, J, 2) pixels, NaN in frames of which no window has two detected joints.
     """
-    detected = np.zeros(keypoints.shape[1], bool)
-    detected[list(DETECTED)] = True
-    weight = np.where(detected, weight, 0.0)
+    weight = weight * _DETECTED
     arrays = [np.where(weight[..., None] > 0, keypoints, 0.0), weight]
     if generated is not None:
         arrays.append(generated)
@@ -56,18 +95,37 @@ def _phase(mixer: Mixer, shift: int, spread: int, keypoints, weight, generated=N
         padded = np.zeros((1, *known.shape[1:], 2))
         padded[0, :length] = generated
         generated = gather(fill_linearly(padded, known)[0], first, FRAMES, 0.0)
-    windows = np.empty(x.shape)
-    for begin in range(0, len(x), AT_ONCE):
-        part = slice(begin, begin + AT_ONCE)
-        mask = (w[part] > 0).astype(np.float64)
-        normalization = fit_normalization(x[part], mask)
-        inputs = [normalize(x[part], normalization) * mask[..., None], w[part]]
-        if generated is not None:
-            inputs.append(normalize(generated[part], normalization))
-        found = mixer(*(array.astype(np.float32) for array in inputs))
-        windows[part] = denormalize(found, normalization)
+    windows = mix_windows(mixer, x, w, generated)
     shape = (length, *keypoints.shape[1:])
     nothing = np.zeros(shape)
     return compose(
         windows, first, length, nothing, nothing[..., 0], np.zeros(len(first)), "blend"
     )
+
+
+def mix_windows(
+    mixer: Mixer, x: np.ndarray, weight: np.ndarray, generated: np.ndarray | None = None
+) -> np.ndarray:
+    """Windows in pixels.
+
+    Args:
+      mixer: what completes windows.
+      x: (N, F, J, 2) pixels; where missing, anything finite.
+      weight: (N, F, J) 0: missing, up to 1: exact; every window has two detected joints.
+      generated: (N, F, J, 2) pixels, for a mixer that corrects.
+
+    Returns:
+      (N, F, J, 2) pixels.
+    """
+    windows = np.empty(x.shape)
+    for begin in range(0, len(x), AT_ONCE):
+        part = slice(begin, begin + AT_ONCE)
+        sure = weight[part] * _DETECTED
+        mask = (sure > 0).astype(np.float64)
+        normalization = fit_normalization(x[part], mask)
+        inputs = [normalize(x[part], normalization) * mask[..., None], sure]
+        if generated is not None:
+            inputs.append(normalize(generated[part], normalization))
+        found = mixer(*(array.astype(np.float32) for array in inputs))
+        windows[part] = denormalize(found, normalization)
+    return windows

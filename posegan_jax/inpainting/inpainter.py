@@ -18,13 +18,10 @@ from posegan_jax.inpainting.residual import ResidualModel
 from posegan_jax.inpainting.solver import Progress, Solver
 from posegan_jax.inpainting.stream import Stream
 from posegan_jax.networks.build import NetworkOptions, Networks, Variables, build_networks
-from posegan_jax.networks.mixer import Mixer
+from posegan_jax.networks.mixer import CORRECTOR, Mixer, fits
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, get_skeleton
 from posegan_jax.training.checkpoints import load_params
-
-CORRECTOR = "corrector.npz"
-"""Name of the mixer's weights in a folder of weights."""
 
 
 class Inpainter:
@@ -54,7 +51,7 @@ class Inpainter:
     def from_pretrained(cls, batch: int | None = None) -> "Inpainter":
         """With the parameters that come with the package."""
         with resources.as_file(pretrained_path()) as path:
-            return cls._of(*load_params(path), batch, _mixer(path))
+            return cls._of(*load_params(path), batch, path / CORRECTOR)
 
     @classmethod
     def from_checkpoint(cls, directory: str | os.PathLike, batch: int | None = None) -> "Inpainter":
@@ -72,14 +69,17 @@ class Inpainter:
         problem = _misfit(variables, metadata)
         if problem:
             raise InputError(f"{directory}: {problem}")
-        return cls._of(variables, metadata, batch, _mixer(Path(directory)))
+        return cls._of(variables, metadata, batch, Path(directory) / CORRECTOR)
 
     @classmethod
     def _of(
         cls, variables: dict[str, Variables], metadata: dict[str, Any], batch: int | None,
-        mixer: Mixer | None,
+        corrector: Path,
     ) -> "Inpainter":
         networks = build_networks(NetworkOptions.from_dict(metadata["networks"]))
+        mixer = Mixer.load(corrector) if corrector.is_file() else None
+        if mixer and not (mixer.corrects and fits(networks.options)):
+            raise InputError(f"{corrector}: does not correct these networks; move it away")
         residual = _residual_model(networks, metadata)
         return cls(networks, variables, residual, metadata, batch, mixer)
 
@@ -212,12 +212,6 @@ def load(checkpoint: str | os.PathLike | None) -> Inpainter:
 def pretrained_path():
     """The packaged checkpoint, as an importlib resource."""
     return resources.files("posegan_jax") / "weights" / "pretrained"
-
-
-def _mixer(folder: Path) -> Mixer | None:
-    """What corrects, where a folder of weights holds it."""
-    path = folder / CORRECTOR
-    return Mixer.load(path) if path.is_file() else None
 
 
 def _misfit(variables: dict[str, Variables], metadata: dict[str, Any]) -> str | None:

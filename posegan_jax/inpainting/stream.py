@@ -25,6 +25,7 @@ from posegan_jax.inpainting.assemble import (
     openness,
 )
 from posegan_jax.inpainting.completer import QUALITIES, Completer, centered, solvable
+from posegan_jax.inpainting.correct import blend, mix_windows
 from posegan_jax.inpainting.rate import UNKNOWN_FPS, Rate
 from posegan_jax.inpainting.reliability import (
     REFINE_NOISE,
@@ -37,6 +38,7 @@ from posegan_jax.inpainting.reliability import (
 )
 from posegan_jax.inpainting.residual import MARGIN, body_size, carry_within
 from posegan_jax.inpainting.solver import Solver
+from posegan_jax.networks.mixer import certainty
 from posegan_jax.pose.sequence import PoseSequence, Provenance, numbers
 from posegan_jax.pose.skeleton import get_skeleton
 
@@ -275,11 +277,18 @@ class Stream:
         found = poses[before : center + 1] + carried.mean
         observed = np.isfinite(self._windows[person, center, :, 0])
         deviation = carried.deviation[-1]
-        if completer.residual.inputs.any():
+        upsampled = ~completer.residual.inputs & ~observed & completer.residual.inputs.any()
+        if completer.mixer:
+            sure = np.isfinite(difference[..., 0])
+            motion = np.where(sure[..., None], self._windows[person], poses)
+            motion[before : center + 1] = found
+            weight = sure * certainty(noise / size[:, None])
+            mixed = mix_windows(completer.mixer, motion[None], weight[None], motion[None])[0]
+            found = blend(motion, mixed, sure, 1.0)[before : center + 1]
+        elif upsampled.any():
             linear = completer.residual.regress(found, size[before : center + 1])
-            upsampled = ~completer.residual.inputs & ~observed
             found[:, upsampled] += REGRESSION * (linear - found)[:, upsampled]
-            deviation[upsampled] *= UPSAMPLED
+        deviation[upsampled] *= UPSAMPLED
         deviation = np.hypot(deviation, openness(seen, len(seen))[center] * size[center])
         keep = observed & (noise[center] == 0)
         result = found[-1].copy()

@@ -29,6 +29,8 @@ SEEN, OUT = 2 * len(DETECTED), 2 * len(SKELETON)
 SURE = 0.05
 """Deviation, in body sizes, of a joint that counts for half."""
 TINY = 1e-6
+CORRECTOR = "corrector.npz"
+"""Name of the weights of a mixer that corrects, in the folder of the weights that it corrects."""
 
 Params = dict[str, dict]
 
@@ -85,6 +87,11 @@ class Mixer:
                   for name, value in flatten_dict(self.params).items()}
         with atomic_path(Path(path)) as temporary, open(temporary, "wb") as handle:
             np.savez_compressed(handle, **arrays, text=np.array(self.text))
+
+
+def fits(options: NetworkOptions) -> bool:
+    """Whether a mixer can correct networks: it knows windows of one length, of one skeleton."""
+    return (options.skeleton, options.frames) == (SKELETON.name, FRAMES)
 
 
 def init_mixer(key: jax.Array, width: int = 192, blocks: int = 4) -> Params:

@@ -2,15 +2,18 @@
 
     python -m posegan_jax.training.export runs/cmu posegan_jax/weights/pretrained --overwrite
 
-The moving averages of generator and encoder, the critic, what is needed to use them and how they
-were trained; no optimizer state, and no path of the machine they were trained on.
+The moving averages of generator and encoder, the critic, what corrects them (``training.mixer``),
+what is needed to use them and how they were trained; no optimizer state, and no path of the machine
+they were trained on.
 """
 
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from posegan_jax.errors import InputError
+from posegan_jax.networks.mixer import CORRECTOR, Mixer
 from posegan_jax.training.checkpoints import load_params, save_params
 
 
@@ -39,7 +42,11 @@ def export(
     config.pop("workdir", None)
     if trained_on:
         metadata["trained_on"] = trained_on
+    corrector = Path(run) / CORRECTOR
+    mixer = Mixer.load(corrector) if corrector.is_file() else None
     save_params(out, params, metadata, overwrite)
+    if mixer:
+        mixer.save(Path(out) / CORRECTOR)
 
 
 def main(argv: list[str] | None = None) -> int:

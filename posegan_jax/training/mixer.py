@@ -34,6 +34,7 @@ from posegan_jax.networks.mixer import (
     Params,
     certainty,
     correcting,
+    fits,
     init_mixer,
     mix,
 )
@@ -170,7 +171,7 @@ def _networks(weights: str) -> tuple[Networks, dict[str, Variables]]:
     with resources.as_file(packaged) as path:
         variables, metadata = load_params(path if weights == "packaged" else Path(weights))
     networks = build_networks(NetworkOptions.from_dict(metadata["networks"]))
-    if (networks.options.skeleton, networks.options.frames) != (SKELETON.name, FRAMES):
+    if not fits(networks.options):
         raise InputError(f"--weights must be of windows of {FRAMES} frames of {SKELETON.name}")
     return networks, variables
 

@@ -12,7 +12,6 @@ from posegan_jax.inpainting import assemble
 from posegan_jax.inpainting.assemble import (
     AROUND,
     BRIDGE,
-    CORRECTION,
     ENOUGH,
     OPEN,
     REGRESSION,
@@ -21,6 +20,7 @@ from posegan_jax.inpainting.assemble import (
     complete,
     openness,
 )
+from posegan_jax.inpainting.correct import CORRECTION
 from posegan_jax.inpainting.rate import Rate
 from posegan_jax.inpainting.reliability import Reliability
 from posegan_jax.inpainting.residual import ResidualModel
