@@ -43,6 +43,11 @@ from posegan_jax.training.step import Batch, StepOptions, sample_batch
 
 CHUNK = 20
 """Steps per compiled call."""
+SAVE = 1000
+"""Steps after which what is trained so far is saved."""
+SHAKE = 0.15
+"""Standard deviation of what is added to codes: of people who were not trained on, the networks say
+less than of those they know, and are not to be trusted too much."""
 KNOTS = 7
 """Of the broken lines over a window that the errors left in refined joints follow."""
 EXACT, EACH = 0.5, 0.3
@@ -64,7 +69,7 @@ def train(
       options: batch size, views and corruption: those of the networks' training.
       learning_rate: the highest.
       seed: of parameters and samples.
-      progress: called with steps done and the mean loss over the last chunk.
+      progress: called with steps done, the mean loss over the last chunk, and the mixer so far.
       start: a mixer to go on from; a new one of the default size if None.
       corrected: networks and variables; the mixer corrects what these say. None: it completes.
 
@@ -92,7 +97,7 @@ def train(
         state, loss = chunk(state, key, store, variables)
         losses.append(float(loss))
         if progress:
-            progress(first + CHUNK, losses[-1])
+            progress(first + CHUNK, losses[-1], Mixer(state[0]))
     return Mixer(jax.device_get(state[0])), losses
 
 
@@ -147,7 +152,9 @@ def _inputs(batch: Batch, key: jax.Array, networks: Networks, variables):
     truth = normalize(batch.x, normalization)
     if variables is None:
         return truth, x_in, mask, None, None, normalization.scale
+    k_shake, key = jax.random.split(key)
     code = networks.encoder.apply(variables["encoder"], x_in, mask)
+    code = code + SHAKE * jax.random.normal(k_shake, code.shape)
     generated = align(networks.generator.apply(variables["generator"], code), x_in, mask)
     x_in, sure = refined(key, truth)
     return truth, x_in * there, sure * mask, generated, 1.0 - mask, normalization.scale
@@ -206,15 +213,16 @@ def main(argv: list[str] | None = None) -> int:
         every = 0.1 if sys.stderr.isatty() else 60
         with tqdm(total=options.steps, unit="step", mininterval=every) as bar:
 
-            def progress(done: int, loss: float) -> None:
+            def progress(done: int, loss: float, mixer: Mixer) -> None:
                 bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
                 bar.update(done - bar.n)
+                if done % SAVE == 0 or done == options.steps:
+                    dataclasses.replace(mixer, text=options.text).save(options.output)
 
-            trained, losses = train(
+            _, losses = train(
                 store, options.steps, step_options, options.learning_rate, options.seed, progress,
                 start, corrected,
             )
-        dataclasses.replace(trained, text=options.text).save(options.output)
     except InputError as error:
         print(f"posegan_jax: {error}", file=sys.stderr)
         return 2
