@@ -15,6 +15,7 @@ import numpy as np
 
 from posegan_jax.errors import InputError, whole
 from posegan_jax.inpainting.assemble import (
+    BESIDE,
     HEAD,
     REGRESSION,
     UPSAMPLED,
@@ -277,7 +278,6 @@ class Stream:
         found = poses[before : center + 1] + carried.mean
         observed = np.isfinite(self._windows[person, center, :, 0])
         deviation = carried.deviation[-1]
-        upsampled = ~completer.residual.inputs & ~observed & completer.residual.inputs.any()
         if completer.mixer:
             sure = np.isfinite(difference[..., 0])
             motion = np.where(sure[..., None], self._windows[person], poses)
@@ -285,10 +285,12 @@ class Stream:
             weight = sure * certainty(noise / size[:, None])
             mixed = mix_windows(completer.mixer, motion[None], weight[None], motion[None])[0]
             found = blend(motion, mixed, sure, 1.0)[before : center + 1]
-        elif upsampled.any():
+        if completer.residual.inputs.any():
             linear = completer.residual.regress(found, size[before : center + 1])
-            found[:, upsampled] += REGRESSION * (linear - found)[:, upsampled]
-        deviation[upsampled] *= UPSAMPLED
+            upsampled = ~completer.residual.inputs & ~observed
+            share = BESIDE if completer.mixer else REGRESSION
+            found[:, upsampled] += share * (linear - found)[:, upsampled]
+            deviation[upsampled] *= UPSAMPLED
         deviation = np.hypot(deviation, openness(seen, len(seen))[center] * size[center])
         keep = observed & (noise[center] == 0)
         result = found[-1].copy()
