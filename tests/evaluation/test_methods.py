@@ -48,6 +48,11 @@ def test_composition_and_observations():
     assert observed == "keep" and settings_of("s1+refine")[1] == "refine"
 
 
+def test_without_the_corrector():
+    settings, _ = settings_of("fast+uncorrected")
+    assert settings == dataclasses.replace(QUALITIES["fast"], correct=False)
+
+
 def test_generated_motion_alone():
     encoder, short, long = (settings_of(n)[0] for n in ("encoder", "descent20", "descent200"))
     assert not any(s.carry_residual for s in (encoder, short, long))

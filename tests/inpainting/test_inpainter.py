@@ -22,6 +22,7 @@ from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.residual import ResidualModel
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.networks.build import NetworkOptions, Networks, build_networks
+from posegan_jax.networks.mixer import CORRECTOR, Mixer, correcting, init_mixer
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 from posegan_jax.training.checkpoints import Checkpoints, save_params
@@ -877,6 +878,27 @@ def test_arrays_that_are_not_those_of_the_metadata(run, tmp_path, options, told)
     with pytest.raises(InputError, match=f"weights: .*{told}") as caught:
         Inpainter.from_checkpoint(tmp_path / "weights")
     assert "\n" not in str(caught.value)
+
+
+def test_a_corrector_of_other_networks(run, tmp_path):
+    path = tmp_path / "weights"
+    save_params(path, run[2]["variables"], {"networks": SMALL.to_dict(), "residual": None})
+    assert Inpainter.from_checkpoint(path).mixer is None
+    params = init_mixer(jax.random.key(0), 8, 1)
+    for content in (params, correcting(params)):  # windows of 24 frames of 28 joints
+        Mixer(content).save(path / CORRECTOR)
+        with pytest.raises(InputError, match=r"corrector\.npz: does not correct these networks"):
+            Inpainter.from_checkpoint(path)
+
+
+def test_the_corrector_moves_what_is_not_observed_alone(inpainter, whole, holed):
+    settings = dataclasses.replace(QUALITIES["fast"], correct=False)
+    without = inpainter(holed, "mpi_inf_3dhp", settings=settings)
+    kept = whole.provenance == Provenance.OBSERVED
+    np.testing.assert_array_equal(without.keypoints[kept], whole.keypoints[kept])
+    moved = np.linalg.norm(without.keypoints - whole.keypoints, axis=-1)[~kept]
+    assert np.isfinite(moved).all() and 0.1 < np.median(moved) < 15
+    np.testing.assert_array_equal(without.provenance, whole.provenance)
 
 
 def test_parts_of_a_checkpoint_that_lack_or_do_not_fit(run, tmp_path):

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from posegan_jax.errors import InputError
+from posegan_jax.networks.mixer import CORRECTOR, Mixer, init_mixer
 from posegan_jax.training.checkpoints import Checkpoints, load_params
 from posegan_jax.training.export import export, main
 
@@ -44,6 +46,17 @@ def test_the_averages_of_the_newest_step_and_nothing_of_the_machine(run, tmp_pat
     assert metadata["config"] == {"data": {"path": "a.npz,b"}}
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert not [path for path in files if b"/home/me" in path.read_bytes()]
+
+
+def test_what_corrects_the_networks_comes_along(run, tmp_path):
+    Mixer(init_mixer(jax.random.key(0), 8, 1), "a set").save(run / CORRECTOR)
+    export(run, tmp_path / "out")
+    assert Mixer.load(tmp_path / "out" / CORRECTOR).text == "a set"
+    assert weight(tmp_path / "out")[0, 0] == 20.0
+    (run / CORRECTOR).write_bytes(b"half")
+    with pytest.raises(InputError, match="not the weights"):
+        export(run, tmp_path / "out", step=1, overwrite=True)
+    assert weight(tmp_path / "out")[0, 0] == 20.0
 
 
 def test_a_step_that_is_asked_for(run, tmp_path):
