@@ -257,6 +257,8 @@ def _info(options: argparse.Namespace, rest: list[str]) -> None:
         print(f"{name}: {num_parameters(variables):,} parameters")
         for line in describe(inpainter.networks, name):
             print(f"  {line}")
+    if inpainter.mixer:
+        print(f"corrector: {num_parameters({'params': inpainter.mixer.params}):,} parameters")
 
 
 # --- their parts ----------------------------------------------------------------------------------

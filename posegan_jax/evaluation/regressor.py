@@ -9,13 +9,10 @@ import dataclasses
 
 import numpy as np
 
-from posegan_jax.inpainting.correct import mix_track
+from posegan_jax.inpainting.correct import SHIFT, mix_track
 from posegan_jax.inpainting.rate import Rate
 from posegan_jax.networks.mixer import Mixer
 from posegan_jax.pose.sequence import PoseSequence
-
-SHIFT = 8
-"""Frames from one window to the next."""
 
 
 @dataclasses.dataclass(frozen=True)

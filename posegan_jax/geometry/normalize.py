@@ -6,6 +6,9 @@ In the functions that NumPy and JAX share (the Python array API), since devices 
 from typing import NamedTuple
 
 import jax
+import numpy as np
+
+Array = jax.Array | np.ndarray
 
 TINY = 1e-5
 """Least extent of a window, relative to its coordinates: below is float32's rounding."""
@@ -19,11 +22,11 @@ class Normalization(NamedTuple):
       scale: (..., 1, 1, 1) largest distance of one of their coordinates from it.
     """
 
-    center: jax.Array
-    scale: jax.Array
+    center: Array
+    scale: Array
 
 
-def fit_normalization(x: jax.Array, mask: jax.Array) -> Normalization:
+def fit_normalization(x: Array, mask: Array) -> Normalization:
     """Mean and range over a window's observed joints.
 
     Args:
@@ -43,11 +46,11 @@ def fit_normalization(x: jax.Array, mask: jax.Array) -> Normalization:
     return Normalization(center, xp.where(extent > TINY * largest, extent, 1.0))
 
 
-def normalize(x: jax.Array, normalization: Normalization) -> jax.Array:
+def normalize(x: Array, normalization: Normalization) -> Array:
     """Image coordinates to normalised ones, (..., F, J, C)."""
     return (x - normalization.center) / normalization.scale
 
 
-def denormalize(x: jax.Array, normalization: Normalization) -> jax.Array:
+def denormalize(x: Array, normalization: Normalization) -> Array:
     """The inverse of ``normalize``."""
     return x * normalization.scale + normalization.center

@@ -120,8 +120,7 @@ def complete(
       reliability: of the observations, None without a residual.
       observed: what becomes of observed joints, see ``Inpainter``.
       rate: of the track's frames.
-      mixer: corrects the joints that are not observed; if None, the residual's linear regression
-        does, those that no detector delivers.
+      mixer: corrects the joints that are not observed, if there is one.
     """
     result = Completion(
         track.keypoints.copy(), track.scores.copy(),
@@ -187,8 +186,8 @@ def _complete_run(
         deviation = np.hypot(carried.deviation, SPREAD * generated.spread)
         if mixer:
             sure = seen & (reliability.trust >= REJECT)
-            weight = certainty(deviation / size[:, None]) * sure
-            result = correct(mixer, result, weight, seen, rate)
+            weight = certainty(carried.deviation / size[:, None]) * sure
+            result = correct(mixer, result, weight, sure, rate)
         if residual.inputs.any():
             upsampled = ~seen & ~residual.inputs
             linear = residual.regress(result, size)

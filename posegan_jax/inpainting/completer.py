@@ -57,7 +57,7 @@ class Settings:
       mirror: solve every second window as its mirror image. What the networks say of it is off
         elsewhere than what they say of the window itself, and blended with it comes nearer.
       correct: let the mixer that comes with the networks correct joints that are not observed, see
-        ``correct``. A linear regression moves those that no detector delivers where there is none.
+        ``correct``.
     """
 
     shift: int = 8

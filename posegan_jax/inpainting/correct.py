@@ -18,6 +18,9 @@ CORRECTION = 0.7
 """Weight of what the mixer says of joints that are never observed."""
 SHIFT = 8
 """Frames from one window to the next."""
+LARGEST = 15.0
+"""Extent of a generated window, in those of what is seen of it, from which it is not corrected: of
+one joint alone, or several at one place, a mixer can tell nothing."""
 AT_ONCE = 64
 """Windows that are computed at once."""
 _DETECTED = np.isin(np.arange(len(SKELETON)), DETECTED)
@@ -72,10 +75,10 @@ def mix_track(
       generated: (T, J, 2) pixels, for a mixer that corrects.
 
     Returns:
-      (T, J, 2) pixels, NaN in frames of which no window has two detected joints.
+      (T, J, 2) pixels, NaN in frames of which no window has two observations of detected joints.
     """
-    weight = weight * _DETECTED
-    arrays = [np.where(weight[..., None] > 0, keypoints, 0.0), weight]
+    seen = (weight > 0) & _DETECTED
+    arrays = [np.where(seen[..., None], keypoints, 0.0), np.where(seen, weight, 0.0)]
     if generated is not None:
         arrays.append(generated)
     tracks = zip(*(rate.split(array, 0.0) for array in arrays), strict=True)
@@ -111,7 +114,8 @@ def mix_windows(
     Args:
       mixer: what completes windows.
       x: (N, F, J, 2) pixels; where missing, anything finite.
-      weight: (N, F, J) 0: missing, up to 1: exact; every window has two detected joints.
+      weight: (N, F, J) 0: missing, up to 1: exact; every window has two observations of detected
+        joints.
       generated: (N, F, J, 2) pixels, for a mixer that corrects.
 
     Returns:
@@ -128,4 +132,7 @@ def mix_windows(
             inputs.append(normalize(generated[part], normalization))
         found = mixer(*(array.astype(np.float32) for array in inputs))
         windows[part] = denormalize(found, normalization)
+        if generated is not None:
+            large = np.abs(inputs[2]).max(axis=(1, 2, 3)) > LARGEST
+            windows[part][large] = generated[part][large]
     return windows

@@ -2,7 +2,6 @@
 
 import os
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,7 +17,7 @@ from posegan_jax.inpainting.residual import ResidualModel
 from posegan_jax.inpainting.solver import Progress, Solver
 from posegan_jax.inpainting.stream import Stream
 from posegan_jax.networks.build import NetworkOptions, Networks, Variables, build_networks
-from posegan_jax.networks.mixer import CORRECTOR, Mixer, fits
+from posegan_jax.networks.mixer import CORRECTOR, Mixer, fits, misfit
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, get_skeleton
 from posegan_jax.training.checkpoints import load_params
@@ -51,15 +50,14 @@ class Inpainter:
     def from_pretrained(cls, batch: int | None = None) -> "Inpainter":
         """With the parameters that come with the package."""
         with resources.as_file(pretrained_path()) as path:
-            return cls._of(*load_params(path), batch, path / CORRECTOR)
+            return cls._of(*load_params(path), batch)
 
     @classmethod
     def from_checkpoint(cls, directory: str | os.PathLike, batch: int | None = None) -> "Inpainter":
         """With the parameters of a training run's folder or of packaged parameters.
 
         Args:
-          directory: a workdir of training, its checkpoints folder, or one checkpoint in it. A file
-            corrector.npz in the same folder is what ``training.mixer`` wrote.
+          directory: a workdir of training, its checkpoints folder, or one checkpoint in it.
           batch: windows solved at once, see ``solver``.
 
         Raises:
@@ -69,18 +67,17 @@ class Inpainter:
         problem = _misfit(variables, metadata)
         if problem:
             raise InputError(f"{directory}: {problem}")
-        return cls._of(variables, metadata, batch, Path(directory) / CORRECTOR)
+        return cls._of(variables, metadata, batch)
 
     @classmethod
     def _of(
-        cls, variables: dict[str, Variables], metadata: dict[str, Any], batch: int | None,
-        corrector: Path,
+        cls, variables: dict[str, Variables], metadata: dict[str, Any], batch: int | None
     ) -> "Inpainter":
         networks = build_networks(NetworkOptions.from_dict(metadata["networks"]))
-        mixer = Mixer.load(corrector) if corrector.is_file() else None
-        if mixer and not (mixer.corrects and fits(networks.options)):
-            raise InputError(f"{corrector}: does not correct these networks; move it away")
         residual = _residual_model(networks, metadata)
+        variables = dict(variables)
+        params = variables.pop(CORRECTOR, None)
+        mixer = params and Mixer(jax.tree.map(np.float32, params))
         return cls(networks, variables, residual, metadata, batch, mixer)
 
     @property
@@ -226,6 +223,10 @@ def _misfit(variables: dict[str, Variables], metadata: dict[str, Any]) -> str | 
         reason, *_ = f"{error}\n".splitlines()
         return f"its network options make no networks ({reason})"
     found = dict(variables)
+    if corrector := found.pop(CORRECTOR, None):
+        problem = misfit(corrector) or (None if fits(networks.options) else "other windows")
+        if problem:
+            return f"its corrector is of no use ({problem})"
     if moments := _measured(metadata):
         joints = len(get_skeleton(networks.options.skeleton))
         wanted["residual"] = ResidualMoments.default(joints)._asdict()

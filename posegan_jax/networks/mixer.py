@@ -9,11 +9,12 @@ devices and runs on hosts that may have none.
 """
 
 import dataclasses
-import zipfile
+import operator
 from importlib import resources
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
@@ -29,8 +30,8 @@ SEEN, OUT = 2 * len(DETECTED), 2 * len(SKELETON)
 SURE = 0.05
 """Deviation, in body sizes, of a joint that counts for half."""
 TINY = 1e-6
-CORRECTOR = "corrector.npz"
-"""Name of the weights of a mixer that corrects, in the folder of the weights that it corrects."""
+CORRECTOR = "corrector"
+"""Name of a correcting mixer's parameters among those of the networks that it corrects."""
 
 Params = dict[str, dict]
 
@@ -48,7 +49,7 @@ class Mixer:
     text: str = ""
 
     def __call__(self, x, weight, generated=None):
-        """As ``mix``."""
+        """As ``mix``; ``generated`` for one that corrects, and for no other."""
         return mix(self.params, x, weight, generated)
 
     @property
@@ -69,15 +70,16 @@ class Mixer:
     def load(cls, path: str | Path) -> "Mixer":
         """Reads what ``save`` wrote. Raises InputError where there is no such file."""
         try:
-            with np.load(path, allow_pickle=False) as data:
+            # Opened here: a damaged file that NumPy opens stays open.
+            with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as data:
                 arrays = dict(data)
             text = str(arrays.pop("text"))
             params = unflatten_dict(
                 {tuple(name.split("/")): a.astype(np.float32) for name, a in arrays.items()}
             )
-            if jax.tree.map(np.shape, params) != jax.tree.map(np.shape, _like(params)):
-                raise ValueError("shapes that do not fit")
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            if problem := misfit(params):
+                raise ValueError(problem)
+        except Exception as error:  # a file may hold anything
             raise InputError(f"{path}: not the weights of a mixer ({error})") from error
         return cls(params, text)
 
@@ -129,7 +131,7 @@ def correcting(params: Params) -> Params:
     """Those of a mixer that is shown generated windows, too, and goes a third of the way to what
     the given one says."""
     kernel = params["embed"]["kernel"]
-    embed = {**params["embed"], "kernel": np.concatenate([kernel, _zeros(OUT, kernel.shape[1])])}
+    embed = {**params["embed"], "kernel": jnp.concatenate([kernel, _zeros(OUT, kernel.shape[1])])}
     gate = {"kernel": _zeros(kernel.shape[1], OUT // 2), "bias": _zeros(OUT // 2) - np.log(2.0)}
     return {**params, "embed": embed, "gate": jax.tree.map(np.float32, gate)}
 
@@ -170,7 +172,7 @@ def mix(params: Params, x, weight, generated=None):
     result = filled + xp.reshape(out, x.shape)
     if generated is None:
         return result
-    gate = 1.0 / (1.0 + xp.exp(-_dense(params["gate"], h)))
+    gate = 0.5 * (1.0 + xp.tanh(0.5 * _dense(params["gate"], h)))  # a sigmoid
     return generated + gate[..., None] * (result - generated)
 
 
@@ -245,8 +247,19 @@ def _norm(params, h):
     return h / deviation * params["scale"] + params["bias"]
 
 
-def _like(params: Params) -> Params:
-    """The shapes that parameters of this width and depth have."""
-    width, blocks = params["norm"]["scale"].shape[0], len(params["blocks"])
-    plain = init_mixer(jax.random.key(0), width, blocks)
-    return correcting(plain) if "gate" in params else plain
+def misfit(params: Params) -> str | None:
+    """What is wrong with parameters that somebody else made, if anything."""
+    try:
+        width, blocks = params["norm"]["scale"].shape[0], len(params["blocks"])
+        wanted = jax.eval_shape(lambda: init_mixer(jax.random.key(0), width, blocks))
+        if "gate" in params:
+            wanted = jax.eval_shape(correcting, wanted)
+        shapes = (jax.tree.map(np.shape, tree) for tree in (params, wanted))
+        right = operator.eq(*shapes)
+    except (AttributeError, IndexError, KeyError, TypeError):
+        right = False
+    if not right:
+        return "arrays that do not fit each other"
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
+        return "parameters that are not finite"
+    return None

@@ -2,11 +2,12 @@
 
     python -m posegan_jax.training.mixer --motion cmu.npz,accad.npz --steps 20000 -o regressor.npz
     python -m posegan_jax.training.mixer --motion cmu.npz,accad.npz --init-from regressor.npz \\
-        --weights RUN --steps 8000 -o RUN/corrector.npz
+        --weights RUN --steps 8000 -o corrector.npz
 
 On the windows, views and corruptions that our networks are trained on. The first command trains a
 mixer that completes what is seen: the learned baseline of ``evaluation``. The second makes of it
-one that corrects what the networks of RUN say, see ``inpainting.correct``.
+one that corrects what the networks of RUN say, see ``inpainting.correct``; ``training.export`` puts
+it with them.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from posegan_jax.errors import InputError
 from posegan_jax.geometry.metrics import mpjpe, mpjse
 from posegan_jax.geometry.normalize import fit_normalization, normalize
 from posegan_jax.geometry.procrustes import align
+from posegan_jax.motion.corrupt import CorruptionOptions
 from posegan_jax.motion.store import MotionStore, build_store, load_clips
 from posegan_jax.networks.build import NetworkOptions, Networks, Variables, build_networks
 from posegan_jax.networks.mixer import (
@@ -38,6 +40,8 @@ from posegan_jax.networks.mixer import (
     init_mixer,
     mix,
 )
+from posegan_jax.pose.files import check_file
+from posegan_jax.pose.skeleton import DETECTED_12
 from posegan_jax.training.checkpoints import load_params
 from posegan_jax.training.step import Batch, StepOptions, sample_batch
 
@@ -173,14 +177,25 @@ def _chunk(state, key, store, variables, *, networks: Networks, options: StepOpt
     return state, losses.mean()
 
 
-def _networks(weights: str) -> tuple[Networks, dict[str, Variables]]:
+def _networks(
+    weights: str
+) -> tuple[tuple[Networks, dict[str, Variables]], CorruptionOptions]:
+    """Of ``--weights``, and what their training showed them."""
     packaged = resources.files("posegan_jax") / "weights" / "pretrained"
     with resources.as_file(packaged) as path:
         variables, metadata = load_params(path if weights == "packaged" else Path(weights))
     networks = build_networks(NetworkOptions.from_dict(metadata["networks"]))
-    if not fits(networks.options):
-        raise InputError(f"--weights must be of windows of {FRAMES} frames of {SKELETON.name}")
-    return networks, variables
+    shown = metadata.get("config", {}).get("corruption", {})
+    names = {field.name for field in dataclasses.fields(CorruptionOptions)}
+    corruption = CorruptionOptions(
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in shown.items() if k in names}
+    )
+    if not fits(networks.options) or not set(corruption.detected) <= set(DETECTED_12):
+        raise InputError(
+            f"--weights must be of windows of {FRAMES} frames of {SKELETON.name}, in which no "
+            f"others are seen than {', '.join(DETECTED_12)}"
+        )
+    return (networks, variables), corruption
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -203,9 +218,16 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if options.steps < CHUNK or options.steps % CHUNK:
             raise InputError(f"--steps must be a multiple of {CHUNK}")
+        if options.batch_size < 1:
+            raise InputError("--batch-size must be at least 1")
+        check_file(options.output)
         start = Mixer.load(options.init_from) if options.init_from else None
-        corrected = _networks(options.weights) if options.weights else None
-        step_options = StepOptions(batch_size=options.batch_size)
+        corrected, corruption = None, CorruptionOptions()
+        if options.weights:
+            corrected, corruption = _networks(options.weights)
+        elif start and start.corrects:
+            raise InputError(f"{options.init_from} corrects networks: give their --weights")
+        step_options = StepOptions(batch_size=options.batch_size, corruption=corruption)
         store = build_store(
             load_clips(options.motion, "train"), step_options.views.span(FRAMES), 1
         )

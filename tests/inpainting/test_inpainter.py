@@ -22,7 +22,7 @@ from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.residual import ResidualModel
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.networks.build import NetworkOptions, Networks, build_networks
-from posegan_jax.networks.mixer import CORRECTOR, Mixer, correcting, init_mixer
+from posegan_jax.networks.mixer import CORRECTOR, correcting, init_mixer
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 from posegan_jax.training.checkpoints import Checkpoints, save_params
@@ -880,15 +880,19 @@ def test_arrays_that_are_not_those_of_the_metadata(run, tmp_path, options, told)
     assert "\n" not in str(caught.value)
 
 
-def test_a_corrector_of_other_networks(run, tmp_path):
-    path = tmp_path / "weights"
-    save_params(path, run[2]["variables"], {"networks": SMALL.to_dict(), "residual": None})
-    assert Inpainter.from_checkpoint(path).mixer is None
-    params = init_mixer(jax.random.key(0), 8, 1)
-    for content in (params, correcting(params)):  # windows of 24 frames of 28 joints
-        Mixer(content).save(path / CORRECTOR)
-        with pytest.raises(InputError, match=r"corrector\.npz: does not correct these networks"):
-            Inpainter.from_checkpoint(path)
+@pytest.mark.parametrize(
+    "kind, told", [("other", "other windows"), ("half", "do not fit"), ("nan", "not finite")]
+)
+def test_a_corrector_of_no_use(run, tmp_path, kind, told):
+    params = correcting(init_mixer(jax.random.key(0), 8, 1))
+    if kind == "half":
+        params.pop("out")
+    if kind == "nan":
+        params["gate"]["bias"][3] = np.nan
+    variables = run[2]["variables"] | {CORRECTOR: params}
+    save_params(tmp_path / "weights", variables, {"networks": SMALL.to_dict()})
+    with pytest.raises(InputError, match=f"weights: its corrector is of no use .*{told}"):
+        Inpainter.from_checkpoint(tmp_path / "weights")
 
 
 def test_the_corrector_moves_what_is_not_observed_alone(inpainter, whole, holed):

@@ -101,7 +101,7 @@ def test_it_is_saved_in_half_precision(tmp_path):
     np.testing.assert_allclose(read(x, weight, x), mixer(x, weight, x), atol=0.02)
 
 
-@pytest.mark.parametrize("content", [b"", b"PK nothing", None, "shapes"])
+@pytest.mark.parametrize("content", [b"", b"PK nothing", None, "shapes", "nan", "array"])
 def test_other_files_are_refused(tmp_path, content):
     path = tmp_path / "m.npz"
     if content is None:
@@ -110,6 +110,13 @@ def test_other_files_are_refused(tmp_path, content):
         params = lively()
         params["out"]["bias"] = np.zeros(3)
         Mixer(params).save(path)
+    elif content == "nan":
+        params = lively()
+        params["out"]["bias"][0] = np.nan
+        Mixer(params).save(path)
+    elif content == "array":
+        np.save(tmp_path / "m.npy", np.zeros(3))
+        (tmp_path / "m.npy").rename(path)
     else:
         path.write_bytes(content)
     with pytest.raises(InputError, match=r"m\.npz: not the weights"):

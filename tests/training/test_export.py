@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from posegan_jax.errors import InputError
-from posegan_jax.networks.mixer import CORRECTOR, Mixer, init_mixer
-from posegan_jax.training.checkpoints import Checkpoints, load_params
+from posegan_jax.networks.mixer import Mixer, correcting, init_mixer
+from posegan_jax.training.checkpoints import Checkpoints, load_params, save_params
 from posegan_jax.training.export import export, main
 
 
@@ -49,14 +49,34 @@ def test_the_averages_of_the_newest_step_and_nothing_of_the_machine(run, tmp_pat
 
 
 def test_what_corrects_the_networks_comes_along(run, tmp_path):
-    Mixer(init_mixer(jax.random.key(0), 8, 1), "a set").save(run / CORRECTOR)
-    export(run, tmp_path / "out")
-    assert Mixer.load(tmp_path / "out" / CORRECTOR).text == "a set"
-    assert weight(tmp_path / "out")[0, 0] == 20.0
-    (run / CORRECTOR).write_bytes(b"half")
-    with pytest.raises(InputError, match="not the weights"):
-        export(run, tmp_path / "out", step=1, overwrite=True)
-    assert weight(tmp_path / "out")[0, 0] == 20.0
+    plain = init_mixer(jax.random.key(0), 8, 1)
+    path = tmp_path / "c.npz"
+    Mixer(correcting(plain), "a set").save(path)
+    assert main([str(run), str(tmp_path / "out"), "--corrector", str(path)]) == 0
+    params, metadata = load_params(tmp_path / "out")
+    assert metadata["corrector"] == "a set"
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-3),
+        params.pop("corrector"), correcting(plain),
+    )
+    assert list(params) == ["generator"]
+    export(tmp_path / "out", tmp_path / "again")
+    assert "corrector" in load_params(tmp_path / "again")[0]
+
+
+@pytest.mark.parametrize("kind", ["plain", "half", "skeleton"])
+def test_what_does_not_correct_the_networks_is_refused(run, tmp_path, kind):
+    params = init_mixer(jax.random.key(0), 8, 1)
+    path = tmp_path / "c.npz"
+    Mixer(params if kind == "plain" else correcting(params)).save(path)
+    if kind == "half":
+        path.write_bytes(path.read_bytes()[:300])
+    if kind == "skeleton":
+        save_params(tmp_path / "other", load_params(run)[0], {"networks": {"skeleton": "alphapose12"}})
+        run = tmp_path / "other"
+    with pytest.raises(InputError, match=r"c\.npz"):
+        export(run, tmp_path / "out", corrector=path)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_step_that_is_asked_for(run, tmp_path):
