@@ -72,7 +72,8 @@ def test_what_does_not_correct_the_networks_is_refused(run, tmp_path, kind):
     if kind == "half":
         path.write_bytes(path.read_bytes()[:300])
     if kind == "skeleton":
-        save_params(tmp_path / "other", load_params(run)[0], {"networks": {"skeleton": "alphapose12"}})
+        other = {"networks": {"skeleton": "alphapose12"}}
+        save_params(tmp_path / "other", load_params(run)[0], other)
         run = tmp_path / "other"
     with pytest.raises(InputError, match=r"c\.npz"):
         export(run, tmp_path / "out", corrector=path)
