@@ -14,8 +14,9 @@ from posegan_jax.inpainting.select import compose
 from posegan_jax.networks.mixer import DETECTED, FRAMES, SKELETON, Mixer, fill_linearly
 from posegan_jax.pose.windows import gather, starts
 
-CORRECTION = 0.7
-"""Weight of what the mixer says of joints that are never observed."""
+CORRECTION, UPSAMPLING = 0.7, 0.9
+"""Weight of what the mixer says of joints that are never observed: of those that detectors deliver,
+and of all others."""
 SHIFT = 8
 """Frames from one window to the next."""
 LARGEST = 15.0
@@ -47,7 +48,8 @@ def correct(
 def blend(motion: np.ndarray, mixed: np.ndarray, seen: np.ndarray, step: float) -> np.ndarray:
     """Motion (T, J, 2) with its share of what a mixer says; where that is NaN as it is."""
     # What a joint's own next observation explains is carried from there already.
-    share = CORRECTION * (1 - matern(step * _distance(seen)) ** 2)
+    most = np.where(_DETECTED, CORRECTION, UPSAMPLING)
+    share = most * (1 - matern(step * _distance(seen)) ** 2)
     share = np.where(np.isnan(mixed[..., 0]), 0.0, share)
     return motion + share[..., None] * (np.nan_to_num(mixed) - motion)
 

@@ -20,7 +20,7 @@ from posegan_jax.inpainting.assemble import (
     complete,
     openness,
 )
-from posegan_jax.inpainting.correct import CORRECTION
+from posegan_jax.inpainting.correct import UPSAMPLING
 from posegan_jax.inpainting.rate import Rate
 from posegan_jax.inpainting.reliability import Reliability
 from posegan_jax.inpainting.residual import ResidualModel
@@ -105,7 +105,7 @@ def test_joints_that_are_not_seen_are_corrected():
     others[27] = False
     moved = (after.keypoints - before.keypoints)[:, others]
     middle = before.keypoints[:, detected].mean(axis=1, keepdims=True)
-    wanted = CORRECTION * (middle - before.keypoints[:, others])
+    wanted = UPSAMPLING * (middle - before.keypoints[:, others])
     # These joints go with no other, so little is carried to them: nearly the whole share.
     assert (np.sum(moved * wanted, axis=(0, 2)) > 0.8 * (wanted**2).sum(axis=(0, 2))).all()
     np.testing.assert_allclose(after.keypoints[hole], before.keypoints[hole], atol=0.5)

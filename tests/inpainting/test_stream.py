@@ -1,5 +1,6 @@
 """Live tracks: a frame in, a frame out."""
 
+import copy
 import functools
 
 import numpy as np
@@ -120,6 +121,27 @@ def test_exact_joints_pass_and_the_others_are_near_the_truth(live):
             hidden = np.intersect1d(SEEN, np.flatnonzero(~seen))
             holes += [off(frame, scene()[number], hidden)] if len(hidden) else []
     assert np.mean(holes) < 0.15 and np.mean(errors) < 0.4
+
+
+def test_what_is_not_observed_is_corrected(inpainter):
+    """By the mixer that whole tracks are corrected by: an arm that is never seen, and feet."""
+    plain = copy.copy(inpainter)
+    plain.mixer = None
+    streams = [which.stream(MPI.name, 25.0) for which in (inpainter, plain)]
+    track = detected()
+    hidden = [MPI.index("left_elbow"), WRIST]
+    track[:, hidden] = np.nan
+    upsampled = ~np.isin(np.arange(28), SEEN)
+    apart = []
+    for keypoints, truth in zip(track, scene(), strict=True):
+        found, other = (stream.push(keypoints) for stream in streams)
+        apart.append(np.linalg.norm(found.keypoints - other.keypoints, axis=-1))
+        head = np.linalg.norm(truth[MPI.index("head_top")] - truth[MPI.index("neck")])
+    apart = np.array(apart)[24:] / head
+    seen = np.setdiff1d(SEEN, hidden)
+    assert (apart[:, seen] == 0).all()
+    for joints in (hidden, upsampled):
+        assert 0.01 < np.median(apart[:, joints]) < 0.5
 
 
 def test_far_from_the_origin_nothing_gets_lost(live):
