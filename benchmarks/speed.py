@@ -48,8 +48,9 @@ BATCH, LARGE_BATCHES = 256, (1024, 4096)
 WINDOWS, SEARCH_STEPS = 64, 200
 TEST_SET = 194_568
 """Windows of the thesis's test set at a shift of one frame."""
-STEPS = 2
-"""Training steps in one program: the training loop's are inside a ``lax.scan`` too."""
+STEPS = 10
+"""Training steps in one program, inside a ``lax.scan`` as the training loop's are, which takes 50
+(``train.steps_per_dispatch``): what a call costs is spread over them."""
 TOLERANCE = 1e-4
 
 Thunk = Callable[[], object]
