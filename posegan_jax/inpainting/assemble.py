@@ -30,11 +30,11 @@ SPREAD = 0.35
 """Weight of the windows' disagreement in a joint's deviation (it explains the error best so)."""
 UPSAMPLED = 0.5
 """What is left of the deviation of those joints: the carried residual does not know of it."""
-OPEN, ENOUGH, AROUND = 0.0153, 6, 12
+OPEN, ENOUGH, AROUND = 0.0165, 6, 12
 """Few joints leave size, place and turn of the body open: what every joint short of six that are
 seen within 12 frames of the model adds to the deviation of those that are not, in body sizes; see
 ``evaluation.calibration``. Of six on, nothing is left open."""
-CONFIDENCE = (-4.24, -2.27)
+CONFIDENCE = (-4.27, -2.26)
 """Intercept and slope of the log odds that a joint lies within half a head size of the truth, over
 the logarithm of its deviation in head sizes; see ``evaluation.calibration``."""
 HEAD = 0.5
