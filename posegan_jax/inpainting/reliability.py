@@ -38,8 +38,8 @@ class Reliability:
       noise: (T, J) standard deviation per coordinate of the detector's error, pixels; 0: exact.
       trust: (T, J) from 0 (not where the joint is) to 1.
       precision: weight of the observations in the search against its prior: inverse to the
-        standard deviation of what is no smooth motion in them, as in the log likelihood of
-        Laplace's distribution, which takes errors by their size; 1 for exact ones.
+        variance of what is no smooth motion in them, 1 for exact ones. (Inverse to its standard
+        deviation, the search would follow noise where many joints are missing, too.)
     """
 
     noise: np.ndarray
@@ -114,7 +114,7 @@ def assess(
         poses = residual.expect(generated[run], size[run], step)
         difference = keypoints[run] - poses
         result.trust[run] = trust(residual, difference, size[run], result.noise[run], step)
-    return dataclasses.replace(result, precision=ROUGHNESS / math.hypot(ROUGHNESS, level))
+    return dataclasses.replace(result, precision=ROUGHNESS**2 / (ROUGHNESS**2 + level**2))
 
 
 def noise_level(keypoints: np.ndarray, size: np.ndarray, unknown: float = 0.0) -> float:

@@ -291,7 +291,7 @@ def test_the_precision_is_inverse_to_the_noise():
     for noise in (4, 8):
         found = judge(motion(60) + noise * white((60, JOINTS, 2)))
         level = noise / np.sqrt(WHITE) / size
-        assert found.precision == pytest.approx(ROUGHNESS / level, rel=0.3)
+        assert np.sqrt(found.precision) == pytest.approx(ROUGHNESS / level, rel=0.3)
 
 
 def test_less_certain_joints_are_noisier():
