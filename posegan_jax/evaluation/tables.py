@@ -158,7 +158,7 @@ def ahead_table(
 ) -> str:
     """Protocols and parts in which a rival is ahead of a method, and by what: 'RIVAL its value
     (the method's): their difference [its interval]', the best one; empty where none is. Rows in
-    which none is ahead are left out."""
+    which none is ahead are left out; of no rows, 'In none.' is all that is said."""
     rows = []
     for part in ("missing", "upsampled"):
         for protocol in benchmark.texts:
@@ -176,6 +176,8 @@ def ahead_table(
                     cells.append(f"{rival} {cell(theirs)} ({cell(ours)}): {by}")
             if any(cells):
                 rows.append([f"{protocol}, {part}", *cells])
+    if not rows:
+        return "In none."
     return table(["", *(f"{n} {_SHORT[m]}" for n in names for m in metrics)], rows)
 
 

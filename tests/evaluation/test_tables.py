@@ -116,6 +116,7 @@ def test_where_a_baseline_is_ahead(benchmark):
     table = rows(tables.ahead_table(benchmark, ["linear"], ["M-s1"]), "")
     assert table[2] == ["clean, upsampled", "M-s1 0.301 (0.201): +0.025 [+0.025, +0.025]",
                         "M-s1 0.303 (0.203): +0.050 [+0.050, +0.050]", ""]
+    assert tables.ahead_table(benchmark, ["M-s1"], ["M-s1"]) == "In none."
 
 
 def test_the_heading_says_what_was_evaluated(benchmark):
