@@ -48,8 +48,8 @@ def export(
     if trained_on:
         metadata["trained_on"] = trained_on
     if corrector:
-        mixer = Mixer.load(corrector)
-        if not (mixer.corrects and fits(NetworkOptions.from_dict(metadata["networks"]))):
+        mixer, networks = Mixer.load(corrector), metadata.get("networks")
+        if not (networks and mixer.corrects and fits(NetworkOptions.from_dict(networks))):
             raise InputError(f"{corrector}: does not correct these networks")
         params[CORRECTOR] = jax.tree.map(np.float16, mixer.params)
         metadata[CORRECTOR] = mixer.text

@@ -184,6 +184,8 @@ def _networks(
     packaged = resources.files("posegan_jax") / "weights" / "pretrained"
     with resources.as_file(packaged) as path:
         variables, metadata = load_params(path if weights == "packaged" else Path(weights))
+    if "networks" not in metadata or not {"encoder", "generator"} <= set(variables):
+        raise InputError(f"{weights}: holds no networks of posegan_jax to correct")
     networks = build_networks(NetworkOptions.from_dict(metadata["networks"]))
     shown = metadata.get("config", {}).get("corruption", {})
     names = {field.name for field in dataclasses.fields(CorruptionOptions)}

@@ -64,15 +64,15 @@ def test_what_corrects_the_networks_comes_along(run, tmp_path):
     assert "corrector" in load_params(tmp_path / "again")[0]
 
 
-@pytest.mark.parametrize("kind", ["plain", "half", "skeleton"])
+@pytest.mark.parametrize("kind", ["plain", "half", "skeleton", "foreign"])
 def test_what_does_not_correct_the_networks_is_refused(run, tmp_path, kind):
     params = init_mixer(jax.random.key(0), 8, 1)
     path = tmp_path / "c.npz"
     Mixer(params if kind == "plain" else correcting(params)).save(path)
     if kind == "half":
         path.write_bytes(path.read_bytes()[:300])
-    if kind == "skeleton":
-        other = {"networks": {"skeleton": "alphapose12"}}
+    if kind in ("skeleton", "foreign"):
+        other = {"networks": {"skeleton": "alphapose12"}} if kind == "skeleton" else {}
         save_params(tmp_path / "other", load_params(run)[0], other)
         run = tmp_path / "other"
     with pytest.raises(InputError, match=r"c\.npz"):

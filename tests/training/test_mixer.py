@@ -6,6 +6,7 @@ import pytest
 
 from posegan_jax.networks.mixer import FRAMES, Mixer, correcting, init_mixer
 from posegan_jax.training import mixer
+from posegan_jax.training.checkpoints import save_params
 from posegan_jax.training.mixer import refined, train
 
 
@@ -75,6 +76,12 @@ def test_mistakes_of_the_command(tmp_path, capsys):
     assert mixer.main(["--steps", "30", "-o", str(path)]) == 2
     assert mixer.main(["--motion", "nowhere", "--steps", "20", "-o", str(path)]) == 2
     assert mixer.main(["--weights", "none", "--steps", "20", "-o", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert "multiple of 20" in said and "nowhere" in said and "none" in said
+    foreign = tmp_path / "foreign"
+    save_params(foreign, {"w": np.zeros(3)}, {"made by": "another program"})
+    assert mixer.main(["--weights", str(foreign), "-o", str(path)]) == 2
+    assert "foreign: holds no networks" in capsys.readouterr().err
     corrector = tmp_path / "c.npz"
     Mixer(correcting(init_mixer(jax.random.key(0), 8, 1))).save(corrector)
     assert mixer.main(["--init-from", str(corrector), "-o", str(path)]) == 2
@@ -82,5 +89,4 @@ def test_mistakes_of_the_command(tmp_path, capsys):
     assert mixer.main(["-o", str(tmp_path / "no" / "r.npz")]) == 2
     said = capsys.readouterr().err
     assert "give their --weights" in said and "--batch-size" in said and "no/r.npz" in said
-    assert "multiple of 20" in said and "nowhere" in said and "none" in said
     assert not path.exists()
