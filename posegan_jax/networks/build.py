@@ -54,6 +54,14 @@ class Networks(NamedTuple):
     encoder: Encoder
     options: NetworkOptions
 
+    def over(self, batch_axis: str) -> "Networks":
+        """The same, for batches that are split along a mapped axis of this name."""
+        return self._replace(
+            generator=self.generator.clone(batch_axis=batch_axis),
+            discriminator=self.discriminator.clone(batch_axis=batch_axis),
+            encoder=self.encoder.clone(batch_axis=batch_axis),
+        )
+
     def init(self, key: jax.Array) -> dict[str, Variables]:
         """Fresh variables of the three networks under 'generator', 'discriminator', 'encoder'."""
         kg, kd, ke = jax.random.split(key, 3)

@@ -128,7 +128,7 @@ def _conv_cpu(x, kernel, strides, padding):
     n, *size, _ = x.shape
     kh, kw, c, o = kernel.shape
     if _is_matmul(size, (kh, kw), strides, padding):
-        rows = x.reshape(-1, kh * kw * c) @ kernel.reshape(-1, o)
+        rows = _multiply(x.reshape(-1, kh * kw * c), kernel.reshape(-1, o))
         return rows.reshape(n, size[0] - kh + 1, size[1] - kw + 1, o)
     if _has_few_products(x, kernel, strides):
         return _few_products(x, kernel, strides, padding)
@@ -138,12 +138,41 @@ def _conv_cpu(x, kernel, strides, padding):
 def _transpose_cpu(y, kernel, strides, padding, size):
     kh, kw, c, o = kernel.shape
     if _is_matmul(size, (kh, kw), strides, padding):
-        return (y.reshape(-1, o) @ kernel.reshape(-1, o).T).reshape(-1, *size, c)
+        return _multiply(y.reshape(-1, o), kernel.reshape(-1, o).T).reshape(-1, *size, c)
     if _has_few_products(y, kernel, strides):
-        x = jax.ShapeDtypeStruct((len(y), *size, c), y.dtype)
-        (x,) = jax.linear_transpose(lambda x: _few_products(x, kernel, strides, padding), x)(y)
-        return x
+        anywhere = jnp.zeros((len(y), *size, c), y.dtype)
+        return jax.vjp(lambda x: _few_products(x, kernel, strides, padding), anywhere)[1](y)[0]
     return _spread(y, kernel, strides, padding, size)
+
+
+@jax.custom_vjp
+def _multiply(x, kernel):
+    """Matmuls of many samples: (..., N, C) and (..., C, O) -> (..., N, O)."""
+    return x @ kernel
+
+
+@jax.custom_vjp
+def _contract(x, y):
+    """The gradient of a kernel: (..., N, C) and (..., N, O) -> (..., C, O).
+
+    XLA has no fast kernel for a matmul whose first matrix is transposed, and makes such a one of
+    one whose first matrix was transposed before, unless a barrier is between. The smaller is.
+    """
+    if x.shape[-1] > y.shape[-1]:
+        return lax.optimization_barrier(_contract(y, x)).swapaxes(-1, -2)
+    return lax.optimization_barrier(x.swapaxes(-1, -2)) @ y
+
+
+_multiply.defvjp(
+    lambda x, kernel: (_multiply(x, kernel), (x, kernel)),
+    lambda saved, y: (_multiply(y, saved[1].swapaxes(-1, -2)), _contract(saved[0], y)),
+)
+_contract.defvjp(
+    lambda x, y: (_contract(x, y), (x, y)),
+    lambda saved, kernel: (
+        _multiply(saved[1], kernel.swapaxes(-1, -2)), _multiply(saved[0], kernel)
+    ),
+)
 
 
 def _is_matmul(size, kernel: Pair, strides: Pair, padding: Pair) -> bool:
@@ -219,7 +248,7 @@ def _few_products(x, kernel, strides, padding):
     # N, tiles, positions, phases of frames; tiles, positions, phases of rows; channels.
     x = _overlapping(_overlapping(x, 3, tiles[1], m[1]), 1, tiles[0], m[0])
     x = inputs @ x.transpose(2, 5, 0, 1, 4, 3, 6, 7).reshape(len(inputs), -1)
-    products = jnp.einsum("pnc,pco->pno", x.reshape(len(taps), -1, kernel.shape[1]), kernel)
+    products = _multiply(x.reshape(len(taps), -1, kernel.shape[1]), kernel)
     y = outputs.T @ products.reshape(len(taps), -1)
     y = y.reshape(*m, n, *tiles, o).transpose(2, 3, 0, 4, 1, 5)
     y = y.reshape(n, tiles[0] * m[0], tiles[1] * m[1], o)
@@ -257,8 +286,7 @@ def _spread(y, kernel, strides, padding, size):
     if products[0] * products[1] < 1.5:
         return _interleave(y, kernel, strides, padding, size)
     # Few samples at a time, so that their columns stay in the cache.
-    parts = _in_parts(lambda y: _overlap_add(y, kernel, strides, padding, size), 16, y)
-    return parts.swapaxes(0, 1).reshape(len(y), *parts.shape[2:])
+    return _in_parts(lambda y: _overlap_add(y, kernel, strides, padding, size), 16, y)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
@@ -279,7 +307,7 @@ def _correlate(x, y, strides, padding, taps):
         )
         return result.transpose(1, 2, 0, 3)
 
-    return _in_parts(correlate, 64, x, y).sum(axis=0)
+    return _sum_of_parts(correlate, 16, x, y)
 
 
 _convolve.defvjp(
@@ -354,13 +382,39 @@ def _cut(x, start: Pair, size: Pair):
     )
 
 
-def _in_parts(function, count: int, *arrays):
-    """``function`` of ``count`` samples after another, where that divides the batch, stacked.
+def _parts(count: int, *arrays):
+    """How many parts of ``count`` samples there are, and a function from a part's number to it.
 
-    A part takes samples at equal distances: on several devices, of each one's own.
+    One part where ``count`` does not divide the batch. A part takes samples at equal distances: on
+    several devices, of each one's own.
     """
     n = len(arrays[0])
     if n <= count or n % count:
-        return function(*arrays)[None]
-    parts = tuple(a.reshape(count, n // count, *a.shape[1:]).swapaxes(0, 1) for a in arrays)
-    return lax.map(lambda part: function(*part), parts)
+        count = n
+    apart = [a.reshape(count, n // count, *a.shape[1:]) for a in arrays]
+    return n // count, lambda i: [lax.dynamic_index_in_dim(a, i, 1, keepdims=False) for a in apart]
+
+
+def _sum_of_parts(function, count: int, *arrays):
+    """The sum of ``function`` over parts of a batch."""
+    number, part = _parts(count, *arrays)
+    if number == 1:
+        return function(*arrays)
+    shape = jax.eval_shape(function, *part(0))
+    return lax.fori_loop(
+        0, number, lambda i, total: total + function(*part(i)), jnp.zeros(shape.shape, shape.dtype)
+    )
+
+
+def _in_parts(function, count: int, x):
+    """``function``, which maps every sample to one, of a part of the batch after another."""
+    number, part = _parts(count, x)
+    if number == 1:
+        return function(x)
+    shape = jax.eval_shape(function, *part(0))
+    empty = jnp.zeros((shape.shape[0], number, *shape.shape[1:]), shape.dtype)
+    result = lax.fori_loop(
+        0, number,
+        lambda i, result: lax.dynamic_update_index_in_dim(result, function(*part(i)), i, 1), empty,
+    )
+    return result.reshape(len(x), *shape.shape[1:])

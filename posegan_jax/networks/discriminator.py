@@ -22,6 +22,7 @@ class Discriminator(nn.Module):
       final_activation: 'linear', or 'sigmoid' as printed.
       last_speed: see ``arrange.speeds``.
       lowering, dtype: see ``networks.conv``.
+      batch_axis: see ``layers.Normalize``.
     """
 
     rows: Rows
@@ -30,10 +31,14 @@ class Discriminator(nn.Module):
     last_speed: str = "repeat"
     lowering: Lowering = "auto"
     dtype: jnp.dtype = jnp.float32
+    batch_axis: str | None = None
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         x = to_rows(x, self.rows)
         x = jnp.concatenate([x, speeds(x, self.last_speed)], axis=-1)
-        trunk = Trunk(1, self.normalization, self.final_activation, self.lowering, self.dtype)
+        trunk = Trunk(
+            1, self.normalization, self.final_activation, self.lowering, self.dtype,
+            self.batch_axis,
+        )
         return trunk(x, train)[:, 0]

@@ -20,6 +20,7 @@ class Encoder(nn.Module):
       latent: dimension of z.
       final_activation: 'linear', or 'sigmoid' as printed.
       lowering, dtype: see ``networks.conv``.
+      batch_axis: see ``layers.Normalize``.
     """
 
     rows: Rows
@@ -27,10 +28,13 @@ class Encoder(nn.Module):
     final_activation: FinalActivation = "linear"
     lowering: Lowering = "auto"
     dtype: jnp.dtype = jnp.float32
+    batch_axis: str | None = None
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array, train: bool = False) -> jax.Array:
         mask = mask.astype(jnp.float32)[..., None]
         x = jnp.concatenate([jnp.where(mask > 0, x, 0.0), mask], axis=-1)
-        trunk = Trunk(self.latent, "batch", self.final_activation, self.lowering, self.dtype)
+        trunk = Trunk(
+            self.latent, "batch", self.final_activation, self.lowering, self.dtype, self.batch_axis
+        )
         return trunk(to_rows(x, self.rows), train)

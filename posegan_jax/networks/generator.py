@@ -20,6 +20,7 @@ class Generator(nn.Module):
       frames: F, a multiple of 8.
       coordinates: C, 2 for image coordinates.
       lowering, dtype: see ``networks.conv``; parameters are always float32.
+      batch_axis: see ``layers.Normalize``.
     """
 
     rows: Rows
@@ -27,11 +28,12 @@ class Generator(nn.Module):
     coordinates: int = 2
     lowering: Lowering = "auto"
     dtype: jnp.dtype = jnp.float32
+    batch_axis: str | None = None
 
     @nn.compact
     def __call__(self, z: jax.Array, train: bool = False) -> jax.Array:
         def activate(h):
-            return nn.relu(Normalize("batch", self.dtype)(h, train))
+            return nn.relu(Normalize("batch", self.dtype, self.batch_axis)(h, train))
 
         plan = stages(self.frames, len(self.rows))
         x = z[:, None, None, :]

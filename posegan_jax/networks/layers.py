@@ -106,16 +106,24 @@ class Normalize(nn.Module):
 
     Batch and layer norm hold the same parameters (a scale and an offset per channel), so the
     totals of table 1 hold for both.
+
+    Attributes:
+      kind: which.
+      dtype: of the result.
+      batch_axis: name of a mapped axis that the batch is split along; batch norm's statistics are
+        then those of all of it.
     """
 
     kind: Normalization = "batch"
     dtype: jnp.dtype = jnp.float32
+    batch_axis: str | None = None
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         if self.kind == "batch":
             return nn.BatchNorm(
-                use_running_average=not train, momentum=0.99, epsilon=1e-5, dtype=self.dtype
+                use_running_average=not train, momentum=0.99, epsilon=1e-5, dtype=self.dtype,
+                axis_name=self.batch_axis,
             )(x)
         if self.kind == "layer":
             axes = tuple(range(1, x.ndim))
@@ -139,6 +147,7 @@ class Trunk(nn.Module):
     final_activation: FinalActivation = "linear"
     lowering: Lowering = "auto"
     dtype: jnp.dtype = jnp.float32
+    batch_axis: str | None = None
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
@@ -153,7 +162,8 @@ class Trunk(nn.Module):
                 self.dtype,
             )(x)
             if index < len(plan) - 1:
-                x = activate(Normalize(self.normalization, self.dtype)(x, train))
+                normalize = Normalize(self.normalization, self.dtype, self.batch_axis)
+                x = activate(normalize(x, train))
         x = x.reshape(x.shape[0], -1).astype(jnp.float32)
         x = nn.Dense(self.outputs, kernel_init=KERNEL_INIT)(x)
         return final_activation(x, self.final_activation)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from posegan_jax.geometry.metrics import mpjpe, mpjse, safe_norm
+from posegan_jax.training.parallel import over_devices
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,10 +63,14 @@ def gradient_penalty(score: Callable[[jax.Array], jax.Array], x_hat: jax.Array) 
     return jnp.mean((norms - 1.0) ** 2)
 
 
-def interpolate(key: jax.Array, real: jax.Array, fake: jax.Array) -> jax.Array:
-    """x_hat: one uniform point per sample on the segment between real and fake."""
-    shape = (real.shape[0],) + (1,) * (real.ndim - 1)
-    weight = jax.random.uniform(key, shape)
+def interpolation_weights(key: jax.Array, count: int) -> jax.Array:
+    """(N,), uniform in [0, 1)."""
+    return jax.random.uniform(key, (count,))
+
+
+def interpolate(weight: jax.Array, real: jax.Array, fake: jax.Array) -> jax.Array:
+    """x_hat: one point per sample on the segment between real (1) and fake (0); weight (N,)."""
+    weight = weight.reshape(-1, *[1] * (real.ndim - 1))
     return weight * real + (1.0 - weight) * fake
 
 
@@ -83,11 +88,16 @@ def latent_cycle(z: jax.Array, z_tilde: jax.Array) -> jax.Array:
     return jnp.mean((z - z_tilde) ** 2)
 
 
-def latent_moments(z: jax.Array) -> jax.Array:
-    """How far the batch's mean and covariance are from those of N(0, I), per latent dimension."""
+def latent_moments(z: jax.Array, batch_axis: str | None = None) -> jax.Array:
+    """How far the batch's mean and covariance are from those of N(0, I), per latent dimension.
+
+    Args:
+      z: (N, L).
+      batch_axis: name of a mapped axis that the batch is split along; None: z is all of it.
+    """
     n, dimension = z.shape
-    mean = z.mean(axis=0)
+    mean = over_devices(z.mean(axis=0), batch_axis)
     centered = z - mean
-    covariance = centered.T @ centered / n
+    covariance = over_devices(centered.T @ centered / n, batch_axis)
     spread = covariance - jnp.eye(dimension, dtype=z.dtype)
     return (jnp.sum(mean**2) + jnp.sum(spread**2)) / dimension

@@ -1,9 +1,13 @@
 """Data parallelism: one mesh axis over all devices, state replicated, batches split.
 
-What ``pmap`` did is done by ``jit`` over a mesh with ``NamedSharding`` now: the program is written
-for the global batch, and XLA splits it and adds the collectives. Batch statistics and gradients are
-therefore those of the global batch on any number of devices.
+What ``pmap`` did is done by ``jit`` over a mesh with ``NamedSharding`` now. Batches are drawn by a
+program that is written for the global batch, and that XLA splits. The update is ``each_device``'s:
+written for a device's own samples, with means over the devices where a statistic or a gradient is
+the global batch's. XLA would find those sums, too, but takes them where a partial sum first occurs:
+inside loops over parts of a batch, and before what makes less of it.
 """
+
+from collections.abc import Callable
 
 from typing import TypeVar
 
@@ -15,6 +19,7 @@ from posegan_jax.errors import InputError
 DATA_AXIS = "data"
 
 T = TypeVar("T")
+Result = TypeVar("Result")
 
 
 def make_mesh(devices: list[jax.Device] | None = None) -> Mesh:
@@ -55,3 +60,33 @@ def split(mesh: Mesh | None, tree: T) -> T:
     if mesh is None:
         return tree
     return jax.lax.with_sharding_constraint(tree, NamedSharding(mesh, PartitionSpec(DATA_AXIS)))
+
+
+def each_device(
+    mesh: Mesh, function: Callable[..., Result], whole: T, *batches: jax.Array
+) -> Result:
+    """Inside a jitted function: calls a function on every device with its share of the batches.
+
+    Args:
+      mesh: the devices.
+      function: of ``whole`` and its share of each of ``batches``, in which ``DATA_AXIS`` is the
+        name of the devices' axis; what it returns must be the same on all of them.
+      whole: a pytree that every device has.
+      *batches: pytrees whose leading axes are split over the devices.
+
+    Returns:
+      What the function returns.
+    """
+    everywhere, divided = PartitionSpec(), PartitionSpec(DATA_AXIS)
+    # Unchecked: a derivative through a mean over the devices is then that of the sum of all
+    # devices' results, so that a mean of the derivatives is that of the mean.
+    program = jax.shard_map(
+        function, mesh=mesh, in_specs=(everywhere, *[divided] * len(batches)),
+        out_specs=everywhere, check_vma=False,
+    )
+    return program(whole, *batches)
+
+
+def over_devices(tree: T, axis: str | None) -> T:
+    """Inside ``each_device``: the mean over the devices of every array; None: there is one."""
+    return tree if axis is None else jax.lax.pmean(tree, axis)

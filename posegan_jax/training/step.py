@@ -9,6 +9,7 @@ windows. Passes over G(z) and x_hat normalise by their own batch and leave no tr
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -25,7 +26,7 @@ from posegan_jax.networks.build import Networks, Variables
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.training import losses
 from posegan_jax.training.losses import LossWeights
-from posegan_jax.training.parallel import split
+from posegan_jax.training.parallel import DATA_AXIS, each_device, over_devices, split
 from posegan_jax.training.state import AVERAGED, OptimizerOptions, TrainState
 
 Phase = Literal["reconstruction", "full"]
@@ -95,17 +96,38 @@ def update(
 ) -> tuple[TrainState, Metrics]:
     """``train_step`` on a batch that is given; the key is for z and for where x_hat lies."""
     k_z, k_critic = jax.random.split(key)
-    rate = options.optimizer.schedule()(state.step)
-    metrics = {}
+    draws = None
     if phase == "full":
         z = jax.random.normal(k_z, (options.batch_size, networks.options.latent))
-        generated = _generate(state, split(mesh, z), networks)
+        draws = _Draws(z, losses.interpolation_weights(k_critic, options.batch_size))
+    if mesh is None or mesh.size == 1:
+        return _update(state, batch, draws, networks, options)
+    own = functools.partial(
+        _update, networks=networks.over(DATA_AXIS), options=options, axis=DATA_AXIS
+    )
+    return each_device(mesh, own, state, batch, draws)
+
+
+class _Draws(NamedTuple):
+    """What chance decides besides the batch: z (N, L), and where x_hat lies (N,)."""
+
+    z: jax.Array
+    places: jax.Array
+
+
+def _update(
+    state: TrainState, batch: Batch, draws: _Draws | None, networks: Networks,
+    options: StepOptions, axis: str | None = None,
+) -> tuple[TrainState, Metrics]:
+    """One iteration on a device's share of a batch; without draws, of the reconstruction phase."""
+    rate = options.optimizer.schedule()(state.step)
+    metrics, generated = {}, None
+    if draws is not None:
+        generated = _generate(state, draws.z, networks)
         state, metrics = _critic_update(
-            state, batch, generated.x, k_critic, networks, options, rate
+            state, batch, generated.x, draws.places, networks, options, rate, axis
         )
-    else:
-        generated = None
-    state, more = _autoencoder_update(state, batch, generated, networks, options, rate)
+    state, more = _autoencoder_update(state, batch, generated, networks, options, rate, axis)
     state = state.replace(step=state.step + 1, averages=_average(state, options.optimizer))
     return state, {**metrics, **more, "learning_rate": rate}
 
@@ -149,10 +171,10 @@ def _generate(state, z, networks) -> _Generated:
     return _Generated(z, *jax.vjp(generate, state.variables["generator"]["params"]))
 
 
-def _critic_update(state, batch, fake, key, networks, options, rate):
+def _critic_update(state, batch, fake, places, networks, options, rate, axis):
     """L_Dis, one Adam step of the critic; x_tilde is G(z) alone."""
     critic = networks.discriminator
-    x_hat = losses.interpolate(key, batch.x, fake)
+    x_hat = losses.interpolate(places, batch.x, fake)
     fixed = {k: v for k, v in state.variables["discriminator"].items() if k != "params"}
 
     def loss_fn(params):
@@ -167,10 +189,11 @@ def _critic_update(state, batch, fake, key, networks, options, rate):
 
     params = state.variables["discriminator"]["params"]
     gradient, (metrics, updates) = jax.grad(loss_fn, has_aux=True)(params)
+    gradient, metrics = over_devices((gradient, metrics), axis)
     return _apply(state, {"discriminator": (gradient, updates)}, options, rate), metrics
 
 
-def _autoencoder_update(state, batch, generated, networks, options, rate):
+def _autoencoder_update(state, batch, generated, networks, options, rate, axis):
     """L_Gen + L_AE + L_Mix for the generator, L_AE + L_Mix for the encoder: one Adam step each.
 
     L_Gen does not depend on the encoder, so one gradient of the sum serves both networks.
@@ -194,7 +217,7 @@ def _autoencoder_update(state, batch, generated, networks, options, rate):
         x_tilde, generator_updates = apply("generator", params, code)
         total, metrics = losses.reconstruction(batch.x, x_tilde, weights)
         if weights.latent_moments:
-            metrics["latent_moments"] = losses.latent_moments(code)
+            metrics["latent_moments"] = losses.latent_moments(code, axis)
             total += weights.latent_moments * metrics["latent_moments"]
         if generated is not None:
             extra, more = _adversarial_terms(
@@ -211,6 +234,7 @@ def _autoencoder_update(state, batch, generated, networks, options, rate):
     if generated is not None:
         (more,) = generated.pull(through_fake)
         gradient["generator"] = jax.tree.map(jnp.add, gradient["generator"], more)
+    gradient, metrics = over_devices((gradient, metrics), axis)
     changes = {name: (gradient[name], updates[name]) for name in AVERAGED}
     return _apply(state, changes, options, rate), metrics
 

@@ -55,20 +55,27 @@ JAX_SETTINGS = {
 
 
 class _Generator(nn.Module):
+    batch_axis: str | None = None
+
     @nn.compact
     def __call__(self, z, train=False):
-        h = nn.relu(Normalize("batch")(nn.Dense(8)(z), train))
+        h = nn.relu(Normalize("batch", batch_axis=self.batch_axis)(nn.Dense(8)(z), train))
         return jnp.tanh(nn.Dense(8 * 28 * 2)(h)).reshape(-1, 8, 28, 2)
 
 
 class _Encoder(nn.Module):
+    batch_axis: str | None = None
+
     @nn.compact
     def __call__(self, x, mask, train=False):
         x = jnp.concatenate([x * mask[..., None], mask[..., None]], -1).reshape(x.shape[0], -1)
-        return nn.Dense(4)(nn.relu(Normalize("batch")(nn.Dense(8)(x), train)))
+        h = nn.relu(Normalize("batch", batch_axis=self.batch_axis)(nn.Dense(8)(x), train))
+        return nn.Dense(4)(h)
 
 
 class _Critic(nn.Module):
+    batch_axis: str | None = None
+
     @nn.compact
     def __call__(self, x, train=False):
         h = nn.leaky_relu(Normalize("layer")(nn.Dense(8)(x.reshape(x.shape[0], -1)), train))

@@ -116,20 +116,21 @@ def test_the_penalty_of_a_batch_normalised_critic_has_cross_terms():
 
 def test_interpolates_lie_on_the_segments_at_one_weight_per_sample():
     real, fake = normal(500, 3, 4, 2), normal(500, 3, 4, 2, seed=1)
-    x_hat = losses.interpolate(jax.random.key(0), real, fake)
+    drawn = losses.interpolation_weights(jax.random.key(0), 500)
+    x_hat = losses.interpolate(drawn, real, fake)
     assert x_hat.shape == real.shape
     step, way = (np.asarray(x - fake).reshape(500, -1) for x in (x_hat, real))
     weight = (step * way).sum(axis=1) / (way * way).sum(axis=1)
     np.testing.assert_allclose(step, weight[:, None] * way, atol=1e-5)  # nowhere off the line
+    np.testing.assert_allclose(weight, drawn, atol=1e-5)
     assert weight.min() >= 0.0 and weight.max() <= 1.0
     # uniform: quartiles at the quarters, to four standard errors
     np.testing.assert_allclose(np.quantile(weight, [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.09)
 
 
 def test_interpolation_follows_its_key():
-    real, fake = jnp.ones((8, 2)), jnp.zeros((8, 2))
-    first, again = (losses.interpolate(jax.random.key(3), real, fake) for _ in range(2))
-    other = losses.interpolate(jax.random.key(4), real, fake)
+    first, again = (losses.interpolation_weights(jax.random.key(3), 8) for _ in range(2))
+    other = losses.interpolation_weights(jax.random.key(4), 8)
     np.testing.assert_array_equal(first, again)
     assert not np.allclose(first, other)
 
