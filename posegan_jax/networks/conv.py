@@ -156,11 +156,11 @@ def _contract(x, y):
     """The gradient of a kernel: (..., N, C) and (..., N, O) -> (..., C, O).
 
     XLA has no fast kernel for a matmul whose first matrix is transposed, and makes such a one of
-    one whose first matrix was transposed before, unless a barrier is between. The smaller is.
+    one whose first matrix, or result, is transposed, unless a barrier is between. The smaller is.
     """
     if x.shape[-1] > y.shape[-1]:
-        return lax.optimization_barrier(_contract(y, x)).swapaxes(-1, -2)
-    return lax.optimization_barrier(x.swapaxes(-1, -2)) @ y
+        return _contract(y, x).swapaxes(-1, -2)
+    return lax.optimization_barrier(lax.optimization_barrier(x.swapaxes(-1, -2)) @ y)
 
 
 _multiply.defvjp(
