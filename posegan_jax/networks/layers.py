@@ -101,6 +101,44 @@ class ConvTranspose(nn.Module):
         )
 
 
+class BatchNorm(nn.Module):
+    """Batch norm (Ioffe and Szegedy, 2015) with the variables of Flax's.
+
+    It is one factor and one term for every channel, so that its derivatives need x alone: Flax's
+    keeps x less its mean, too, and reads it again.
+    """
+
+    dtype: jnp.dtype = jnp.float32
+    batch_axis: str | None = None
+    momentum: float = 0.99
+    epsilon: float = 1e-5
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        shape = x.shape[-1:]
+        running = (
+            self.variable("batch_stats", "mean", jnp.zeros, shape),
+            self.variable("batch_stats", "var", jnp.ones, shape),
+        )
+        scale = self.param("scale", nn.initializers.ones, shape)
+        bias = self.param("bias", nn.initializers.zeros, shape)
+        mean, variance = self._moments(x) if train else (statistic.value for statistic in running)
+        if train and not self.is_initializing():
+            for old, new in zip(running, (mean, variance), strict=True):
+                old.value = self.momentum * old.value + (1.0 - self.momentum) * new
+        factor = scale * jax.lax.rsqrt(variance + self.epsilon)
+        return (x * factor + (bias - mean * factor)).astype(self.dtype)
+
+    def _moments(self, x):
+        x = x.astype(jnp.float32)
+        axes = tuple(range(x.ndim - 1))
+        moments = jnp.stack([x.mean(axes), (x * x).mean(axes)])
+        if self.batch_axis is not None and not self.is_initializing():
+            moments = jax.lax.pmean(moments, self.batch_axis)
+        mean, square = moments
+        return mean, jnp.maximum(square - mean * mean, 0.0)
+
+
 class Normalize(nn.Module):
     """Batch norm as printed, per-sample layer norm as WGAN-GP asks, or nothing.
 
@@ -121,10 +159,7 @@ class Normalize(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         if self.kind == "batch":
-            return nn.BatchNorm(
-                use_running_average=not train, momentum=0.99, epsilon=1e-5, dtype=self.dtype,
-                axis_name=self.batch_axis,
-            )(x)
+            return BatchNorm(self.dtype, self.batch_axis)(x, train)
         if self.kind == "layer":
             axes = tuple(range(1, x.ndim))
             return nn.LayerNorm(
