@@ -7,6 +7,7 @@ imports the package calls ``one_device_each`` before JAX is used, or sets JAX_NU
 
 import contextlib
 import ctypes
+import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -90,13 +91,14 @@ def one_device_each(dividing: int = 0) -> None:
         jax.config.update("jax_num_cpu_devices", count)
 
 
+@functools.cache
 def keep_memory() -> None:
     """Lets this process keep the memory that it has freed, where its C library is glibc.
 
     XLA allocates the buffers of a program anew for every call. Blocks of that size are mapped for
     one use otherwise, and the kernel clears every page of them: up to a fifth of a short call's
     time. Of the arenas of glibc, only the main one has room for blocks of more than 64 MB. What it
-    starts with is asked to be of huge pages: looking up the small ones takes 3 % of a training step.
+    starts with is asked to be of huge pages, as small ones take 3 % of a training step.
     """
     if not sys.platform.startswith("linux"):
         return

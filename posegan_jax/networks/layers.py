@@ -130,7 +130,7 @@ class BatchNorm(nn.Module):
         return (x * factor + (bias - mean * factor)).astype(self.dtype)
 
     def _moments(self, x):
-        x = x.astype(jnp.float32)
+        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         axes = tuple(range(x.ndim - 1))
         moments = jnp.stack([x.mean(axes), (x * x).mean(axes)])
         if self.batch_axis is not None and not self.is_initializing():

@@ -8,7 +8,6 @@ inside loops over parts of a batch, and before what makes less of it.
 """
 
 from collections.abc import Callable
-
 from typing import TypeVar
 
 import jax
