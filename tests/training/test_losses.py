@@ -197,3 +197,11 @@ def test_latent_moments_measure_shift_scale_and_correlation():
     assert float(losses.latent_moments(0 * z)) == pytest.approx(1.0)
     # two dimensions that say the same: covariance one twice off the diagonal, of five dimensions
     assert float(losses.latent_moments(z.at[:, 1].set(z[:, 0]))) == pytest.approx(2 / 5, rel=1e-4)
+
+
+def test_latent_moments_are_of_the_whole_batch_where_it_is_split():
+    z = 3 * whitened(64, 5) * jnp.linspace(0.5, 1.5, 64)[:, None] + 1
+    halves = jax.vmap(
+        lambda z: losses.latent_moments(z, "devices"), axis_name="devices"
+    )(z.reshape(2, 32, 5))
+    np.testing.assert_allclose(halves, losses.latent_moments(z), rtol=1e-5)
