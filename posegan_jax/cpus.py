@@ -98,7 +98,8 @@ def keep_memory() -> None:
     XLA allocates the buffers of a program anew for every call. Blocks of that size are mapped for
     one use otherwise, and the kernel clears every page of them: up to a fifth of a short call's
     time. Of the arenas of glibc, only the main one has room for blocks of more than 64 MB. What it
-    starts with is asked to be of huge pages, as small ones take 3 % of a training step.
+    starts with is asked to be of huge pages, as small ones take 3 % of a training step: a GiB of
+    addresses that the process keeps, and that become memory where they are written to.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -113,7 +114,7 @@ def keep_memory() -> None:
     libc.malloc.argtypes, libc.malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
     libc.free.argtypes, libc.free.restype = [ctypes.c_void_p], None
     libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    block = libc.malloc(RESERVED)  # addresses: it becomes memory where it is written to
+    block = libc.malloc(RESERVED)
     if block:
         start = -(-block // HUGE_PAGE) * HUGE_PAGE
         libc.madvise(start, (block + RESERVED - start) // HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +78,33 @@ def test_a_command_uses_them():
         timeout=120, check=True, env=environment | {"JAX_PLATFORMS": "cpu"},
     )
     assert done.stdout.count("cpu:") == min(cpus.usable(), cpus.MOST)
+
+
+@pytest.mark.skipif(
+    not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="this kernel has no huge pages"
+)
+def test_kept_memory_may_be_of_huge_pages():
+    program = '''
+from posegan_jax import cpus
+def marked():
+    """Bytes of the mappings that are advised to be of huge pages."""
+    total = size = 0
+    for line in open("/proc/self/smaps"):
+        words = line.split()
+        if words[0] == "Size:":
+            size = 1024 * int(words[1])
+        elif words[0] == "VmFlags:" and "hg" in words:
+            total += size
+    return total
+before = marked()
+cpus.keep_memory()
+print(before, marked())
+'''
+    done = subprocess.run(
+        [sys.executable, "-c", program], text=True, capture_output=True, timeout=60, check=True
+    )
+    before, after = map(int, done.stdout.split())
+    assert after - before > 0.9 * cpus.RESERVED
 
 
 def test_memory_of_a_program_is_kept_for_its_next_call():

@@ -55,7 +55,10 @@ class Networks(NamedTuple):
     options: NetworkOptions
 
     def over(self, batch_axis: str) -> "Networks":
-        """The same, for batches that are split along a mapped axis of this name."""
+        """The same, for batches that are split along a mapped axis of this name.
+
+        Modules other than ours need a field ``batch_axis``, too, see ``layers.Normalize``.
+        """
         return self._replace(
             generator=self.generator.clone(batch_axis=batch_axis),
             discriminator=self.discriminator.clone(batch_axis=batch_axis),

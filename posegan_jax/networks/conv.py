@@ -147,7 +147,7 @@ def _transpose_cpu(y, kernel, strides, padding, size):
 
 @jax.custom_vjp
 def _multiply(x, kernel):
-    """Matmuls of many samples: (..., N, C) and (..., C, O) -> (..., N, O)."""
+    """Matmuls of many samples, of one dtype: (..., N, C) and (..., C, O) -> (..., N, O)."""
     return x @ kernel
 
 
@@ -156,7 +156,8 @@ def _contract(x, y):
     """The gradient of a kernel: (..., N, C) and (..., N, O) -> (..., C, O).
 
     XLA has no fast kernel for a matmul whose first matrix is transposed, and makes such a one of
-    one whose first matrix, or result, is transposed, unless a barrier is between. The smaller is.
+    one whose first matrix, or result, is transposed, unless a barrier is between. That with fewer
+    columns is transposed.
     """
     if x.shape[-1] > y.shape[-1]:
         return _contract(y, x).swapaxes(-1, -2)
@@ -385,8 +386,8 @@ def _cut(x, start: Pair, size: Pair):
 def _parts(count: int, *arrays):
     """How many parts of ``count`` samples there are, and a function from a part's number to it.
 
-    One part where ``count`` does not divide the batch. A part takes samples at equal distances: on
-    several devices, of each one's own.
+    One part where ``count`` does not divide the batch. A part takes samples at equal distances: of
+    each device's own, in a program that XLA splits over devices.
     """
     n = len(arrays[0])
     if n <= count or n % count:
@@ -400,10 +401,10 @@ def _sum_of_parts(function, count: int, *arrays):
     number, part = _parts(count, *arrays)
     if number == 1:
         return function(*arrays)
-    shape = jax.eval_shape(function, *part(0))
-    return lax.fori_loop(
-        0, number, lambda i, total: total + function(*part(i)), jnp.zeros(shape.shape, shape.dtype)
-    )
+    result = jax.eval_shape(lambda: function(*part(0)))
+    empty = jnp.zeros(result.shape, jnp.promote_types(result.dtype, jnp.float32))
+    total = lax.fori_loop(0, number, lambda i, total: total + function(*part(i)), empty)
+    return total.astype(result.dtype)
 
 
 def _in_parts(function, count: int, x):
@@ -411,7 +412,7 @@ def _in_parts(function, count: int, x):
     number, part = _parts(count, x)
     if number == 1:
         return function(x)
-    shape = jax.eval_shape(function, *part(0))
+    shape = jax.eval_shape(lambda: function(*part(0)))
     empty = jnp.zeros((shape.shape[0], number, *shape.shape[1:]), shape.dtype)
     result = lax.fori_loop(
         0, number,

@@ -52,7 +52,8 @@ def gradient_penalty(score: Callable[[jax.Array], jax.Array], x_hat: jax.Array) 
     """E[(||grad D(x_hat)||_2 - 1)^2] (Gulrajani et al., 2017).
 
     The gradient is that of the batch sum of the scores. Where a score depends on its own sample
-    alone this is the per-sample gradient; under batch normalisation it includes the cross terms.
+    alone this is the per-sample gradient; under batch normalisation it includes the cross terms,
+    those with samples of other devices, too (``parallel.each_device``).
 
     Args:
       score: (N, ...) -> (N,).
@@ -93,7 +94,8 @@ def latent_moments(z: jax.Array, batch_axis: str | None = None) -> jax.Array:
 
     Args:
       z: (N, L).
-      batch_axis: name of a mapped axis that the batch is split along; None: z is all of it.
+      batch_axis: name of a mapped axis that the batch is split along, see ``parallel.each_device``;
+        None: z is all of it.
     """
     n, dimension = z.shape
     mean = over_devices(z.mean(axis=0), batch_axis)

@@ -8,7 +8,7 @@ inside loops over parts of a batch, and before what makes less of it.
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
@@ -62,7 +62,7 @@ def split(mesh: Mesh | None, tree: T) -> T:
 
 
 def each_device(
-    mesh: Mesh, function: Callable[..., Result], whole: T, *batches: jax.Array
+    mesh: Mesh, function: Callable[..., Result], whole: Any, *batches: Any
 ) -> Result:
     """Inside a jitted function: calls a function on every device with its share of the batches.
 
@@ -71,7 +71,7 @@ def each_device(
       function: of ``whole`` and its share of each of ``batches``, in which ``DATA_AXIS`` is the
         name of the devices' axis; what it returns must be the same on all of them.
       whole: a pytree that every device has.
-      *batches: pytrees whose leading axes are split over the devices.
+      *batches: pytrees of arrays whose leading axes are split over the devices, or None.
 
     Returns:
       What the function returns.

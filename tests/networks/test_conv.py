@@ -133,6 +133,47 @@ def test_large_batches_are_taken_in_parts():
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
 
 
+def test_parts_of_half_precision_are_summed_in_single():
+    """A sum of 16 parts is no further from the truth than one of all samples at once."""
+    size, _, strides, padding = case = TABLE_1[2]
+    x, kernel, y = (jnp.tile(a, (128, 1, 1, 1)) if a.shape[0] == 2 else a for a in arrays(*case))
+    rng = np.random.default_rng(2)
+    x, y = (jnp.asarray(rng.normal(size=a.shape), jnp.float32) for a in (x, y))
+
+    def gradient(dtype, count):
+        def pull(x, y):
+            return jax.vjp(
+                lambda k: conv(x, k, strides, padding, "cpu"), kernel.astype(dtype)
+            )[1](y)[0]
+
+        parts = zip(jnp.split(x, count), jnp.split(y, count), strict=True)
+        return sum(
+            jax.jit(pull)(x.astype(dtype), y.astype(dtype)).astype(jnp.float32) for x, y in parts
+        )
+
+    truth, whole, each = gradient(jnp.float32, 1), *(gradient(jnp.bfloat16, n) for n in (1, 16))
+    errors = [float(jnp.linalg.norm(found - truth)) for found in (whole, each)]
+    assert errors[0] < 1.2 * errors[1]
+
+
+@pytest.mark.parametrize("channels", [(6, 32), (32, 6)], ids=str)
+def test_the_gradient_of_a_matmul_s_kernel_has_gradients(channels):
+    """Of a kernel of one by one, whose gradient is a matmul of what is transposed."""
+    rng = np.random.default_rng(3)
+    x, k, y = (
+        jnp.asarray(rng.normal(size=shape), jnp.float32)
+        for shape in ((4, 3, 5, channels[0]), (1, 1, *channels), (4, 3, 5, channels[1]))
+    )
+
+    def roughness(x, y, lowering):
+        _, pull = jax.vjp(lambda k: conv(x, k, (1, 1), (0, 0), lowering), k)
+        return (pull(y)[0] ** 2).sum()
+
+    found, expected = (jax.grad(roughness, (0, 1))(x, y, way) for way in ("cpu", "lax"))
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3)
+
+
 def test_devices_exchange_nothing_but_the_kernel_s_gradient(on_devices):
     """Parts of a batch that is split over devices are parts of what each of them has."""
     said = on_devices(2, """
