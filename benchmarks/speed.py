@@ -33,6 +33,7 @@ from posegan_jax.motion.store import build_store, load_clips
 from posegan_jax.networks.build import NetworkOptions, build_networks
 from posegan_jax.pose.files import atomic_path
 from posegan_jax.training import parallel
+from posegan_jax.training.losses import interpolation_weights
 from posegan_jax.training.state import OptimizerOptions, create_state
 from posegan_jax.training.step import Batch, StepOptions, sample_batch, train_steps, update
 
@@ -137,7 +138,8 @@ class Setup:
         k_z, k_critic = jax.random.split(self.key)
         n = self.options.batch_size
         z = jax.random.normal(k_z, (n, self.networks.options.latent))
-        return np.array(z), np.array(jax.random.uniform(k_critic, (n, 1, 1, 1)))
+        places = interpolation_weights(k_critic, n)
+        return np.array(z), np.array(places).reshape(n, 1, 1, 1)
 
 
 def _devices() -> list[jax.Device]:
