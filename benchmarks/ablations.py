@@ -14,12 +14,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from posegan_jax import cpus
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import tables
 from posegan_jax.evaluation.benchmark import Options, run_benchmark
 from posegan_jax.inpainting.inpainter import Inpainter
-from posegan_jax.pose.files import atomic_path
+from posegan_jax.runtime import cpus
+from posegan_jax.runtime.files import atomic_path
 
 VARIANTS: dict[str, dict[str, object]] = {
     "default": {},

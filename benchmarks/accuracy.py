@@ -21,8 +21,8 @@ from posegan_jax.evaluation import methods, tables
 from posegan_jax.evaluation.benchmark import Benchmark, Options, run_benchmark
 from posegan_jax.evaluation.scores import Scores
 from posegan_jax.inpainting.inpainter import load
-from posegan_jax.pose.files import atomic_path
 from posegan_jax.render.curves import save_pckh_differences
+from posegan_jax.runtime.files import atomic_path
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "benchmark.md"

@@ -30,8 +30,8 @@ from posegan_jax.errors import InputError
 from posegan_jax.evaluation.clips import view_clips
 from posegan_jax.evaluation.protocols import make_case
 from posegan_jax.evaluation.tables import table
-from posegan_jax.pose.files import atomic_path
 from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.runtime.files import atomic_path
 
 PROTOCOL, SEED = "wild", 1
 QUALITY = "balanced"

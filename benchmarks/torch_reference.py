@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from posegan_jax.inpainting.descent import DescentOptions
-from posegan_jax.networks.build import NetworkOptions, Variables
-from posegan_jax.networks.layers import LEAKY_SLOPE, stages
+from posegan_jax.model.layers import LEAKY_SLOPE, stages
+from posegan_jax.model.networks import NetworkOptions, Variables
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.training.state import AVERAGED
 from posegan_jax.training.step import StepOptions

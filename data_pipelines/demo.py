@@ -17,8 +17,8 @@ import numpy as np
 from posegan_jax.geometry.camera import look_at, project
 from posegan_jax.motion.clip import Clip
 from posegan_jax.motion.procedural import procedural_clips
-from posegan_jax.pose.files import atomic_path
 from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.runtime.files import atomic_path
 
 WIDTH, HEIGHT = 1280, 720
 FRAMES = 120

@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 
 import posegan_jax
-from posegan_jax import compilation_cache, formats
+from posegan_jax import formats
 from posegan_jax.arguments import UPSAMPLED, make_parser
 from posegan_jax.errors import InputError, out_of_memory
-from posegan_jax.pose.files import check_file, is_same
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance, densify
 from posegan_jax.pose.skeleton import LISTED, get_skeleton
+from posegan_jax.runtime import compilation_cache
+from posegan_jax.runtime.files import check_file, is_same
 
 DEMO = "posegan-demo"
 VIDEOS, PICTURES, REPORTS = (".mp4", ".gif"), (".png",), (".html",)
@@ -80,7 +81,7 @@ def _fill(options: argparse.Namespace, rest: list[str]) -> None:
         (options.input, options.joint_map, options.source),
         (options.output, options.video, options.picture, options.report),
     )
-    from posegan_jax.inpainting.rate import Rate
+    from posegan_jax.pose.rate import Rate
 
     Rate.of(options.fps)
     source = _source(options, options.video)
@@ -196,19 +197,19 @@ def _train(options: argparse.Namespace, rest: list[str]) -> None:
 
 def _evaluate(options: argparse.Namespace, rest: list[str]) -> None:
     """Scores methods and baselines on held-out motion."""
-    from posegan_jax.evaluation import benchmark, report
+    from posegan_jax.evaluation import benchmark, evaluate
     from posegan_jax.inpainting.inpainter import load
 
     if options.output is not None and Path(options.output).is_file():
         raise InputError(f"{options.output} is a file; give a folder")
     chosen = benchmark.Options(
         motion=options.motion, split=options.split, train=options.train,
-        protocols=report.names(options.protocol), methods=report.names(options.method),
+        protocols=evaluate.names(options.protocol), methods=evaluate.names(options.method),
         detections=options.detections, unit=options.unit, count=options.count,
         longest=options.longest, seed=options.seed, head=options.head,
     )
     benchmark.resolve(chosen)  # before anything is loaded
-    report.report(load(options.checkpoint), chosen, options.output)
+    evaluate.report(load(options.checkpoint), chosen, options.output)
 
 
 def _benchmark(options: argparse.Namespace, rest: list[str]) -> None:
@@ -238,7 +239,7 @@ def _info(options: argparse.Namespace, rest: list[str]) -> None:
     import orbax.checkpoint
 
     from posegan_jax.inpainting.inpainter import load
-    from posegan_jax.networks.build import describe, num_parameters
+    from posegan_jax.model.networks import describe, num_parameters
 
     print(f"posegan_jax {posegan_jax.__version__}, Python {sys.version.split()[0]}")
     print(
@@ -301,7 +302,7 @@ def _complete(file: PoseFile, options: argparse.Namespace) -> PoseFile:
     _say_read(file)
     inpainter = load(options.checkpoint)
     if any(sequence.fps is None for sequence in file):
-        from posegan_jax.inpainting.rate import UNKNOWN_FPS
+        from posegan_jax.pose.rate import UNKNOWN_FPS
 
         print(f"  frames per second not known: {UNKNOWN_FPS:g} assumed; --fps gives them")
     result, begun = [], time.perf_counter()

@@ -9,9 +9,9 @@ import sys
 from absl import app, flags
 from ml_collections import ConfigDict, config_flags
 
-from posegan_jax import compilation_cache, cpus
 from posegan_jax import config as config_lib
 from posegan_jax.errors import InputError, out_of_memory
+from posegan_jax.runtime import compilation_cache, cpus
 
 
 class _File(flags.ArgumentParser):
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> None:
     else:
         cpus.one_device_each(CONFIG.value.train.batch_size)
 
-    from posegan_jax.evaluation.report import evaluate
+    from posegan_jax.evaluation.evaluate import evaluate
     from posegan_jax.training.loop import Interrupted, train
 
     logging.getLogger("posegan_jax").setLevel(logging.INFO)

@@ -20,20 +20,19 @@ import jaxlib
 import numpy as np
 
 import posegan_jax
-from posegan_jax import compilation_cache, cpus
 from posegan_jax import config as config_lib
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation.clips import view_clips
 from posegan_jax.evaluation.protocols import make_case
 from posegan_jax.inpainting.completer import QUALITIES
 from posegan_jax.inpainting.inpainter import Inpainter
+from posegan_jax.model.networks import NetworkOptions, build_networks
 from posegan_jax.motion.store import MotionStore, build_store, load_clips
-from posegan_jax.networks.build import NetworkOptions, build_networks
-from posegan_jax.pose.files import atomic_path
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
-from posegan_jax.training import parallel
-from posegan_jax.training.progress import Progress
+from posegan_jax.runtime import compilation_cache, cpus, parallel
+from posegan_jax.runtime.files import atomic_path
+from posegan_jax.runtime.progress import Progress
 from posegan_jax.training.state import create_state
 from posegan_jax.training.step import Phase, StepOptions, train_steps
 

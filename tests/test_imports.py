@@ -15,14 +15,14 @@ PACKAGE = Path(posegan_jax.__file__).parent
 NETCDF = ("h5netcdf", "h5py", "pandas", "xarray")
 HEAVY = ("jax", "jaxlib", "flax", "orbax", "tensorflow_datasets", "tensorflow", "matplotlib")
 
-# A room imports only from rooms before it; errors and cpus stand below all of them, the top above.
+# A room imports only from rooms before it; errors stand below all of them, the top above.
 ROOMS = (
-    "errors", "cpus", "pose", "formats", "geometry", "networks", "motion", "render", "training",
+    "errors", "runtime", "pose", "formats", "geometry", "model", "motion", "render", "training",
     "inpainting", "batch", "evaluation", "top",
 )
-TOP = ("__init__", "__main__", "arguments", "cli", "compilation_cache", "config", "main", "speed")
+TOP = ("__init__", "__main__", "arguments", "cli", "config", "main", "speed")
 # Both take a whole configuration: they are what main.py calls with it.
-EXCEPTIONS = {("training/loop.py", "config"), ("evaluation/report.py", "config")}
+EXCEPTIONS = {("training/loop.py", "config"), ("evaluation/evaluate.py", "config")}
 # What the light rooms import from elsewhere. SciPy is for people without ids who are near each
 # other alone, see below, and what follows NumPy in formats for netCDF files alone.
 LIGHT = {"pose": {"numpy", "scipy"}, "formats": {"numpy", "h5netcdf", "h5py", "xarray"}}

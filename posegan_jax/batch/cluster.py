@@ -15,12 +15,12 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from posegan_jax import cpus
 from posegan_jax.batch.engine import STARTS, Engine, Usage
 from posegan_jax.batch.manifest import Job
 from posegan_jax.batch.work import FillOptions, Outcome, died
 from posegan_jax.errors import InputError
 from posegan_jax.inpainting.inpainter import load
+from posegan_jax.runtime import cpus
 
 IN_FLIGHT = 64
 """Files that an engine knows of at a time: it takes up as many as its devices need."""

@@ -17,7 +17,6 @@ from concurrent.futures import BrokenExecutor, CancelledError, Future, InvalidSt
 import jax
 import numpy as np
 
-from posegan_jax import cpus
 from posegan_jax.batch.hosts import Host
 from posegan_jax.batch.manifest import Job
 from posegan_jax.batch.work import FillOptions, Outcome, died
@@ -25,6 +24,7 @@ from posegan_jax.errors import InputError
 from posegan_jax.inpainting.completer import QUALITIES, Request
 from posegan_jax.inpainting.descent import DescentOptions
 from posegan_jax.inpainting.inpainter import Inpainter
+from posegan_jax.runtime import cpus
 
 AHEAD = 2
 """Batches that the devices have at a time, and tasks that a host has: one is being worked on, and

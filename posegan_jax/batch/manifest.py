@@ -10,7 +10,7 @@ from pathlib import Path
 
 from posegan_jax import formats
 from posegan_jax.errors import InputError
-from posegan_jax.pose.files import is_same
+from posegan_jax.runtime.files import is_same
 
 SUFFIXES = (".csv", ".json", ".nc", ".npz", ".trc")
 """Of the files that are looked for in folders."""

@@ -20,10 +20,10 @@ from posegan_jax.batch.manifest import SUMMARY, Job, collect
 from posegan_jax.batch.work import FillOptions, Outcome
 from posegan_jax.errors import InputError
 from posegan_jax.inpainting.inpainter import load, pretrained_path
-from posegan_jax.inpainting.rate import UNKNOWN_FPS
-from posegan_jax.pose.files import atomic_path
+from posegan_jax.pose.rate import UNKNOWN_FPS
+from posegan_jax.runtime.files import atomic_path
+from posegan_jax.runtime.progress import Progress
 from posegan_jax.training.checkpoints import find_checkpoint
-from posegan_jax.training.progress import Progress
 
 LOCK = ".posegan.lock"
 _TEMPORARY = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}\.tmp(?P<suffix>.*)")

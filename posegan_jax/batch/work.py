@@ -12,8 +12,8 @@ from posegan_jax import formats
 from posegan_jax.batch.manifest import Job
 from posegan_jax.errors import InputError
 from posegan_jax.inpainting.completer import Completer, Request, Settings, Steps
-from posegan_jax.inpainting.rate import Rate
 from posegan_jax.inpainting.reliability import Observed
+from posegan_jax.pose.rate import Rate
 from posegan_jax.pose.sequence import PoseSequence, Provenance
 
 AT_ONCE = 20_000

@@ -21,7 +21,7 @@ from posegan_jax.evaluation.temporal import (
     one_euro,
     savitzky_golay,
 )
-from posegan_jax.inpainting.rate import Rate
+from posegan_jax.pose.rate import Rate
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 

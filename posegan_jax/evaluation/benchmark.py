@@ -34,9 +34,9 @@ from posegan_jax.formats import npz
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.solver import Solver
 from posegan_jax.motion.store import load_clips
-from posegan_jax.pose.files import atomic_path
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 from posegan_jax.pose.skeleton import Skeleton
+from posegan_jax.runtime.files import atomic_path
 
 DETECTIONS = "detections"
 TRUTH = "truth"

@@ -18,7 +18,7 @@ from scipy.special import expit, logit
 from posegan_jax.evaluation.clips import view_clips
 from posegan_jax.evaluation.protocols import Case, make_case
 from posegan_jax.geometry.metrics import head_size
-from posegan_jax.inpainting.assemble import CONFIDENCE, ENOUGH, HEAD, OPEN
+from posegan_jax.inpainting.explain import CONFIDENCE, ENOUGH, HEAD, OPEN
 from posegan_jax.inpainting.inpainter import Inpainter, load
 from posegan_jax.pose.sequence import Provenance
 

@@ -12,11 +12,11 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.geometry.camera import look_at, project
-from posegan_jax.inpainting.rate import MODEL_FPS
 from posegan_jax.motion.clip import Clip
 from posegan_jax.motion.clips2d import FILE, Clip2D, load_clips2d
 from posegan_jax.motion.sample import ViewOptions
 from posegan_jax.motion.store import SKELETON, load_clips
+from posegan_jax.pose.rate import MODEL_FPS
 from posegan_jax.pose.skeleton import get_skeleton
 
 PICTURE = (1920.0, 1080.0)

@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from posegan_jax.inpainting.select import compose
+from posegan_jax.inpainting.compose import compose
 from posegan_jax.pose.windows import gather, starts
 
 # Where a window lies, and how large it is, is not known before: variances of its place and of its

@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist, pdist
 
 from posegan_jax.evaluation.protocols import Case
 from posegan_jax.geometry import metrics
-from posegan_jax.inpainting.rate import MODEL_FPS
+from posegan_jax.pose.rate import MODEL_FPS
 from posegan_jax.pose.skeleton import Skeleton
 
 MEASURES = (

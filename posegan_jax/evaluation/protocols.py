@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from posegan_jax.evaluation.noise import ErrorKind, detect
-from posegan_jax.inpainting.rate import MODEL_FPS
+from posegan_jax.pose.rate import MODEL_FPS
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import DETECTED_12, Skeleton
 

@@ -1,6 +1,6 @@
 """A learned regressor: what the same data gives without a generative model and without a search.
 
-It is a mixer (``networks.mixer``) that sees the 12 joints, interpolated linearly over holes, and
+It is a mixer (``model.corrector``) that sees the 12 joints, interpolated linearly over holes, and
 which of them were observed, and adds to them. ``training.mixer`` trained it on the windows, views
 and corruptions that our networks are trained on, on reconstruction alone.
 """
@@ -10,8 +10,8 @@ import dataclasses
 import numpy as np
 
 from posegan_jax.inpainting.correct import SHIFT, mix_track
-from posegan_jax.inpainting.rate import Rate
-from posegan_jax.networks.mixer import Mixer
+from posegan_jax.model.corrector import Mixer
+from posegan_jax.pose.rate import Rate
 from posegan_jax.pose.sequence import PoseSequence
 
 

@@ -25,8 +25,8 @@ from posegan_jax.evaluation.scores import (
     SUMMED,
     Scores,
 )
-from posegan_jax.pose.files import atomic_path
 from posegan_jax.render.curves import save_pckh, save_pckh_differences
+from posegan_jax.runtime.files import atomic_path
 
 MARKDOWN, CSV, JSON = "tables.md", "scores.csv", "evaluation.json"
 

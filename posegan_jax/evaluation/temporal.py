@@ -10,7 +10,7 @@ import numpy as np
 from scipy import signal
 from scipy.interpolate import CubicSpline
 
-from posegan_jax.inpainting.rate import MODEL_FPS
+from posegan_jax.pose.rate import MODEL_FPS
 
 
 def last_value(keypoints: np.ndarray) -> np.ndarray:

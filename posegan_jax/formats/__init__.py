@@ -37,8 +37,8 @@ from posegan_jax.formats import joint_map as joint_maps
 from posegan_jax.formats.fit import fit, skeleton_for
 from posegan_jax.formats.folder import Folder
 from posegan_jax.formats.unknown import explain
-from posegan_jax.pose.files import check_file, check_folder
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
+from posegan_jax.runtime.files import check_file, check_folder
 
 FORMATS = {
     module.NAME: module

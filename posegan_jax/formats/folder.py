@@ -7,7 +7,7 @@ from typing import Any
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats import jsonfile
-from posegan_jax.pose.files import atomic_folder
+from posegan_jax.runtime.files import atomic_folder
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from posegan_jax.errors import InputError
-from posegan_jax.pose.files import atomic_path
+from posegan_jax.runtime.files import atomic_path
 
 _HEAD = 65536
 _DEEPEST = 8

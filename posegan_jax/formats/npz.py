@@ -12,8 +12,8 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats.table import ABSURD
-from posegan_jax.pose.files import atomic_path
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
+from posegan_jax.runtime.files import atomic_path
 
 NAME = "npz"
 SUFFIX = ".npz"

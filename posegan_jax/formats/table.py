@@ -19,9 +19,9 @@ from posegan_jax.errors import InputError
 from posegan_jax.formats.joint_names import Joints, one_line
 from posegan_jax.formats.records import SKELETONS
 from posegan_jax.pose import tracking
-from posegan_jax.pose.files import atomic_path
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.runtime.files import atomic_path
 
 ABSURD = 1e6
 """No picture is this large, in pixels, and no room in millimetres."""

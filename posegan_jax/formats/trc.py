@@ -16,9 +16,9 @@ from posegan_jax.errors import InputError
 from posegan_jax.formats import table
 from posegan_jax.formats.joint_names import one_line, resolve
 from posegan_jax.formats.table import Table, Tally, Track
-from posegan_jax.pose.files import atomic_path
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.runtime.files import atomic_path
 
 NAME = "trc"
 SUFFIX = ".trc"

@@ -10,7 +10,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from posegan_jax.errors import InputError, whole
-from posegan_jax.inpainting.assemble import (
+from posegan_jax.inpainting.compose import Composition, compose, spread
+from posegan_jax.inpainting.descent import DescentOptions
+from posegan_jax.inpainting.explain import (
     Completion,
     Generated,
     Track,
@@ -18,9 +20,7 @@ from posegan_jax.inpainting.assemble import (
     deliver,
     known_runs,
 )
-from posegan_jax.inpainting.descent import DescentOptions
 from posegan_jax.inpainting.objective import ObjectiveWeights
-from posegan_jax.inpainting.rate import Rate
 from posegan_jax.inpainting.reliability import (
     REJECT,
     Observed,
@@ -30,9 +30,9 @@ from posegan_jax.inpainting.reliability import (
     stray,
 )
 from posegan_jax.inpainting.residual import ResidualModel
-from posegan_jax.inpainting.select import Composition, compose, spread
 from posegan_jax.inpainting.sides import exchanged
-from posegan_jax.networks.mixer import Mixer
+from posegan_jax.model.corrector import Mixer
+from posegan_jax.pose.rate import Rate
 from posegan_jax.pose.sequence import PoseSequence, Provenance, densify
 from posegan_jax.pose.skeleton import Skeleton, get_skeleton
 from posegan_jax.pose.windows import gather, starts

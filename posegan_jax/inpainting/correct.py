@@ -8,10 +8,10 @@ not observed the more, the further away its own next observation is.
 import numpy as np
 
 from posegan_jax.geometry.normalize import denormalize, fit_normalization, normalize
-from posegan_jax.inpainting.rate import Rate
+from posegan_jax.inpainting.compose import compose
 from posegan_jax.inpainting.residual import matern
-from posegan_jax.inpainting.select import compose
-from posegan_jax.networks.mixer import DETECTED, FRAMES, SKELETON, Mixer, fill_linearly
+from posegan_jax.model.corrector import DETECTED, FRAMES, SKELETON, Mixer, fill_linearly
+from posegan_jax.pose.rate import Rate
 from posegan_jax.pose.windows import gather, starts
 
 CORRECTION, UPSAMPLING = 0.7, 0.9

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from posegan_jax.inpainting.objective import ObjectiveWeights, generate, objective
-from posegan_jax.networks.build import Networks, Variables
+from posegan_jax.model.networks import Networks, Variables
 
 Method = Literal["adam", "bfgs"]
 

@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from posegan_jax import cpus
 from posegan_jax.errors import InputError, whole
 from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.inpainting.completer import Completer, Quality, Settings, settings_of
@@ -16,10 +15,11 @@ from posegan_jax.inpainting.reliability import Observed
 from posegan_jax.inpainting.residual import ResidualModel
 from posegan_jax.inpainting.solver import Progress, Solver
 from posegan_jax.inpainting.stream import Stream
-from posegan_jax.networks.build import NetworkOptions, Networks, Variables, build_networks
-from posegan_jax.networks.mixer import CORRECTOR, Mixer, fits, misfit
+from posegan_jax.model.corrector import CORRECTOR, Mixer, fits, misfit
+from posegan_jax.model.networks import NetworkOptions, Networks, Variables, build_networks
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, get_skeleton
+from posegan_jax.runtime import cpus
 from posegan_jax.training.checkpoints import load_params
 
 

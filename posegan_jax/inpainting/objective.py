@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from posegan_jax.geometry.metrics import mpjpe, mpjse
 from posegan_jax.geometry.normalize import fit_normalization, normalize
 from posegan_jax.geometry.procrustes import align
-from posegan_jax.networks.build import Networks, Variables
+from posegan_jax.model.networks import Networks, Variables
 
 
 @dataclasses.dataclass(frozen=True)

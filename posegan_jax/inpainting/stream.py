@@ -14,7 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from posegan_jax.errors import InputError, whole
-from posegan_jax.inpainting.assemble import (
+from posegan_jax.inpainting.completer import QUALITIES, Completer, centered, solvable
+from posegan_jax.inpainting.correct import blend, mix_windows
+from posegan_jax.inpainting.explain import (
     BESIDE,
     HEAD,
     REGRESSION,
@@ -25,9 +27,6 @@ from posegan_jax.inpainting.assemble import (
     joint_confidence,
     openness,
 )
-from posegan_jax.inpainting.completer import QUALITIES, Completer, centered, solvable
-from posegan_jax.inpainting.correct import blend, mix_windows
-from posegan_jax.inpainting.rate import UNKNOWN_FPS, Rate
 from posegan_jax.inpainting.reliability import (
     REFINE_NOISE,
     REJECT,
@@ -39,7 +38,8 @@ from posegan_jax.inpainting.reliability import (
 )
 from posegan_jax.inpainting.residual import MARGIN, body_size, carry_within
 from posegan_jax.inpainting.solver import Solver
-from posegan_jax.networks.mixer import certainty
+from posegan_jax.model.corrector import certainty
+from posegan_jax.pose.rate import UNKNOWN_FPS, Rate
 from posegan_jax.pose.sequence import PoseSequence, Provenance, numbers
 from posegan_jax.pose.skeleton import get_skeleton
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
 from posegan_jax.errors import InputError
-from posegan_jax.pose.files import atomic_path
+from posegan_jax.runtime.files import atomic_path
 
 # M. Okabe and K. Ito's palette without its yellow, which is faint on white. Line styles tell the
 # curves apart in black and white too.

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.pose.files import atomic_path
 from posegan_jax.pose.sequence import PoseSequence, Provenance
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.render.skeleton import drawn_bones, panel_aspect, robust_bounds
+from posegan_jax.runtime.files import atomic_path
 
 SUFFIX = ".html"
 

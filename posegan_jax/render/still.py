@@ -8,7 +8,6 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from posegan_jax.errors import InputError
-from posegan_jax.pose.files import atomic_path
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.render.skeleton import (
@@ -24,6 +23,7 @@ from posegan_jax.render.skeleton import (
     pose_at,
     robust_bounds,
 )
+from posegan_jax.runtime.files import atomic_path
 
 _CELL_HEIGHT = 220
 _TITLE = 34

@@ -13,7 +13,6 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from posegan_jax.errors import InputError
-from posegan_jax.pose.files import atomic_path
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.render.skeleton import (
     BACKGROUND,
@@ -30,6 +29,7 @@ from posegan_jax.render.skeleton import (
     robust_bounds,
 )
 from posegan_jax.render.source import SourceVideo, ffmpeg_program
+from posegan_jax.runtime.files import atomic_path
 
 DEFAULT_FPS = 30.0
 """Frames per second where no sequence says."""

@@ -15,8 +15,8 @@ import jax
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.networks.build import NetworkOptions
-from posegan_jax.networks.mixer import CORRECTOR, Mixer, fits
+from posegan_jax.model.corrector import CORRECTOR, Mixer, fits
+from posegan_jax.model.networks import NetworkOptions
 from posegan_jax.training.checkpoints import load_params, save_params
 
 

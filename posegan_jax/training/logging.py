@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.pose.files import atomic_path
+from posegan_jax.runtime.files import atomic_path
 
 
 class MetricWriter:

@@ -13,15 +13,15 @@ from ml_collections import ConfigDict
 
 from posegan_jax import config as config_lib
 from posegan_jax.errors import InputError
+from posegan_jax.model.networks import Networks, build_networks
 from posegan_jax.motion.sample import ViewOptions
 from posegan_jax.motion.store import MotionStore, build_store, load_clips
-from posegan_jax.networks.build import Networks, build_networks
-from posegan_jax.pose.files import check_makeable
-from posegan_jax.training import parallel
+from posegan_jax.runtime import parallel
+from posegan_jax.runtime.files import check_makeable
+from posegan_jax.runtime.progress import Progress
 from posegan_jax.training.checkpoints import Checkpoints, load_params
 from posegan_jax.training.logging import MetricWriter
 from posegan_jax.training.pictures import save_curves, save_samples
-from posegan_jax.training.progress import Progress
 from posegan_jax.training.state import TrainState, create_state, evaluated_variables
 from posegan_jax.training.step import Batch, StepOptions, train_steps
 from posegan_jax.training.validation import (

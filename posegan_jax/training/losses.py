@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from posegan_jax.geometry.metrics import mpjpe, mpjse, safe_norm
-from posegan_jax.training.parallel import over_devices
+from posegan_jax.runtime.parallel import over_devices
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,10 +26,7 @@ from posegan_jax.errors import InputError
 from posegan_jax.geometry.metrics import mpjpe, mpjse
 from posegan_jax.geometry.normalize import fit_normalization, normalize
 from posegan_jax.geometry.procrustes import align
-from posegan_jax.motion.corrupt import CorruptionOptions
-from posegan_jax.motion.store import MotionStore, build_store, load_clips
-from posegan_jax.networks.build import NetworkOptions, Networks, Variables, build_networks
-from posegan_jax.networks.mixer import (
+from posegan_jax.model.corrector import (
     FRAMES,
     SKELETON,
     Mixer,
@@ -40,8 +37,11 @@ from posegan_jax.networks.mixer import (
     init_mixer,
     mix,
 )
-from posegan_jax.pose.files import check_file
+from posegan_jax.model.networks import NetworkOptions, Networks, Variables, build_networks
+from posegan_jax.motion.corrupt import CorruptionOptions
+from posegan_jax.motion.store import MotionStore, build_store, load_clips
 from posegan_jax.pose.skeleton import DETECTED_12
+from posegan_jax.runtime.files import check_file
 from posegan_jax.training.checkpoints import load_params
 from posegan_jax.training.step import Batch, StepOptions, sample_batch
 

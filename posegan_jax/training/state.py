@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from posegan_jax.networks.build import Networks, Variables
+from posegan_jax.model.networks import Networks, Variables
 
 AVERAGED = ("generator", "encoder")
 

@@ -19,14 +19,14 @@ import optax
 from jax.sharding import Mesh
 
 from posegan_jax.geometry.normalize import fit_normalization, normalize
+from posegan_jax.model.networks import Networks, Variables
 from posegan_jax.motion.corrupt import CorruptionOptions, add_noise, sample_mask
 from posegan_jax.motion.sample import ViewOptions, sample_motion, sample_views
 from posegan_jax.motion.store import MotionStore
-from posegan_jax.networks.build import Networks, Variables
 from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.runtime.parallel import DATA_AXIS, each_device, over_devices, split
 from posegan_jax.training import losses
 from posegan_jax.training.losses import LossWeights
-from posegan_jax.training.parallel import DATA_AXIS, each_device, over_devices, split
 from posegan_jax.training.state import AVERAGED, OptimizerOptions, TrainState
 
 Phase = Literal["reconstruction", "full"]

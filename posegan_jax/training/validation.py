@@ -9,10 +9,10 @@ import numpy as np
 from posegan_jax.geometry import metrics as geometry_metrics
 from posegan_jax.geometry.moments import ResidualMoments, residual_moments
 from posegan_jax.geometry.procrustes import align
+from posegan_jax.model.networks import Networks, Variables
 from posegan_jax.motion.corrupt import CorruptionOptions, observable
 from posegan_jax.motion.sample import ViewOptions
 from posegan_jax.motion.store import MotionStore
-from posegan_jax.networks.build import Networks, Variables
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 from posegan_jax.training.step import Batch, StepOptions, sample_batch
 

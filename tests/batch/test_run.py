@@ -20,7 +20,7 @@ from posegan_jax.batch.manifest import Job
 from posegan_jax.batch.run import Summary
 from posegan_jax.batch.work import Outcome
 from posegan_jax.errors import InputError
-from posegan_jax.pose.files import atomic_folder, atomic_path
+from posegan_jax.runtime.files import atomic_folder, atomic_path
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from posegan_jax.inpainting.correct import mix_track
-from posegan_jax.inpainting.rate import Rate
-from posegan_jax.networks.mixer import DETECTED, Mixer, correcting, init_mixer
+from posegan_jax.model.corrector import DETECTED, Mixer, correcting, init_mixer
+from posegan_jax.pose.rate import Rate
 
 SEEN = np.isin(np.arange(28), DETECTED)
 

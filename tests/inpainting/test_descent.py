@@ -16,7 +16,7 @@ from posegan_jax.inpainting.descent import (
     inverse_metric,
 )
 from posegan_jax.inpainting.objective import ObjectiveWeights, generate, objective
-from posegan_jax.networks.build import NetworkOptions, Networks
+from posegan_jax.model.networks import NetworkOptions, Networks
 
 WINDOWS, FRAMES, JOINTS, LATENT = 4, 6, 5, 4
 

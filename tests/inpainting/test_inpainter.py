@@ -20,9 +20,9 @@ from posegan_jax.inpainting.completer import QUALITIES, Settings
 from posegan_jax.inpainting.descent import DescentOptions, descend
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.residual import ResidualModel
+from posegan_jax.model.corrector import CORRECTOR, correcting, init_mixer
+from posegan_jax.model.networks import NetworkOptions, Networks, build_networks
 from posegan_jax.motion.procedural import procedural_clips
-from posegan_jax.networks.build import NetworkOptions, Networks, build_networks
-from posegan_jax.networks.mixer import CORRECTOR, correcting, init_mixer
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 from posegan_jax.training.checkpoints import Checkpoints, save_params

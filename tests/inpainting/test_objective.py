@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from posegan_jax.inpainting.objective import ObjectiveWeights, generate, objective
-from posegan_jax.networks.build import Networks
+from posegan_jax.model.networks import Networks
 
 WINDOWS, FRAMES, JOINTS, LATENT = 3, 6, 5, 4
 

@@ -9,7 +9,7 @@ from posegan_jax.inpainting import solver as solver_module
 from posegan_jax.inpainting.descent import DescentOptions
 from posegan_jax.inpainting.objective import ObjectiveWeights
 from posegan_jax.inpainting.solver import Solver, default_share
-from posegan_jax.networks.build import NetworkOptions, Networks, build_networks
+from posegan_jax.model.networks import NetworkOptions, Networks, build_networks
 
 SMALL = NetworkOptions(skeleton="alphapose12", frames=8, latent=8)
 
@@ -129,7 +129,7 @@ import re
 import jax, numpy as np
 from posegan_jax.inpainting import solver as solver_module
 from posegan_jax.inpainting.descent import DescentOptions
-from posegan_jax.networks.build import NetworkOptions, build_networks
+from posegan_jax.model.networks import NetworkOptions, build_networks
 
 jax.config.update("jax_disable_most_optimizations", True)  # compiling is most of this test
 devices = jax.devices()

@@ -8,7 +8,7 @@ import pytest
 
 from posegan_jax.errors import InputError
 from posegan_jax.geometry.camera import look_at, project
-from posegan_jax.inpainting import assemble, solver
+from posegan_jax.inpainting import explain, solver
 from posegan_jax.inpainting.completer import QUALITIES
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.stream import HOLD
@@ -243,7 +243,7 @@ def test_few_joints_are_no_sure_pose(live, monkeypatch):
     others = np.setdiff1d(np.arange(28), shoulders)
     keypoints = np.where(np.isin(np.arange(28), shoulders)[:, None], detected()[0], np.nan)
     few, all_of_it = live().push(keypoints), live().push(detected()[0])
-    monkeypatch.setattr(assemble, "OPEN", 0.0)
+    monkeypatch.setattr(explain, "OPEN", 0.0)
     told = live().push(keypoints)
     np.testing.assert_array_equal(few.keypoints, told.keypoints)
     assert (few.scores[others] < told.scores[others] - 0.05).all()

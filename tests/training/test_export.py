@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from posegan_jax.errors import InputError
-from posegan_jax.networks.mixer import Mixer, correcting, init_mixer
+from posegan_jax.model.corrector import Mixer, correcting, init_mixer
 from posegan_jax.training.checkpoints import Checkpoints, load_params, save_params
 from posegan_jax.training.export import export, main
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from posegan_jax.networks.discriminator import Discriminator
+from posegan_jax.model.discriminator import Discriminator
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.training import losses
 from posegan_jax.training.losses import LossWeights

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from posegan_jax.networks.mixer import FRAMES, Mixer, correcting, init_mixer
+from posegan_jax.model.corrector import FRAMES, Mixer, correcting, init_mixer
 from posegan_jax.training import mixer
 from posegan_jax.training.checkpoints import save_params
 from posegan_jax.training.mixer import refined, train

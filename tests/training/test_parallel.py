@@ -12,8 +12,8 @@ import pytest
 from jax.sharding import AbstractMesh
 
 from posegan_jax.errors import InputError
+from posegan_jax.runtime import parallel
 from posegan_jax.training import logging as metrics_lib
-from posegan_jax.training import parallel
 from posegan_jax.training.checkpoints import load_params
 
 HERE = Path(__file__).parent
@@ -41,7 +41,7 @@ STEPS = PATCHED + DOUBLE + """
 import functools, re
 import jax, numpy as np
 from posegan_jax import config as config_lib
-from posegan_jax.training import parallel
+from posegan_jax.runtime import parallel
 from posegan_jax.training.state import create_state
 
 jax.config.update("jax_disable_most_optimizations", True)
@@ -96,8 +96,8 @@ main.run()
 REAL = DOUBLE + """
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import Mesh
-from posegan_jax.networks.build import NetworkOptions, build_networks
-from posegan_jax.training import parallel
+from posegan_jax.model.networks import NetworkOptions, build_networks
+from posegan_jax.runtime import parallel
 from posegan_jax.training.losses import LossWeights
 from posegan_jax.training.state import OptimizerOptions, create_state
 from posegan_jax.training.step import Batch, StepOptions, update

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from posegan_jax.networks.conv import Lowering
-from posegan_jax.networks.discriminator import Discriminator
-from posegan_jax.networks.encoder import Encoder
-from posegan_jax.networks.generator import Generator
-from posegan_jax.networks.layers import FinalActivation, Normalization
+from posegan_jax.model.conv import Lowering
+from posegan_jax.model.discriminator import Discriminator
+from posegan_jax.model.encoder import Encoder
+from posegan_jax.model.generator import Generator
+from posegan_jax.model.layers import FinalActivation, Normalization
 from posegan_jax.pose.skeleton import get_skeleton
 
 Variables = dict[str, Any]

@@ -7,7 +7,7 @@ import pytest
 
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation.temporal import interpolate
-from posegan_jax.networks.mixer import (
+from posegan_jax.model.corrector import (
     DETECTED,
     FRAMES,
     Mixer,

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from posegan_jax.networks.arrange import from_rows, num_joints, speeds, to_rows
+from posegan_jax.model.arrange import from_rows, num_joints, speeds, to_rows
 from posegan_jax.pose.skeleton import SKELETONS, get_skeleton
 
 MPI = get_skeleton("mpi_inf_3dhp")

@@ -4,9 +4,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from posegan_jax.networks.arrange import Rows, to_rows
-from posegan_jax.networks.conv import Lowering
-from posegan_jax.networks.layers import FinalActivation, Trunk
+from posegan_jax.model.arrange import Rows, to_rows
+from posegan_jax.model.conv import Lowering
+from posegan_jax.model.layers import FinalActivation, Trunk
 
 
 class Encoder(nn.Module):
@@ -19,7 +19,7 @@ class Encoder(nn.Module):
       rows: the skeleton's rows (``Skeleton.rows``).
       latent: dimension of z.
       final_activation: 'linear', or 'sigmoid' as printed.
-      lowering, dtype: see ``networks.conv``.
+      lowering, dtype: see ``model.conv``.
       batch_axis: see ``layers.Normalize``.
     """
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from posegan_jax.networks.layers import BatchNorm
+from posegan_jax.model.layers import BatchNorm
 
 FLAX = nn.BatchNorm(momentum=0.99, epsilon=1e-5)
 

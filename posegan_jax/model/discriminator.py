@@ -4,9 +4,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from posegan_jax.networks.arrange import Rows, speeds, to_rows
-from posegan_jax.networks.conv import Lowering
-from posegan_jax.networks.layers import FinalActivation, Normalization, Trunk
+from posegan_jax.model.arrange import Rows, speeds, to_rows
+from posegan_jax.model.conv import Lowering
+from posegan_jax.model.layers import FinalActivation, Normalization, Trunk
 
 
 class Discriminator(nn.Module):
@@ -21,7 +21,7 @@ class Discriminator(nn.Module):
         a per-sample quantity as the WGAN-GP paper (Gulrajani et al., 2017) asks.
       final_activation: 'linear', or 'sigmoid' as printed.
       last_speed: see ``arrange.speeds``.
-      lowering, dtype: see ``networks.conv``.
+      lowering, dtype: see ``model.conv``.
       batch_axis: see ``layers.Normalize``.
     """
 

@@ -6,14 +6,14 @@ import pytest
 
 from posegan_jax.config import default_config
 from posegan_jax.errors import InputError
-from posegan_jax.evaluation import benchmark, report
+from posegan_jax.evaluation import benchmark, evaluate
 from posegan_jax.evaluation.benchmark import Options
 from posegan_jax.inpainting.inpainter import pretrained_path
 
 
 def test_names_with_commas():
-    assert report.names("a,b, c") == ("a", "b", "c") == report.names("a b c,")
-    assert report.names("") == ()
+    assert evaluate.names("a,b, c") == ("a", "b", "c") == evaluate.names("a b c,")
+    assert evaluate.names("") == ()
 
 
 def configuration(workdir, **changes):
@@ -27,7 +27,7 @@ def configuration(workdir, **changes):
 
 
 def test_a_configuration_is_evaluated_into_the_runs_folder(tmp_path, capsys):
-    result = report.evaluate(configuration(tmp_path, seed=4))
+    result = evaluate.evaluate(configuration(tmp_path, seed=4))
     said = capsys.readouterr().out
     folder = tmp_path / "evaluation"
     assert "## legs" in said and "Table 3 (d)" in said and str(folder) in said
@@ -44,7 +44,7 @@ def test_an_interrupted_evaluation_leaves_whole_files(tmp_path, inpainter, monke
     options = Options(protocols=("legs",), methods=("input",), count=1, longest=48)
     monkeypatch.setattr(benchmark, "score", stop)
     with pytest.raises(KeyboardInterrupt):
-        report.report(inpainter, options, tmp_path / "out")
+        evaluate.report(inpainter, options, tmp_path / "out")
     assert [p.name for p in (tmp_path / "out").rglob("*") if p.is_file()] == ["truth.npz"]
 
 
@@ -55,4 +55,4 @@ def test_an_interrupted_evaluation_leaves_whole_files(tmp_path, inpainter, monke
 )
 def test_mistakes_in_a_configuration(tmp_path, changes, named):
     with pytest.raises(InputError, match=named):
-        report.evaluate(configuration(tmp_path, **changes))
+        evaluate.evaluate(configuration(tmp_path, **changes))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from posegan_jax.errors import InputError
-from posegan_jax.inpainting.rate import MODEL_FPS, Rate
+from posegan_jax.pose.rate import MODEL_FPS, Rate
 
 
 @pytest.mark.parametrize(

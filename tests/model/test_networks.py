@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from posegan_jax.networks.build import NetworkOptions, build_networks, num_parameters
-from posegan_jax.networks.discriminator import Discriminator
-from posegan_jax.networks.encoder import Encoder
-from posegan_jax.networks.generator import Generator
+from posegan_jax.model.discriminator import Discriminator
+from posegan_jax.model.encoder import Encoder
+from posegan_jax.model.generator import Generator
+from posegan_jax.model.networks import NetworkOptions, build_networks, num_parameters
 from posegan_jax.pose.skeleton import get_skeleton
 
 SMALL = get_skeleton("alphapose12")  # six rows

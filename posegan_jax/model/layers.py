@@ -10,8 +10,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from posegan_jax.networks import conv as lowering_lib
-from posegan_jax.networks.conv import Lowering, Pair, output_size
+from posegan_jax.model import conv as lowering_lib
+from posegan_jax.model.conv import Lowering, Pair, output_size
 
 Normalization = Literal["batch", "layer", "none"]
 FinalActivation = Literal["linear", "sigmoid"]

@@ -8,11 +8,11 @@ from pathlib import Path
 import jax
 import pytest
 
-from posegan_jax import compilation_cache
+from posegan_jax.runtime import compilation_cache
 
 COMPILE = """
 import sys
-from posegan_jax import compilation_cache
+from posegan_jax.runtime import compilation_cache
 folder = compilation_cache.enable()
 assert "jax" not in sys.modules
 import jax
@@ -28,7 +28,7 @@ print(folder, len(hits))
 DISABLED = """
 import os
 import jax
-from posegan_jax import compilation_cache
+from posegan_jax.runtime import compilation_cache
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 folder = jax.config.jax_compilation_cache_dir
 hits = []

@@ -4,9 +4,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from posegan_jax.networks.arrange import Rows, from_rows
-from posegan_jax.networks.conv import Lowering
-from posegan_jax.networks.layers import Conv, ConvTranspose, Normalize, stages
+from posegan_jax.model.arrange import Rows, from_rows
+from posegan_jax.model.conv import Lowering
+from posegan_jax.model.layers import Conv, ConvTranspose, Normalize, stages
 
 
 class Generator(nn.Module):
@@ -19,7 +19,7 @@ class Generator(nn.Module):
       rows: the skeleton's rows (``Skeleton.rows``).
       frames: F, a multiple of 8.
       coordinates: C, 2 for image coordinates.
-      lowering, dtype: see ``networks.conv``; parameters are always float32.
+      lowering, dtype: see ``model.conv``; parameters are always float32.
       batch_axis: see ``layers.Normalize``.
     """
 

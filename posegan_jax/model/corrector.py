@@ -19,9 +19,9 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from posegan_jax.errors import InputError
-from posegan_jax.networks.build import NetworkOptions
-from posegan_jax.pose.files import atomic_path
+from posegan_jax.model.networks import NetworkOptions
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
+from posegan_jax.runtime.files import atomic_path
 
 SKELETON = get_skeleton(NetworkOptions().skeleton)
 DETECTED = tuple(SKELETON.index(joint) for joint in DETECTED_12)

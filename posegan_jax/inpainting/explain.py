@@ -10,10 +10,10 @@ from scipy.ndimage import maximum_filter1d
 from scipy.special import expit
 
 from posegan_jax.inpainting.correct import correct
-from posegan_jax.inpainting.rate import Rate
 from posegan_jax.inpainting.reliability import REJECT, Observed, Reliability
 from posegan_jax.inpainting.residual import ResidualModel, body_size, carry
-from posegan_jax.networks.mixer import Mixer, certainty
+from posegan_jax.model.corrector import Mixer, certainty
+from posegan_jax.pose.rate import Rate
 from posegan_jax.pose.sequence import PoseSequence, Provenance
 from posegan_jax.pose.skeleton import DERIVED, DETECTED_12, Skeleton, get_skeleton
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from posegan_jax.networks.conv import conv, conv_transpose, output_size
+from posegan_jax.model.conv import conv, conv_transpose, output_size
 
 # size, kernel, strides, padding. Channels are few.
 TABLE_1 = [
@@ -179,8 +179,8 @@ def test_devices_exchange_nothing_but_the_kernel_s_gradient(on_devices):
     said = on_devices(2, """
 import jax, jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
-from posegan_jax.networks.conv import conv
-from posegan_jax.training import parallel
+from posegan_jax.model.conv import conv
+from posegan_jax.runtime import parallel
 
 mesh = parallel.make_mesh()
 x = jnp.linspace(-1, 1, 256 * 12 * 9 * 2).reshape(256, 12, 9, 2)

@@ -8,8 +8,9 @@ import pytest
 from scipy.interpolate import CubicSpline
 
 from posegan_jax.geometry.moments import ResidualMoments
-from posegan_jax.inpainting import assemble
-from posegan_jax.inpainting.assemble import (
+from posegan_jax.inpainting import explain
+from posegan_jax.inpainting.correct import UPSAMPLING
+from posegan_jax.inpainting.explain import (
     AROUND,
     BRIDGE,
     ENOUGH,
@@ -20,11 +21,10 @@ from posegan_jax.inpainting.assemble import (
     complete,
     openness,
 )
-from posegan_jax.inpainting.correct import UPSAMPLING
-from posegan_jax.inpainting.rate import Rate
 from posegan_jax.inpainting.reliability import Reliability
 from posegan_jax.inpainting.residual import ResidualModel
-from posegan_jax.networks.mixer import DETECTED, Mixer, correcting, init_mixer
+from posegan_jax.model.corrector import DETECTED, Mixer, correcting, init_mixer
+from posegan_jax.pose.rate import Rate
 from posegan_jax.pose.sequence import Provenance
 
 FRAMES, JOINTS = 30, 5
@@ -147,7 +147,7 @@ def test_gaps_of_all_joints_are_bridged_from_the_observations(frames, monkeypatc
     keypoints = truth.copy()
     keypoints[gap] = np.nan
     found = completed(MODEL, keypoints).keypoints
-    monkeypatch.setattr(assemble, "BRIDGE", 0.0)
+    monkeypatch.setattr(explain, "BRIDGE", 0.0)
     alone = completed(MODEL, keypoints).keypoints
     around = np.r_[6:10, gap[-1] + 1 : gap[-1] + 5]
     spline = CubicSpline(around, truth[around], bc_type="natural")(gap)
@@ -159,11 +159,11 @@ def test_gaps_of_all_joints_are_bridged_from_the_observations(frames, monkeypatc
 
 @pytest.mark.parametrize("gap", [slice(3, 9), slice(8, 20), slice(24, 29)])
 def test_long_gaps_and_those_near_the_ends_are_the_models_alone(gap, monkeypatch):
-    monkeypatch.setattr(assemble, "BRIDGE_LONGEST", 11)
+    monkeypatch.setattr(explain, "BRIDGE_LONGEST", 11)
     keypoints = motion() + 0.05 * (np.arange(FRAMES)[:, None, None] - 15.0) ** 2
     keypoints[gap] = np.nan
     found = completed(MODEL, keypoints).keypoints
-    monkeypatch.setattr(assemble, "BRIDGE", 0.0)
+    monkeypatch.setattr(explain, "BRIDGE", 0.0)
     np.testing.assert_array_equal(found, completed(MODEL, keypoints).keypoints)
 
 
@@ -194,7 +194,7 @@ def test_what_is_left_open_lowers_scores_of_what_is_not_seen(monkeypatch):
     keypoints = partly(seen)
     keypoints[10:13, 0] = np.nan  # a hole between what is seen says no less than it did
     few = completed(MODEL, keypoints)
-    monkeypatch.setattr(assemble, "OPEN", 0.0)
+    monkeypatch.setattr(explain, "OPEN", 0.0)
     told = completed(MODEL, keypoints)
     np.testing.assert_array_equal(few.keypoints, told.keypoints)
     np.testing.assert_array_equal(few.scores[:, seen], told.scores[:, seen])

@@ -2,7 +2,7 @@
 
 import io
 
-from posegan_jax.training.progress import Progress
+from posegan_jax.runtime.progress import Progress
 
 
 class Clock:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from posegan_jax.errors import InputError
-from posegan_jax.pose import files
-from posegan_jax.pose.files import atomic_folder, atomic_path, check_makeable
+from posegan_jax.runtime import files
+from posegan_jax.runtime.files import atomic_folder, atomic_path, check_makeable
 
 
 @pytest.mark.parametrize("write", [atomic_path, lambda path: atomic_folder(path, Path.is_file)])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from posegan_jax.inpainting.select import compose, spread
+from posegan_jax.inpainting.compose import compose, spread
 
 
 def constant(value, frames=4, joints=2):

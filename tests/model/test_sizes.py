@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from posegan_jax.networks import conv as conv_lib
-from posegan_jax.networks.build import NetworkOptions, build_networks, num_parameters
-from posegan_jax.networks.discriminator import Discriminator
-from posegan_jax.networks.encoder import Encoder
-from posegan_jax.networks.generator import Generator
-from posegan_jax.networks.layers import stages
+from posegan_jax.model import conv as conv_lib
+from posegan_jax.model.discriminator import Discriminator
+from posegan_jax.model.encoder import Encoder
+from posegan_jax.model.generator import Generator
+from posegan_jax.model.layers import stages
+from posegan_jax.model.networks import NetworkOptions, build_networks, num_parameters
 from posegan_jax.pose.skeleton import SKELETONS, make_skeleton
 
 KEY = jax.random.key(0)

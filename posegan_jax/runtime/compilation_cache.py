@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from posegan_jax import cpus
+from posegan_jax.runtime import cpus
 
 _FOLDER, _SWITCH = "JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE"
 _NO = ("0", "false", "f", "no", "n", "off", "")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from posegan_jax import cpus
+from posegan_jax.runtime import cpus
 
 PROGRAM = """
 import sys
-from posegan_jax import cpus
+from posegan_jax.runtime import cpus
 cpus.usable = lambda: int(sys.argv[1])
 cpus.one_device_each(int(sys.argv[2]))
 import jax
@@ -85,7 +85,7 @@ def test_a_command_uses_them():
 )
 def test_kept_memory_may_be_of_huge_pages():
     program = '''
-from posegan_jax import cpus
+from posegan_jax.runtime import cpus
 def marked():
     """Bytes of the mappings that are advised to be of huge pages."""
     total = size = 0
@@ -111,7 +111,7 @@ def test_memory_of_a_program_is_kept_for_its_next_call():
     """The kernel is asked for no pages then, and otherwise for 32768 (64 if they are huge)."""
     program = """
 import sys, resource
-from posegan_jax import cpus
+from posegan_jax.runtime import cpus
 if sys.argv[1] == "keep":
     cpus.keep_memory()
 import jax, jax.numpy as jnp

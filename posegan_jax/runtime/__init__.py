@@ -1,0 +1,1 @@
+"""What a program needs of the machine: files, cores, devices, caches, progress."""
