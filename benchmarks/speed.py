@@ -26,15 +26,18 @@ import numpy as np
 from tqdm import tqdm
 
 from posegan_jax.errors import InputError
-from posegan_jax.inpainting.descent import DescentOptions, descend
+from posegan_jax.inpainting.descent import descend
 from posegan_jax.inpainting.inpainter import Inpainter
-from posegan_jax.model.networks import NetworkOptions, build_networks
+from posegan_jax.inpainting.settings import DescentOptions
+from posegan_jax.model.networks import build_networks
+from posegan_jax.model.options import NetworkOptions
 from posegan_jax.motion.store import build_store, load_clips
 from posegan_jax.runtime import cpus, parallel
 from posegan_jax.runtime.files import atomic_path
 from posegan_jax.training.losses import interpolation_weights
-from posegan_jax.training.state import OptimizerOptions, create_state
-from posegan_jax.training.step import Batch, StepOptions, sample_batch, train_steps, update
+from posegan_jax.training.options import OptimizerOptions, StepOptions
+from posegan_jax.training.state import create_state
+from posegan_jax.training.step import Batch, sample_batch, train_steps, update
 
 try:
     import torch

@@ -15,12 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from posegan_jax.inpainting.descent import DescentOptions
+from posegan_jax.inpainting.settings import DescentOptions
 from posegan_jax.model.layers import LEAKY_SLOPE, stages
-from posegan_jax.model.networks import NetworkOptions, Variables
+from posegan_jax.model.networks import Variables
+from posegan_jax.model.options import NetworkOptions
 from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.training.options import StepOptions
 from posegan_jax.training.state import AVERAGED
-from posegan_jax.training.step import StepOptions
 
 EPSILON = 1e-5
 MOMENTUM = 0.01  # PyTorch counts what is new, Flax what is kept

@@ -101,7 +101,7 @@ def _batch(options: argparse.Namespace, rest: list[str]) -> int:
     """Completes every person of many files; 1 where some of them could not be."""
     from posegan_jax.batch import run
     from posegan_jax.batch.work import FillOptions
-    from posegan_jax.inpainting.completer import settings_of
+    from posegan_jax.inpainting.settings import check_shift, settings_of
 
     how = FillOptions(
         joints=options.joints, observed=options.observed, repair_sides=options.repair_sides,
@@ -109,6 +109,7 @@ def _batch(options: argparse.Namespace, rest: list[str]) -> int:
         fps=options.fps, min_score=options.min_score, joint_map=options.joint_map,
         image_size=options.image_size,
     )
+    check_shift(how.settings, 24)
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         summary = run.run(

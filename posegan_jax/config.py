@@ -12,14 +12,11 @@ from typing import Any, get_args
 from ml_collections import ConfigDict
 
 from posegan_jax.errors import InputError
-from posegan_jax.model.layers import FinalActivation, Normalization
-from posegan_jax.model.networks import NetworkOptions
+from posegan_jax.model.options import FinalActivation, NetworkOptions, Normalization
 from posegan_jax.motion.corrupt import CorruptionOptions
 from posegan_jax.motion.sample import ViewOptions
 from posegan_jax.motion.store import SKELETON
-from posegan_jax.training.losses import LossWeights
-from posegan_jax.training.state import OptimizerOptions
-from posegan_jax.training.step import StepOptions
+from posegan_jax.training.options import LossWeights, OptimizerOptions, StepOptions
 
 _CHOICES = {
     "mode": ("train", "evaluate"),

@@ -24,17 +24,19 @@ from posegan_jax import config as config_lib
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation.clips import view_clips
 from posegan_jax.evaluation.protocols import make_case
-from posegan_jax.inpainting.completer import QUALITIES
 from posegan_jax.inpainting.inpainter import Inpainter
-from posegan_jax.model.networks import NetworkOptions, build_networks
+from posegan_jax.inpainting.settings import QUALITIES
+from posegan_jax.model.networks import build_networks
+from posegan_jax.model.options import NetworkOptions
 from posegan_jax.motion.store import MotionStore, build_store, load_clips
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime import compilation_cache, cpus, parallel
 from posegan_jax.runtime.files import atomic_path
 from posegan_jax.runtime.progress import Progress
+from posegan_jax.training.options import StepOptions
 from posegan_jax.training.state import create_state
-from posegan_jax.training.step import Phase, StepOptions, train_steps
+from posegan_jax.training.step import Phase, train_steps
 
 PARTS = ("filling", "training")
 PHASES: tuple[Phase, ...] = ("reconstruction", "full")

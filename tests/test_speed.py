@@ -15,7 +15,8 @@ from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.inpainting import inpainter as inpainter_module
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.residual import ResidualModel
-from posegan_jax.model.networks import NetworkOptions, Networks
+from posegan_jax.model.networks import Networks
+from posegan_jax.model.options import NetworkOptions
 from posegan_jax.training import step
 
 

@@ -21,9 +21,9 @@ from posegan_jax.batch.hosts import Host
 from posegan_jax.batch.manifest import Job
 from posegan_jax.batch.work import FillOptions, Outcome, died
 from posegan_jax.errors import InputError
-from posegan_jax.inpainting.completer import QUALITIES, Request
-from posegan_jax.inpainting.descent import DescentOptions
+from posegan_jax.inpainting.completer import Request
 from posegan_jax.inpainting.inpainter import Inpainter
+from posegan_jax.inpainting.settings import QUALITIES, DescentOptions, check_shift
 from posegan_jax.runtime import cpus
 
 AHEAD = 2
@@ -108,11 +108,7 @@ class Engine:
     def __init__(self, inpainter: Inpainter, options: FillOptions, workers: int | None = None):
         self._solver, self._completer = inpainter.solver, inpainter.completer
         self._options = options
-        if options.settings.shift > self._completer.frames:
-            raise InputError(
-                f"shift must be between 1 and {self._completer.frames} frames, "
-                f"not {options.settings.shift}"
-            )
+        check_shift(options.settings, self._completer.frames)
         self.workers = default_workers() if workers is None else workers
         self._hosts = [self._host() for _ in range(max(self.workers, 1))]
         self._tasks = [0] * len(self._hosts)

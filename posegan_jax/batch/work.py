@@ -11,8 +11,8 @@ import numpy as np
 from posegan_jax import formats
 from posegan_jax.batch.manifest import Job
 from posegan_jax.errors import InputError
-from posegan_jax.inpainting.completer import Completer, Request, Settings, Steps
-from posegan_jax.inpainting.reliability import Observed
+from posegan_jax.inpainting.completer import Completer, Request, Steps
+from posegan_jax.inpainting.settings import Observed, Settings
 from posegan_jax.pose.rate import Rate
 from posegan_jax.pose.sequence import PoseSequence, Provenance
 

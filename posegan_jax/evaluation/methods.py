@@ -12,10 +12,8 @@ from flax import linen as nn
 
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation.baselines import FRAMES, LEARNED, TEMPORAL, Method
-from posegan_jax.inpainting.completer import QUALITIES, Settings
-from posegan_jax.inpainting.compose import Composition
-from posegan_jax.inpainting.explain import Observed
 from posegan_jax.inpainting.inpainter import Inpainter
+from posegan_jax.inpainting.settings import QUALITIES, Composition, Observed, Settings
 from posegan_jax.inpainting.solver import Solver
 from posegan_jax.pose.sequence import PoseSequence
 

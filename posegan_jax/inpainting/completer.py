@@ -5,13 +5,12 @@ All work of the host is here, none of the devices: a ``Completer`` can live in a
 
 import dataclasses
 from collections.abc import Generator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from posegan_jax.errors import InputError, whole
-from posegan_jax.inpainting.compose import Composition, compose, spread
-from posegan_jax.inpainting.descent import DescentOptions
+from posegan_jax.errors import InputError
+from posegan_jax.inpainting.compose import compose, spread
 from posegan_jax.inpainting.explain import (
     Completion,
     Generated,
@@ -20,16 +19,16 @@ from posegan_jax.inpainting.explain import (
     deliver,
     known_runs,
 )
-from posegan_jax.inpainting.objective import ObjectiveWeights
-from posegan_jax.inpainting.reliability import (
-    REJECT,
-    Observed,
-    assess,
-    check_observed,
-    confidence,
-    stray,
-)
+from posegan_jax.inpainting.reliability import REJECT, assess, confidence, stray
 from posegan_jax.inpainting.residual import ResidualModel
+from posegan_jax.inpainting.settings import (
+    QUALITIES,
+    DescentOptions,
+    Observed,
+    Settings,
+    check_observed,
+    check_shift,
+)
 from posegan_jax.inpainting.sides import exchanged
 from posegan_jax.model.corrector import Mixer
 from posegan_jax.pose.rate import Rate
@@ -37,52 +36,9 @@ from posegan_jax.pose.sequence import PoseSequence, Provenance, densify
 from posegan_jax.pose.skeleton import Skeleton, get_skeleton
 from posegan_jax.pose.windows import gather, starts
 
-Quality = Literal["fast", "balanced", "best", "thesis"]
-
 TINY = 1e-9
 """Distance of two places, relative to their coordinates, from which they are two."""
 _AT_ONCE = 256  # windows that are looked at for anything to start from
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """How a sequence is solved.
-
-    Attributes:
-      shift: frames from one window to the next.
-      descent: the search in latent space.
-      composition: how overlapping windows become one sequence, see ``select.compose``.
-      carry_residual: add what the generated motion leaves unexplained, see ``residual``. Off, the
-        result is the generated motion alone, as in the thesis.
-      mirror: solve every second window as its mirror image. What the networks say of it is off
-        elsewhere than what they say of the window itself, and blended with it comes nearer.
-      correct: let the mixer that comes with the networks correct joints that are not observed, see
-        ``correct``.
-    """
-
-    shift: int = 8
-    descent: DescentOptions = DescentOptions()
-    composition: Composition = "blend"
-    carry_residual: bool = True
-    mirror: bool = False
-    correct: bool = True
-
-
-# Few steps and the pull towards the encoder's answer keep what the encoder knows of unseen limbs.
-_WEIGHTS = ObjectiveWeights(critic=0.0, prior=0.01)
-
-
-def _search(steps: int) -> DescentOptions:
-    return DescentOptions(steps, weights=_WEIGHTS, method="bfgs")
-
-
-QUALITIES: dict[str, Settings] = {
-    "fast": Settings(6, _search(0)),
-    "balanced": Settings(6, _search(8)),
-    "best": Settings(3, _search(8), mirror=True),
-    # The thesis's own search and composition, for comparison.
-    "thesis": Settings(8, DescentOptions(), "nearest", carry_residual=False),
-}
 
 
 class Request(NamedTuple):
@@ -138,6 +94,7 @@ class Completer:
         target = self.target(sequence.skeleton, joints)
         check_observed(observed)
         settings = QUALITIES["balanced"] if settings is None else settings
+        check_shift(settings, self.frames)
         rate = Rate.of(sequence.fps)
         if not self.can_complete(sequence):
             raise InputError(
@@ -265,36 +222,6 @@ class Completer:
             )
             spreads.append(spread(windows[part][use], start[use], tracks[-1]))
         return Generated(rate.join(tracks), rate.join(spreads))
-
-
-def settings_of(
-    quality: Quality = "balanced", shift: int | None = None, steps: int | None = None,
-    frames: int = 24, settings: Settings | None = None,
-) -> Settings:
-    """The settings of a quality, or those that are given, with shift and steps where given.
-
-    Args:
-      quality, shift, steps, settings: as of ``inpainter.Inpainter.__call__``.
-      frames: of a window.
-
-    Raises:
-      InputError: no such quality, or a shift or a number of steps out of range.
-    """
-    if settings is None:
-        if quality not in QUALITIES:
-            raise InputError(f"quality must be one of {', '.join(QUALITIES)}, not {quality!r}")
-        settings = QUALITIES[quality]
-    if shift is not None:
-        settings = dataclasses.replace(settings, shift=whole("shift", shift))
-    if steps is not None:
-        if whole("steps", steps) < 0:
-            raise InputError(f"steps must be 0 or more, not {steps}")
-        settings = dataclasses.replace(
-            settings, descent=dataclasses.replace(settings.descent, steps=steps)
-        )
-    if not 1 <= settings.shift <= frames:
-        raise InputError(f"shift must be between 1 and {frames} frames, not {settings.shift}")
-    return settings
 
 
 def _check(sequence: PoseSequence) -> None:

@@ -1,10 +1,9 @@
 """From overlapping windows back to one sequence (L. Mourot, 2019, section 6)."""
 
-from typing import Literal
 
 import numpy as np
 
-Composition = Literal["blend", "nearest"]
+from posegan_jax.inpainting.settings import Composition
 
 
 def compose(

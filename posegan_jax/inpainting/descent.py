@@ -4,18 +4,16 @@ By Adam, as in the thesis, or by BFGS (J. Nocedal and S. Wright, Numerical Optim
 section 6.1), which gets as low in a fraction of the evaluations.
 """
 
-import dataclasses
 import functools
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from posegan_jax.inpainting.objective import ObjectiveWeights, generate, objective
+from posegan_jax.inpainting.objective import generate, objective
+from posegan_jax.inpainting.settings import DescentOptions, ObjectiveWeights
 from posegan_jax.model.networks import Networks, Variables
-
-Method = Literal["adam", "bfgs"]
 
 DECREASE, SHORTEN = 1e-4, 0.4
 """Share of the decrease that the gradient promises without which BFGS takes a step back (L. Armijo,
@@ -25,27 +23,6 @@ DAMPING = 0.03
 PROBES, PROBE_BATCH = 512, 64
 """Random vectors that the metric is estimated by, and how many at a time."""
 TINY = 1e-12
-
-
-@dataclasses.dataclass(frozen=True)
-class DescentOptions:
-    """The search's settings; the defaults are the thesis's (section 7.2.3).
-
-    Attributes:
-      steps: of the search, each one evaluation of the objective and its gradient; 0 gives the
-        encoder's answer.
-      learning_rate, b1, b2, eps: Adam's; BFGS has none.
-      weights: of the objective.
-      method: who searches.
-    """
-
-    steps: int = 200
-    learning_rate: float = 1.0
-    b1: float = 0.8
-    b2: float = 0.999
-    eps: float = 1e-8
-    weights: ObjectiveWeights = ObjectiveWeights()
-    method: Method = "adam"
 
 
 class Descent(NamedTuple):

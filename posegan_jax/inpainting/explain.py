@@ -10,8 +10,9 @@ from scipy.ndimage import maximum_filter1d
 from scipy.special import expit
 
 from posegan_jax.inpainting.correct import correct
-from posegan_jax.inpainting.reliability import REJECT, Observed, Reliability
+from posegan_jax.inpainting.reliability import REJECT, Reliability
 from posegan_jax.inpainting.residual import ResidualModel, body_size, carry
+from posegan_jax.inpainting.settings import Observed
 from posegan_jax.model.corrector import Mixer, certainty
 from posegan_jax.pose.rate import Rate
 from posegan_jax.pose.sequence import PoseSequence, Provenance

@@ -9,14 +9,14 @@ import numpy as np
 
 from posegan_jax.errors import InputError, whole
 from posegan_jax.geometry.moments import ResidualMoments
-from posegan_jax.inpainting.completer import Completer, Quality, Settings, settings_of
-from posegan_jax.inpainting.descent import DescentOptions
-from posegan_jax.inpainting.reliability import Observed
+from posegan_jax.inpainting.completer import Completer
 from posegan_jax.inpainting.residual import ResidualModel
+from posegan_jax.inpainting.settings import DescentOptions, Observed, Quality, Settings, settings_of
 from posegan_jax.inpainting.solver import Progress, Solver
 from posegan_jax.inpainting.stream import Stream
 from posegan_jax.model.corrector import CORRECTOR, Mixer, fits, misfit
-from posegan_jax.model.networks import NetworkOptions, Networks, Variables, build_networks
+from posegan_jax.model.networks import Networks, Variables, build_networks
+from posegan_jax.model.options import NetworkOptions
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, get_skeleton
 from posegan_jax.runtime import cpus
@@ -149,8 +149,7 @@ class Inpainter:
           InputError: unknown options, a frame rate out of range, or a sequence without any joint
             that the model observes.
         """
-        frames = self.networks.options.frames
-        settings = settings_of(quality, shift, steps, frames, settings)
+        settings = settings_of(quality, shift, steps, settings)
         steps = self.completer.steps(sequence, joints, settings, observed, repair_sides)
         try:
             request = next(steps)

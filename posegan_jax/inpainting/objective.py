@@ -1,6 +1,5 @@
 """What the latent search minimises (L. Mourot, 2019, sections 5.2 and 5.3)."""
 
-import dataclasses
 
 import jax
 import jax.numpy as jnp
@@ -8,25 +7,8 @@ import jax.numpy as jnp
 from posegan_jax.geometry.metrics import mpjpe, mpjse
 from posegan_jax.geometry.normalize import fit_normalization, normalize
 from posegan_jax.geometry.procrustes import align
+from posegan_jax.inpainting.settings import ObjectiveWeights
 from posegan_jax.model.networks import Networks, Variables
-
-
-@dataclasses.dataclass(frozen=True)
-class ObjectiveWeights:
-    """Weights of the terms (section 7.2.3; ``prior`` is ours).
-
-    Attributes:
-      position: gamma_p of MPJPE over the observed joints.
-      speed: gamma_s of MPJSE over the observed joints.
-      critic: gamma_d of the critic's score.
-      prior: weight of ||z - E(x)||^2. Without it (0, as in the thesis) the search gives up what
-        the encoder knows of unseen limbs for the last bit of fit on the seen ones.
-    """
-
-    position: float = 10.0
-    speed: float = 5.0
-    critic: float = 0.5
-    prior: float = 0.0
 
 
 def generate(

@@ -3,14 +3,11 @@
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
-from posegan_jax.errors import InputError
 from posegan_jax.inpainting.residual import ROUGHNESS, WHITE, ResidualModel, body_size, trust
-
-Observed = Literal["auto", "keep", "refine"]
+from posegan_jax.inpainting.settings import Observed
 
 REFINE_NOISE = 0.02
 """Detector noise that 'refine' supposes at least, in body sizes: a twenty-fifth of a head."""
@@ -45,12 +42,6 @@ class Reliability:
     noise: np.ndarray
     trust: np.ndarray
     precision: float = 1.0
-
-
-def check_observed(observed: str) -> None:
-    """Raises InputError when this is no way to treat observed joints."""
-    if observed not in ("auto", "keep", "refine"):
-        raise InputError(f"observed must be 'auto', 'keep' or 'refine', not {observed!r}")
 
 
 def confidence(scores: np.ndarray, seen: np.ndarray) -> np.ndarray:

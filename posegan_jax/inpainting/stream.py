@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from posegan_jax.errors import InputError, whole
-from posegan_jax.inpainting.completer import QUALITIES, Completer, centered, solvable
+from posegan_jax.inpainting.completer import Completer, centered, solvable
 from posegan_jax.inpainting.correct import blend, mix_windows
 from posegan_jax.inpainting.explain import (
     BESIDE,
@@ -27,16 +27,9 @@ from posegan_jax.inpainting.explain import (
     joint_confidence,
     openness,
 )
-from posegan_jax.inpainting.reliability import (
-    REFINE_NOISE,
-    REJECT,
-    Observed,
-    check_observed,
-    confidence,
-    noise_level,
-    stray,
-)
+from posegan_jax.inpainting.reliability import REFINE_NOISE, REJECT, confidence, noise_level, stray
 from posegan_jax.inpainting.residual import MARGIN, body_size, carry_within
+from posegan_jax.inpainting.settings import QUALITIES, Observed, check_observed
 from posegan_jax.inpainting.solver import Solver
 from posegan_jax.model.corrector import certainty
 from posegan_jax.pose.rate import UNKNOWN_FPS, Rate

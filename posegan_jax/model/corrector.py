@@ -19,7 +19,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from posegan_jax.errors import InputError
-from posegan_jax.model.networks import NetworkOptions
+from posegan_jax.model.options import NetworkOptions
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 from posegan_jax.runtime.files import atomic_path
 

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 
 from posegan_jax.model.arrange import Rows, speeds, to_rows
 from posegan_jax.model.conv import Lowering
-from posegan_jax.model.layers import FinalActivation, Normalization, Trunk
+from posegan_jax.model.layers import Trunk
+from posegan_jax.model.options import FinalActivation, Normalization
 
 
 class Discriminator(nn.Module):

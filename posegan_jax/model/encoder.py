@@ -6,7 +6,8 @@ import jax.numpy as jnp
 
 from posegan_jax.model.arrange import Rows, to_rows
 from posegan_jax.model.conv import Lowering
-from posegan_jax.model.layers import FinalActivation, Trunk
+from posegan_jax.model.layers import Trunk
+from posegan_jax.model.options import FinalActivation
 
 
 class Encoder(nn.Module):

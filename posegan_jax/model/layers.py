@@ -4,7 +4,7 @@ Table 1 gives kernels and strides for F = 24 frames and R = 18 rows. The kernels
 the same for every size; those that bring the last feature map to one by one follow from F and R.
 """
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -12,9 +12,7 @@ import jax.numpy as jnp
 
 from posegan_jax.model import conv as lowering_lib
 from posegan_jax.model.conv import Lowering, Pair, output_size
-
-Normalization = Literal["batch", "layer", "none"]
-FinalActivation = Literal["linear", "sigmoid"]
+from posegan_jax.model.options import FinalActivation, Normalization
 
 LEAKY_SLOPE = 0.2  # DCGAN (Radford et al., 2016); the thesis does not print one.
 KERNEL_INIT = nn.initializers.normal(0.02)  # DCGAN.

@@ -1,6 +1,5 @@
 """The three networks as one bundle, built from typed options that a checkpoint can carry."""
 
-import dataclasses
 from typing import Any, NamedTuple
 
 import jax
@@ -10,40 +9,11 @@ from posegan_jax.model.conv import Lowering
 from posegan_jax.model.discriminator import Discriminator
 from posegan_jax.model.encoder import Encoder
 from posegan_jax.model.generator import Generator
-from posegan_jax.model.layers import FinalActivation, Normalization
+from posegan_jax.model.options import NetworkOptions
 from posegan_jax.pose.skeleton import get_skeleton
 
 Variables = dict[str, Any]
 """Linen variables of one network: {'params': ..., 'batch_stats': ...}."""
-
-
-@dataclasses.dataclass(frozen=True)
-class NetworkOptions:
-    """Everything that decides the shapes and functions of the networks.
-
-    Attributes:
-      skeleton: name of the skeleton that is generated.
-      frames: window length F, a multiple of 8.
-      latent: dimension of z.
-      final_activation: last activation of critic and encoder (table 1 prints 'sigmoid').
-      critic_normalization: 'layer', 'none', or 'batch' as table 1 prints it.
-      last_speed: speed of the last frame, see ``arrange.speeds``.
-    """
-
-    skeleton: str = "mpi_inf_3dhp"
-    frames: int = 24
-    latent: int = 128
-    final_activation: FinalActivation = "linear"
-    critic_normalization: Normalization = "layer"
-    last_speed: str = "repeat"
-
-    @classmethod
-    def from_dict(cls, values: dict) -> "NetworkOptions":
-        """Reads the options out of a checkpoint's metadata; unknown keys are an error."""
-        return cls(**values)
-
-    def to_dict(self) -> dict:
-        return dataclasses.asdict(self)
 
 
 class Networks(NamedTuple):

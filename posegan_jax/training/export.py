@@ -16,7 +16,7 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.model.corrector import CORRECTOR, Mixer, fits
-from posegan_jax.model.networks import NetworkOptions
+from posegan_jax.model.options import NetworkOptions
 from posegan_jax.training.checkpoints import load_params, save_params
 
 

@@ -21,9 +21,10 @@ from posegan_jax.runtime.files import check_makeable
 from posegan_jax.runtime.progress import Progress
 from posegan_jax.training.checkpoints import Checkpoints, load_params
 from posegan_jax.training.logging import MetricWriter
+from posegan_jax.training.options import StepOptions
 from posegan_jax.training.pictures import save_curves, save_samples
 from posegan_jax.training.state import TrainState, create_state, evaluated_variables
-from posegan_jax.training.step import Batch, StepOptions, train_steps
+from posegan_jax.training.step import Batch, train_steps
 from posegan_jax.training.validation import (
     clean_options,
     measure_residuals,

@@ -4,7 +4,6 @@ Notation: x a real window (N, F, J, 2), x_tilde a generated one, x_hat a point b
 z a latent code (N, L), D(.) critic scores (N,).
 """
 
-import dataclasses
 from collections.abc import Callable
 
 import jax
@@ -12,30 +11,7 @@ import jax.numpy as jnp
 
 from posegan_jax.geometry.metrics import mpjpe, mpjse, safe_norm
 from posegan_jax.runtime.parallel import over_devices
-
-
-@dataclasses.dataclass(frozen=True)
-class LossWeights:
-    """Weights of the terms (section 7.2.2).
-
-    Attributes:
-      position: lambda_p of MPJPE(x, G(E(x'))).
-      speed: lambda_s of MPJSE(x, G(E(x'))).
-      latent: lambda_z of MSE(z, E(G(z))).
-      gradient_penalty: lambda_gp.
-      adversarial: weight of L_Gen, 1 in the thesis.
-      mix: weight of L_Mix, 1 in the thesis.
-      latent_moments: weight of ``latent_moments`` on E(x'), 0 in the thesis. It holds the encoder's
-        codes to P_z while no adversarial term is trained.
-    """
-
-    position: float = 200.0
-    speed: float = 100.0
-    latent: float = 2.0
-    gradient_penalty: float = 10.0
-    adversarial: float = 1.0
-    mix: float = 1.0
-    latent_moments: float = 0.0
+from posegan_jax.training.options import LossWeights
 
 
 def critic_wasserstein(real_scores: jax.Array, fake_scores: jax.Array) -> jax.Array:

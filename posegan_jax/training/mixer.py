@@ -37,13 +37,15 @@ from posegan_jax.model.corrector import (
     init_mixer,
     mix,
 )
-from posegan_jax.model.networks import NetworkOptions, Networks, Variables, build_networks
+from posegan_jax.model.networks import Networks, Variables, build_networks
+from posegan_jax.model.options import NetworkOptions
 from posegan_jax.motion.corrupt import CorruptionOptions
 from posegan_jax.motion.store import MotionStore, build_store, load_clips
 from posegan_jax.pose.skeleton import DETECTED_12
 from posegan_jax.runtime.files import check_file
 from posegan_jax.training.checkpoints import load_params
-from posegan_jax.training.step import Batch, StepOptions, sample_batch
+from posegan_jax.training.options import StepOptions
+from posegan_jax.training.step import Batch, sample_batch
 
 CHUNK = 20
 """Steps per compiled call."""

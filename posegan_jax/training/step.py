@@ -8,7 +8,6 @@ G(E(x')), because the descent starts there; the critic's (if it has any) from it
 windows. Passes over G(z) and x_hat normalise by their own batch and leave no trace.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -20,35 +19,17 @@ from jax.sharding import Mesh
 
 from posegan_jax.geometry.normalize import fit_normalization, normalize
 from posegan_jax.model.networks import Networks, Variables
-from posegan_jax.motion.corrupt import CorruptionOptions, add_noise, sample_mask
-from posegan_jax.motion.sample import ViewOptions, sample_motion, sample_views
+from posegan_jax.motion.corrupt import add_noise, sample_mask
+from posegan_jax.motion.sample import sample_motion, sample_views
 from posegan_jax.motion.store import MotionStore
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime.parallel import DATA_AXIS, each_device, over_devices, split
 from posegan_jax.training import losses
-from posegan_jax.training.losses import LossWeights
-from posegan_jax.training.state import AVERAGED, OptimizerOptions, TrainState
+from posegan_jax.training.options import OptimizerOptions, StepOptions
+from posegan_jax.training.state import AVERAGED, TrainState
 
 Phase = Literal["reconstruction", "full"]
 Metrics = dict[str, jax.Array]
-
-
-@dataclasses.dataclass(frozen=True)
-class StepOptions:
-    """What one iteration does; all of it static.
-
-    Attributes:
-      batch_size: windows per iteration, over all devices.
-      normalize_by: 'observed': the encoder's input is normalised by the joints it sees, as it must
-        be at use; 'full': by all joints, as the thesis trains.
-    """
-
-    batch_size: int = 256
-    normalize_by: Literal["observed", "full"] = "observed"
-    weights: LossWeights = LossWeights()
-    views: ViewOptions = ViewOptions()
-    corruption: CorruptionOptions = CorruptionOptions()
-    optimizer: OptimizerOptions = OptimizerOptions()
 
 
 class Batch(NamedTuple):

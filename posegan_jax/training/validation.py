@@ -14,7 +14,8 @@ from posegan_jax.motion.corrupt import CorruptionOptions, observable
 from posegan_jax.motion.sample import ViewOptions
 from posegan_jax.motion.store import MotionStore
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
-from posegan_jax.training.step import Batch, StepOptions, sample_batch
+from posegan_jax.training.options import StepOptions
+from posegan_jax.training.step import Batch, sample_batch
 
 ALPHAS = geometry_metrics.DEFAULT_ALPHAS
 

@@ -7,9 +7,10 @@ import pytest
 from posegan_jax import formats
 from posegan_jax.batch.work import FillOptions
 from posegan_jax.geometry.camera import look_at, project
-from posegan_jax.inpainting.completer import QUALITIES
 from posegan_jax.inpainting.inpainter import Inpainter
-from posegan_jax.model.networks import NetworkOptions, build_networks
+from posegan_jax.inpainting.settings import QUALITIES
+from posegan_jax.model.networks import build_networks
+from posegan_jax.model.options import NetworkOptions
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton

@@ -19,7 +19,7 @@ from posegan_jax.evaluation.methods import (
     settings_of,
 )
 from posegan_jax.evaluation.protocols import make_case
-from posegan_jax.inpainting.completer import QUALITIES
+from posegan_jax.inpainting.settings import QUALITIES
 from posegan_jax.pose.skeleton import get_skeleton
 
 MPI = get_skeleton("mpi_inf_3dhp")

@@ -8,15 +8,11 @@ import numpy as np
 import optax
 import pytest
 
-from posegan_jax.inpainting.descent import (
-    DAMPING,
-    DescentOptions,
-    _bfgs,
-    descend,
-    inverse_metric,
-)
-from posegan_jax.inpainting.objective import ObjectiveWeights, generate, objective
-from posegan_jax.model.networks import NetworkOptions, Networks
+from posegan_jax.inpainting.descent import DAMPING, _bfgs, descend, inverse_metric
+from posegan_jax.inpainting.objective import generate, objective
+from posegan_jax.inpainting.settings import DescentOptions, ObjectiveWeights
+from posegan_jax.model.networks import Networks
+from posegan_jax.model.options import NetworkOptions
 
 WINDOWS, FRAMES, JOINTS, LATENT = 4, 6, 5, 4
 

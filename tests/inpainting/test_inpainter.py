@@ -16,12 +16,13 @@ from posegan_jax.geometry.camera import look_at, project
 from posegan_jax.geometry.metrics import acceleration_error
 from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.inpainting import solver as solver_module
-from posegan_jax.inpainting.completer import QUALITIES, Settings
-from posegan_jax.inpainting.descent import DescentOptions, descend
+from posegan_jax.inpainting.descent import descend
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.residual import ResidualModel
+from posegan_jax.inpainting.settings import QUALITIES, DescentOptions, Settings
 from posegan_jax.model.corrector import CORRECTOR, correcting, init_mixer
-from posegan_jax.model.networks import NetworkOptions, Networks, build_networks
+from posegan_jax.model.networks import Networks, build_networks
+from posegan_jax.model.options import NetworkOptions
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton

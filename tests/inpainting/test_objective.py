@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from posegan_jax.inpainting.objective import ObjectiveWeights, generate, objective
+from posegan_jax.inpainting.objective import generate, objective
+from posegan_jax.inpainting.settings import ObjectiveWeights
 from posegan_jax.model.networks import Networks
 
 WINDOWS, FRAMES, JOINTS, LATENT = 3, 6, 5, 4

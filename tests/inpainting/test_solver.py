@@ -6,10 +6,10 @@ import pytest
 
 from posegan_jax.errors import InputError
 from posegan_jax.inpainting import solver as solver_module
-from posegan_jax.inpainting.descent import DescentOptions
-from posegan_jax.inpainting.objective import ObjectiveWeights
+from posegan_jax.inpainting.settings import DescentOptions, ObjectiveWeights
 from posegan_jax.inpainting.solver import Solver, default_share
-from posegan_jax.model.networks import NetworkOptions, Networks, build_networks
+from posegan_jax.model.networks import Networks, build_networks
+from posegan_jax.model.options import NetworkOptions
 
 SMALL = NetworkOptions(skeleton="alphapose12", frames=8, latent=8)
 
@@ -128,8 +128,9 @@ ON_FOUR = """
 import re
 import jax, numpy as np
 from posegan_jax.inpainting import solver as solver_module
-from posegan_jax.inpainting.descent import DescentOptions
-from posegan_jax.model.networks import NetworkOptions, build_networks
+from posegan_jax.inpainting.settings import DescentOptions
+from posegan_jax.model.options import NetworkOptions
+from posegan_jax.model.networks import build_networks
 
 jax.config.update("jax_disable_most_optimizations", True)  # compiling is most of this test
 devices = jax.devices()

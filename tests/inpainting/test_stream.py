@@ -9,8 +9,8 @@ import pytest
 from posegan_jax.errors import InputError
 from posegan_jax.geometry.camera import look_at, project
 from posegan_jax.inpainting import explain, solver
-from posegan_jax.inpainting.completer import QUALITIES
 from posegan_jax.inpainting.inpainter import Inpainter
+from posegan_jax.inpainting.settings import QUALITIES
 from posegan_jax.inpainting.stream import HOLD
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.pose.sequence import Provenance

@@ -21,7 +21,8 @@ import pytest
 from posegan_jax import config as config_lib
 from posegan_jax.errors import InputError
 from posegan_jax.model.layers import Normalize
-from posegan_jax.model.networks import NetworkOptions, Networks
+from posegan_jax.model.networks import Networks
+from posegan_jax.model.options import NetworkOptions
 from posegan_jax.motion.corrupt import observable
 from posegan_jax.motion.store import MotionStore, load_clips
 from posegan_jax.pose.skeleton import get_skeleton

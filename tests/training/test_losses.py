@@ -8,7 +8,7 @@ import pytest
 from posegan_jax.model.discriminator import Discriminator
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.training import losses
-from posegan_jax.training.losses import LossWeights
+from posegan_jax.training.options import LossWeights
 
 SMALL = get_skeleton("alphapose12")
 

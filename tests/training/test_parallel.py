@@ -96,11 +96,14 @@ main.run()
 REAL = DOUBLE + """
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import Mesh
-from posegan_jax.model.networks import NetworkOptions, build_networks
+from posegan_jax.model.options import NetworkOptions
+from posegan_jax.model.networks import build_networks
 from posegan_jax.runtime import parallel
-from posegan_jax.training.losses import LossWeights
-from posegan_jax.training.state import OptimizerOptions, create_state
-from posegan_jax.training.step import Batch, StepOptions, update
+from posegan_jax.training.options import LossWeights
+from posegan_jax.training.options import OptimizerOptions
+from posegan_jax.training.state import create_state
+from posegan_jax.training.step import Batch, update
+from posegan_jax.training.options import StepOptions
 
 jax.config.update("jax_disable_most_optimizations", True)
 networks = build_networks(

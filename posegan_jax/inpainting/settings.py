@@ -1,0 +1,132 @@
+"""How a sequence is completed: the options of the search, and the qualities made of them.
+
+Nothing here needs JAX, so that a command line can be made of it at once.
+"""
+
+import dataclasses
+from typing import Literal
+
+from posegan_jax.errors import InputError, whole
+
+Method = Literal["adam", "bfgs"]
+Composition = Literal["blend", "nearest"]
+Observed = Literal["auto", "keep", "refine"]
+Quality = Literal["fast", "balanced", "best", "thesis"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ObjectiveWeights:
+    """Weights of the terms (section 7.2.3; ``prior`` is ours).
+
+    Attributes:
+      position: gamma_p of MPJPE over the observed joints.
+      speed: gamma_s of MPJSE over the observed joints.
+      critic: gamma_d of the critic's score.
+      prior: weight of ||z - E(x)||^2. Without it (0, as in the thesis) the search gives up what
+        the encoder knows of unseen limbs for the last bit of fit on the seen ones.
+    """
+
+    position: float = 10.0
+    speed: float = 5.0
+    critic: float = 0.5
+    prior: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class DescentOptions:
+    """The search's settings; the defaults are the thesis's (section 7.2.3).
+
+    Attributes:
+      steps: of the search, each one evaluation of the objective and its gradient; 0 gives the
+        encoder's answer.
+      learning_rate, b1, b2, eps: Adam's; BFGS has none.
+      weights: of the objective.
+      method: who searches.
+    """
+
+    steps: int = 200
+    learning_rate: float = 1.0
+    b1: float = 0.8
+    b2: float = 0.999
+    eps: float = 1e-8
+    weights: ObjectiveWeights = ObjectiveWeights()
+    method: Method = "adam"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How a sequence is solved.
+
+    Attributes:
+      shift: frames from one window to the next.
+      descent: the search in latent space.
+      composition: how overlapping windows become one sequence, see ``compose.compose``.
+      carry_residual: add what the generated motion leaves unexplained, see ``residual``. Off, the
+        result is the generated motion alone, as in the thesis.
+      mirror: solve every second window as its mirror image. What the networks say of it is off
+        elsewhere than what they say of the window itself, and blended with it comes nearer.
+      correct: let the mixer that comes with the networks correct joints that are not observed, see
+        ``correct``.
+    """
+
+    shift: int = 8
+    descent: DescentOptions = DescentOptions()
+    composition: Composition = "blend"
+    carry_residual: bool = True
+    mirror: bool = False
+    correct: bool = True
+
+
+# Few steps and the pull towards the encoder's answer keep what the encoder knows of unseen limbs.
+_WEIGHTS = ObjectiveWeights(critic=0.0, prior=0.01)
+
+
+def _search(steps: int) -> DescentOptions:
+    return DescentOptions(steps, weights=_WEIGHTS, method="bfgs")
+
+
+QUALITIES: dict[str, Settings] = {
+    "fast": Settings(6, _search(0)),
+    "balanced": Settings(6, _search(8)),
+    "best": Settings(3, _search(8), mirror=True),
+    # The thesis's own search and composition, for comparison.
+    "thesis": Settings(8, DescentOptions(), "nearest", carry_residual=False),
+}
+
+
+def settings_of(
+    quality: Quality = "balanced", shift: int | None = None, steps: int | None = None,
+    settings: Settings | None = None,
+) -> Settings:
+    """The settings of a quality, or those that are given, with shift and steps where given.
+
+    Args: as of ``inpainter.Inpainter.__call__``.
+
+    Raises:
+      InputError: no such quality, or no such shift or number of steps.
+    """
+    if settings is None:
+        if quality not in QUALITIES:
+            raise InputError(f"quality must be one of {', '.join(QUALITIES)}, not {quality!r}")
+        settings = QUALITIES[quality]
+    if shift is not None:
+        settings = dataclasses.replace(settings, shift=whole("shift", shift))
+    if steps is not None:
+        if whole("steps", steps) < 0:
+            raise InputError(f"steps must be 0 or more, not {steps}")
+        settings = dataclasses.replace(
+            settings, descent=dataclasses.replace(settings.descent, steps=steps)
+        )
+    return settings
+
+
+def check_shift(settings: Settings, frames: int) -> None:
+    """Raises InputError where windows of so many frames would leave frames out between them."""
+    if not 1 <= settings.shift <= frames:
+        raise InputError(f"shift must be between 1 and {frames} frames, not {settings.shift}")
+
+
+def check_observed(observed: str) -> None:
+    """Raises InputError when this is no way to treat observed joints."""
+    if observed not in ("auto", "keep", "refine"):
+        raise InputError(f"observed must be 'auto', 'keep' or 'refine', not {observed!r}")

@@ -1,0 +1,36 @@
+"""What decides the networks, in a form that a checkpoint can carry."""
+
+import dataclasses
+from typing import Literal
+
+Normalization = Literal["batch", "layer", "none"]
+FinalActivation = Literal["linear", "sigmoid"]
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkOptions:
+    """Everything that decides the shapes and functions of the networks.
+
+    Attributes:
+      skeleton: name of the skeleton that is generated.
+      frames: window length F, a multiple of 8.
+      latent: dimension of z.
+      final_activation: last activation of critic and encoder (table 1 prints 'sigmoid').
+      critic_normalization: 'layer', 'none', or 'batch' as table 1 prints it.
+      last_speed: speed of the last frame, see ``arrange.speeds``.
+    """
+
+    skeleton: str = "mpi_inf_3dhp"
+    frames: int = 24
+    latent: int = 128
+    final_activation: FinalActivation = "linear"
+    critic_normalization: Normalization = "layer"
+    last_speed: str = "repeat"
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "NetworkOptions":
+        """Reads the options out of a checkpoint's metadata; unknown keys are an error."""
+        return cls(**values)
+
+    def to_dict(self) -> dict:
+        return dataclasses.asdict(self)
