@@ -12,14 +12,14 @@ Expected: docs/training.md has its scores beside those of the general networks.
 from ml_collections import ConfigDict
 
 from configs import cmu
-from posegan_jax.inpainting.inpainter import pretrained_path
+from posegan_jax.model.folder import packaged
 
 
 def get_config() -> ConfigDict:
     config = cmu.get_config()
     config.name = "lower_body"
     config.corruption.never_observed = ("left_knee", "right_knee", "left_ankle", "right_ankle")
-    config.train.init_from = str(pretrained_path())
+    config.train.init_from = str(packaged())
     config.optimizer.reconstruction_learning_rate = 4e-4
     config.optimizer.reconstruction_steps = 2_000
     config.train.steps = 2_000

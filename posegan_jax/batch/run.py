@@ -19,11 +19,11 @@ from posegan_jax.batch.engine import Engine, Usage
 from posegan_jax.batch.manifest import SUMMARY, Job, collect
 from posegan_jax.batch.work import FillOptions, Outcome
 from posegan_jax.errors import InputError
-from posegan_jax.inpainting.inpainter import load, pretrained_path
+from posegan_jax.inpainting.inpainter import load
+from posegan_jax.model.folder import find_checkpoint, packaged
 from posegan_jax.pose.rate import UNKNOWN_FPS
 from posegan_jax.runtime.files import atomic_path
 from posegan_jax.runtime.progress import Progress
-from posegan_jax.training.checkpoints import find_checkpoint
 
 LOCK = ".posegan.lock"
 _TEMPORARY = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}\.tmp(?P<suffix>.*)")
@@ -197,7 +197,7 @@ def _weights(checkpoint: str | None) -> str:
     """Of a checkpoint's content, wherever it stands; no device is touched."""
     digest = hashlib.sha256()
     with contextlib.ExitStack() as stack:
-        folder = Path(checkpoint or stack.enter_context(resources.as_file(pretrained_path())))
+        folder = Path(checkpoint or stack.enter_context(resources.as_file(packaged())))
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             digest.update(f"{path.relative_to(folder).as_posix()}\n".encode() + _digest(path))
     return f"sha256:{digest.hexdigest()}"

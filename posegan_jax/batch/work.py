@@ -11,8 +11,9 @@ import numpy as np
 from posegan_jax import formats
 from posegan_jax.batch.manifest import Job
 from posegan_jax.errors import InputError
-from posegan_jax.inpainting.completer import Completer, Request, Steps
+from posegan_jax.inpainting.completer import Completer
 from posegan_jax.inpainting.settings import Observed, Settings
+from posegan_jax.inpainting.together import Request, Steps, together
 from posegan_jax.pose.rate import Rate
 from posegan_jax.pose.sequence import PoseSequence, Provenance
 
@@ -76,7 +77,7 @@ def died(job: Job, who: str) -> Outcome:
 
 def fill(
     job: Job, completer: Completer, options: FillOptions
-) -> Generator[Request, tuple[np.ndarray, np.ndarray], Outcome]:
+) -> Steps[Outcome]:
     """Reads, completes and writes a file: a generator of what is to be solved on the way.
 
     Raises:
@@ -117,43 +118,16 @@ def _groups(people: Sequence[PoseSequence]) -> Iterator[list[PoseSequence]]:
 
 def _complete(
     people: Sequence[PoseSequence], completer: Completer, options: FillOptions
-) -> Generator[Request, tuple[np.ndarray, np.ndarray], list[tuple[PoseSequence, bool]]]:
+) -> Steps[list[tuple[PoseSequence, bool]]]:
     """Completes people at the same time; tells of each whether there was anything to start from."""
-    steps: dict[int, Steps] = {
+    steps = {
         i: completer.steps(
             sequence, options.joints, options.settings, options.observed, options.repair_sides
         )
         for i, sequence in enumerate(people) if completer.can_complete(sequence)
     }
-    done = {i: (sequence, False) for i, sequence in enumerate(people) if i not in steps}
-    answers = dict.fromkeys(steps)
-    while answers:
-        requests = {}
-        for i, answer in answers.items():
-            try:
-                requests[i] = steps[i].send(answer)
-            except StopIteration as end:
-                done[i] = end.value, True
-        answers = yield from _ask(requests)
-    return [done[i] for i in range(len(people))]
-
-
-def _ask(
-    requests: dict[int, Request]
-) -> Generator[Request, tuple[np.ndarray, np.ndarray], dict[int, tuple[np.ndarray, np.ndarray]]]:
-    """The answers to several requests: those of equal options are asked for as one."""
-    answers = {}
-    for options in dict.fromkeys(request.options for request in requests.values()):
-        mine = {i: request for i, request in requests.items() if request.options == options}
-        windows, loss = yield Request(
-            np.concatenate([request.x for request in mine.values()]),
-            np.concatenate([request.mask for request in mine.values()]),
-            options, all(request.look for request in mine.values()),
-        )
-        seams = np.cumsum([len(request.x) for request in mine.values()])[:-1]
-        parts = zip(np.split(windows, seams), np.split(loss, seams), strict=True)
-        answers |= zip(mine, parts, strict=True)
-    return answers
+    done = yield from together(steps)
+    return [(done.get(i, sequence), i in done) for i, sequence in enumerate(people)]
 
 
 class Bench:

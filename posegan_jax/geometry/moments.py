@@ -1,6 +1,6 @@
 """Moments of true windows, and of what generated ones leave unexplained."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -35,17 +35,11 @@ class ResidualMoments(NamedTuple):
         d = 2 * joints
         return cls(jnp.zeros((d + 1, d)), 0.01 * jnp.eye(d), jnp.zeros((d + 1, d)))
 
-    def to_dict(self) -> dict[str, list]:
-        """As JSON lists, rounded to six digits."""
-        return {
-            name: [[float(f"{v:.6g}") for v in row] for row in jnp.atleast_2d(value).tolist()]
-            for name, value in self._asdict().items()
-        }
-
     @classmethod
-    def from_dict(cls, values: dict[str, list]) -> "ResidualMoments":
-        """The inverse of ``to_dict``."""
-        return cls(*(jnp.asarray(values[name]) for name in cls._fields))
+    def from_dict(cls, values: dict[str, Any]) -> "ResidualMoments":
+        """Of arrays, or of the nested lists of earlier versions, under the names of the fields; in
+        NumPy and single precision."""
+        return cls(*(np.asarray(values[name], np.float32) for name in cls._fields))
 
 
 def residual_moments(x: jax.Array, x_tilde: jax.Array, inputs: np.ndarray) -> ResidualMoments:

@@ -4,33 +4,34 @@ All work of the host is here, none of the devices: a ``Completer`` can live in a
 """
 
 import dataclasses
-from collections.abc import Generator
-from typing import NamedTuple
+import functools
 
 import numpy as np
 
 from posegan_jax.errors import InputError
+from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.inpainting.compose import compose, spread
-from posegan_jax.inpainting.explain import (
-    Completion,
-    Generated,
-    Track,
-    complete,
-    deliver,
-    known_runs,
+from posegan_jax.inpainting.explain import AROUND, as_generated, explain, openness
+from posegan_jax.inpainting.reliability import (
+    REJECT,
+    History,
+    Reliability,
+    assess,
+    confidence,
+    stray,
 )
-from posegan_jax.inpainting.reliability import REJECT, assess, confidence, stray
 from posegan_jax.inpainting.residual import ResidualModel
 from posegan_jax.inpainting.settings import (
     QUALITIES,
-    DescentOptions,
     Observed,
     Settings,
     check_observed,
     check_shift,
 )
 from posegan_jax.inpainting.sides import exchanged
-from posegan_jax.model.corrector import Mixer
+from posegan_jax.inpainting.together import Request, Steps
+from posegan_jax.inpainting.track import Completion, Generated, Track, deliver, known_runs
+from posegan_jax.model.model import Model
 from posegan_jax.pose.rate import Rate
 from posegan_jax.pose.sequence import PoseSequence, Provenance, densify
 from posegan_jax.pose.skeleton import Skeleton, get_skeleton
@@ -41,48 +42,43 @@ TINY = 1e-9
 _AT_ONCE = 256  # windows that are looked at for anything to start from
 
 
-class Request(NamedTuple):
-    """Windows to be solved.
-
-    Attributes:
-      x: (N, F, J, 2) pixels from the middle of each window, see ``centered``; 0 where missing.
-      mask: (N, F, J) weights of the observations, 0 = missing; every window is ``solvable``.
-      options: of the search.
-      look: whether this is but a first look, which nobody's progress counts.
-    """
-
-    x: np.ndarray
-    mask: np.ndarray
-    options: DescentOptions
-    look: bool
-
-
-Steps = Generator[Request, tuple[np.ndarray, np.ndarray], PoseSequence]
-"""Asks for windows to be solved, is sent what ``solver.Solver`` returns, and returns a sequence."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Completer:
     """Completes sequences with the help of someone who solves windows.
 
     Attributes:
-      skeleton: the one that the networks generate.
-      frames: of a window.
-      inputs: joints that the networks look at.
-      residual: moments of the residuals.
-      mixer: corrects joints that are not observed, if there is one.
+      model: the parameters of what only devices compute may lack, see ``Model.for_hosts``.
     """
 
-    skeleton: Skeleton
-    frames: int
-    inputs: tuple[str, ...]
-    residual: ResidualModel
-    mixer: Mixer | None = None
+    model: Model
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The one that the networks generate."""
+        return self.model.skeleton
+
+    @property
+    def frames(self) -> int:
+        """Of a window."""
+        return self.model.frames
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Joints that the networks look at."""
+        return self.model.inputs
+
+    @functools.cached_property
+    def residual(self) -> ResidualModel:
+        """Of what the networks leave; of a model in which that was not measured, a default."""
+        moments = self.model.moments
+        return ResidualModel.fit(
+            ResidualMoments.default(len(self.skeleton)) if moments is None else moments
+        )
 
     def steps(
         self, sequence: PoseSequence, joints: str = "same", settings: Settings | None = None,
         observed: Observed = "auto", repair_sides: bool = True,
-    ) -> Steps:
+    ) -> Steps[PoseSequence]:
         """Completes a sequence: a generator of what is to be solved on the way.
 
         Args: as of ``inpainter.Inpainter.__call__``; settings are those of 'balanced' if None.
@@ -103,12 +99,7 @@ class Completer:
             )
         dense = densify(sequence)
         track = Track.from_sequence(dense, self.skeleton, self.inputs)
-        if settings.carry_residual:
-            completion = yield from self._complete(track, rate, settings, observed, repair_sides)
-        else:
-            generated = yield from self._generate(track, track.input_mask, rate, settings)
-            runs = known_runs(track, generated, self._reach(rate))
-            completion = complete(track, generated, runs, None, None, observed, rate)
+        completion = yield from self.complete(track, rate, settings, observed, repair_sides)
         return deliver(dense, completion, self.skeleton, target)
 
     def can_complete(self, sequence: PoseSequence) -> bool:
@@ -135,10 +126,26 @@ class Completer:
             return self.skeleton
         raise InputError(f"joints must be 'same' or {self.skeleton.name!r}, not {joints!r}")
 
-    def _complete(
-        self, track: Track, rate: Rate, settings: Settings, observed: Observed, repair_sides: bool,
-    ) -> Generator[Request, tuple[np.ndarray, np.ndarray], Completion]:
-        """A first look by the encoder tells which observations to rely on in the search."""
+    def complete(
+        self, track: Track, rate: Rate, settings: Settings, observed: Observed,
+        repair_sides: bool, history: History | None = None,
+    ) -> Steps[Completion]:
+        """Completes a track: of a live one, its newest window.
+
+        A first look by the encoder tells which observations to rely on in the search.
+
+        Args:
+          track: of which some window is ``solvable``.
+          rate: of its frames.
+          settings, observed, repair_sides: as of ``inpainter.Inpainter.__call__``.
+          history: what a detector's noise is measured of; the track itself if None.
+        """
+        if not settings.carry_residual:
+            generated = yield from self._generate(track, track.input_mask, rate, settings)
+            done = Completion.of(track)
+            for run in known_runs(track, generated, self._reach(rate)):
+                done.put(run, as_generated(track[run], generated.some(run), observed))
+            return done
         shift = max(settings.shift, QUALITIES["fast"].shift)
         encode = dataclasses.replace(QUALITIES["fast"], shift=shift)
         look, generated = yield from self._first_look(track, rate, encode, observed)
@@ -152,19 +159,36 @@ class Completer:
         runs = known_runs(track, generated, self._reach(rate))
         weights = confidence(track.scores, track.seen)
         rely = assess(
-            track.keypoints, weights, generated.motion, runs, self.residual, observed, rate.step
+            track.keypoints, weights, generated.motion, runs, self.residual, observed, rate.step,
+            history,
         )
         trust = np.where(rely.trust < REJECT, 0.0, rely.precision * rely.trust)
         weights = track.input_mask * weights * trust
         if settings != encode or (weights != look).any():
             generated = yield from self._generate(track, weights, rate, settings)
             runs = known_runs(track, generated, self._reach(rate))
-        mixer = self.mixer if settings.correct else None
-        done = complete(track, generated, runs, self.residual, rely, observed, rate, mixer)
+        done = self._explain(track, generated, runs, rely, rate, settings.correct)
         done.provenance[crossed & (done.provenance == Provenance.OBSERVED)] = Provenance.REFINED
         return done
 
-    def _first_look(self, track: Track, rate: Rate, settings: Settings, observed: Observed):
+    def _explain(
+        self, track: Track, generated: Generated, runs: list[slice], rely: Reliability,
+        rate: Rate, corrected: bool,
+    ) -> Completion:
+        """Explains every run; elsewhere observations are all there is."""
+        done = Completion.of(track)
+        each = self.model.constants.left_open
+        left_open = openness(track.input_mask, round(AROUND / rate.step), each)
+        for run in runs:
+            done.put(run, explain(
+                self.model, self.residual, track[run], generated.some(run), rely[run],
+                left_open[run], rate, corrected,
+            ))
+        return done
+
+    def _first_look(
+        self, track: Track, rate: Rate, settings: Settings, observed: Observed
+    ) -> Steps[tuple[np.ndarray, Generated]]:
         """Weights (T, J) of the observations, without what cannot be this person's, and motion."""
         weights = track.input_mask * confidence(track.scores, track.seen)
         if observed != "keep":
@@ -185,7 +209,7 @@ class Completer:
     def _generate(
         self, track: Track, weights: np.ndarray, rate: Rate, settings: Settings,
         look: bool = False,
-    ) -> Generator[Request, tuple[np.ndarray, np.ndarray], Generated]:
+    ) -> Steps[Generated]:
         """Generated motion; NaN where no window holds an observation.
 
         ``weights`` (T, J) of the observations, 0: missing.

@@ -1,56 +1,61 @@
 """Completing, refining and upsampling pose sequences: the tool's main function."""
 
 import os
-from importlib import resources
 from typing import Any
 
-import jax
 import numpy as np
 
 from posegan_jax.errors import InputError, whole
-from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.inpainting.completer import Completer
-from posegan_jax.inpainting.residual import ResidualModel
-from posegan_jax.inpainting.settings import DescentOptions, Observed, Quality, Settings, settings_of
+from posegan_jax.inpainting.settings import (
+    DescentOptions,
+    LiveSettings,
+    Observed,
+    Quality,
+    Settings,
+    settings_of,
+)
 from posegan_jax.inpainting.solver import Progress, Solver
 from posegan_jax.inpainting.stream import Stream
-from posegan_jax.model.corrector import CORRECTOR, Mixer, fits, misfit
-from posegan_jax.model.networks import Networks, Variables, build_networks
-from posegan_jax.model.options import NetworkOptions
+from posegan_jax.inpainting.together import run
+from posegan_jax.model.model import Model
+from posegan_jax.model.networks import NETWORKS, Networks, Variables
+from posegan_jax.model.store import load_model, load_packaged
 from posegan_jax.pose.sequence import PoseSequence
-from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, get_skeleton
+from posegan_jax.pose.skeleton import Skeleton
 from posegan_jax.runtime import cpus
-from posegan_jax.training.checkpoints import load_params
 
 
 class Inpainter:
-    """Completes pose sequences with trained networks.
+    """Completes pose sequences with a model.
 
     Made by ``from_pretrained`` or ``from_checkpoint``; called on one sequence at a time. The search
     is compiled once per process and setting, see ``solver``.
 
+    Args:
+      model: whose networks have parameters.
+      batch: windows solved at once, see ``solver``.
+
     Attributes:
+      model: without the networks' parameters.
+      completer: all that is done with a sequence but for the search.
       solver: networks and parameters on the devices, and how many windows they solve at once.
-      residual: moments of the residuals.
-      metadata: what the checkpoint says about itself.
-      mixer: corrects joints that are not observed, if there is one.
+
+    Raises:
+      InputError: the model has no networks, or ``batch`` is less than 2.
     """
 
-    def __init__(
-        self, networks: Networks, variables: dict[str, Variables], residual: ResidualModel,
-        metadata: dict[str, Any] | None = None, batch: int | None = None,
-        mixer: Mixer | None = None,
-    ):
-        self.solver = Solver(networks, variables, batch)
-        self.residual = residual
-        self.metadata = metadata or {}
-        self.mixer = mixer
+    def __init__(self, model: Model, batch: int | None = None):
+        if missing := [name for name in NETWORKS if name not in model.variables]:
+            raise InputError(f"the model has no {missing[0]}, so it completes nothing by itself")
+        networks = {name: model.variables[name] for name in NETWORKS}
+        self.solver = Solver(model.networks, networks, batch)
+        self.completer = Completer(model.for_hosts())
 
     @classmethod
     def from_pretrained(cls, batch: int | None = None) -> "Inpainter":
         """With the parameters that come with the package."""
-        with resources.as_file(pretrained_path()) as path:
-            return cls._of(*load_params(path), batch)
+        return cls(load_packaged(), batch)
 
     @classmethod
     def from_checkpoint(cls, directory: str | os.PathLike, batch: int | None = None) -> "Inpainter":
@@ -63,22 +68,12 @@ class Inpainter:
         Raises:
           InputError: there is no usable checkpoint.
         """
-        variables, metadata = load_params(directory)
-        problem = _misfit(variables, metadata)
-        if problem:
-            raise InputError(f"{directory}: {problem}")
-        return cls._of(variables, metadata, batch)
+        return cls(load_model(directory), batch)
 
-    @classmethod
-    def _of(
-        cls, variables: dict[str, Variables], metadata: dict[str, Any], batch: int | None
-    ) -> "Inpainter":
-        networks = build_networks(NetworkOptions.from_dict(metadata["networks"]))
-        residual = _residual_model(networks, metadata)
-        variables = dict(variables)
-        params = variables.pop(CORRECTOR, None)
-        mixer = params and Mixer(jax.tree.map(np.float32, params))
-        return cls(networks, variables, residual, metadata, batch, mixer)
+    @property
+    def model(self) -> Model:
+        """The model, without the parameters that are on the devices alone."""
+        return self.completer.model
 
     @property
     def networks(self) -> Networks:
@@ -96,22 +91,19 @@ class Inpainter:
         return self.solver.batch
 
     @property
-    def completer(self) -> Completer:
-        """All that is done with a sequence but for the search."""
-        frames = self.networks.options.frames
-        return Completer(self.skeleton, frames, self.inputs, self.residual, self.mixer)
+    def metadata(self) -> dict[str, Any]:
+        """What is said of the model: configuration, metrics, data."""
+        return self.model.about
 
     @property
     def skeleton(self) -> Skeleton:
         """The skeleton that the networks generate."""
-        return get_skeleton(self.networks.options.skeleton)
+        return self.model.skeleton
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """Joints that the networks look at: those that their training showed them."""
-        trained = self.metadata.get("config", {}).get("corruption", {})
-        hidden = trained.get("never_observed", ())
-        return tuple(joint for joint in trained.get("detected", DETECTED_12) if joint not in hidden)
+        return self.model.inputs
 
     def __call__(
         self, sequence: PoseSequence, joints: str = "same", quality: Quality = "balanced",
@@ -151,17 +143,17 @@ class Inpainter:
         """
         settings = settings_of(quality, shift, steps, settings)
         steps = self.completer.steps(sequence, joints, settings, observed, repair_sides)
-        try:
-            request = next(steps)
-            while True:
-                x, mask, options, look = request
-                request = steps.send(self.search(x, mask, options, None if look else progress))
-        except StopIteration as end:
-            return end.value
+
+        def solve(request):
+            x, mask, options, look = request
+            return self.search(x, mask, options, None if look else progress)
+
+        return run(steps, solve)
 
     def stream(
         self, skeleton: str = "coco17", fps: float | None = None, joints: str = "same",
         people: int = 1, observed: Observed = "auto", delay: int = 0,
+        settings: LiveSettings = LiveSettings(),
     ) -> Stream:
         """Completes live tracks, a frame at a time.
 
@@ -172,6 +164,7 @@ class Inpainter:
           people: tracks that are completed at once, P.
           observed: what becomes of joints that were seen, as of a call.
           delay: frames that are looked ahead: a frame is delivered when as many have followed.
+          settings: of what is done besides, see there.
 
         Returns:
           A stream; nothing is compiled later on.
@@ -181,7 +174,9 @@ class Inpainter:
         """
         device = self.solver.mesh.devices.flat[:1].tolist()
         solver = Solver(self.networks, self.variables, max(whole("people", people), 2), device)
-        return Stream(self.completer, solver, skeleton, fps, joints, people, observed, delay)
+        return Stream(
+            self.completer, solver, skeleton, fps, joints, people, observed, delay, settings
+        )
 
     def can_complete(self, sequence: PoseSequence) -> bool:
         """Whether some window shows two of the joints that the model observes, at two places."""
@@ -203,53 +198,3 @@ def load(checkpoint: str | os.PathLike | None) -> Inpainter:
     """
     cpus.one_device_each()
     return Inpainter.from_checkpoint(checkpoint) if checkpoint else Inpainter.from_pretrained()
-
-
-def pretrained_path():
-    """The packaged checkpoint, as an importlib resource."""
-    return resources.files("posegan_jax") / "weights" / "pretrained"
-
-
-def _misfit(variables: dict[str, Variables], metadata: dict[str, Any]) -> str | None:
-    """What is wrong with a checkpoint, whose arrays have to be those that its metadata tell of."""
-    options = metadata.get("networks")
-    if not isinstance(options, dict):
-        return "not a checkpoint of posegan_jax (no network options)"
-    try:
-        networks = build_networks(NetworkOptions.from_dict(options))
-        wanted = jax.eval_shape(networks.init, jax.random.key(0))
-    except Exception as error:  # each module has its own way to say what it cannot be
-        reason, *_ = f"{error}\n".splitlines()
-        return f"its network options make no networks ({reason})"
-    found = dict(variables)
-    if corrector := found.pop(CORRECTOR, None):
-        problem = misfit(corrector) or (None if fits(networks.options) else "other windows")
-        if problem:
-            return f"its corrector is of no use ({problem})"
-    if moments := _measured(metadata):
-        joints = len(get_skeleton(networks.options.skeleton))
-        wanted["residual"] = ResidualMoments.default(joints)._asdict()
-        found["residual"] = {name: np.array(moments[name], object) for name in moments}
-    shapes = {name: np.shape(leaf) for name, leaf in jax.tree.leaves_with_path(found)}
-    for path, leaf in jax.tree.leaves_with_path(wanted):
-        if shapes.get(path) != leaf.shape:
-            name = jax.tree_util.keystr(path, simple=True, separator="/")
-            there = list(shapes[path]) if path in shapes else "none"
-            return f"its network options want {name} as {list(leaf.shape)}, there is {there}"
-    return None
-
-
-def _measured(metadata: dict[str, Any]) -> dict[str, Any] | None:
-    """The moments of residuals in a checkpoint's metadata, if there are any."""
-    moments = metadata.get("residual")
-    whole = isinstance(moments, dict) and set(ResidualMoments._fields) <= set(moments)
-    return moments if whole else None
-
-
-def _residual_model(networks: Networks, metadata: dict[str, Any]) -> ResidualModel:
-    if moments := _measured(metadata):
-        return ResidualModel.fit(ResidualMoments.from_dict(moments))
-    # A run that has not been validated yet, or by an earlier version.
-    return ResidualModel.fit(
-        ResidualMoments.default(len(get_skeleton(networks.options.skeleton)))
-    )

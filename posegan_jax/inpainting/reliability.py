@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,6 +44,22 @@ class Reliability:
     trust: np.ndarray
     precision: float = 1.0
 
+    def __getitem__(self, frames: slice) -> "Reliability":
+        """Of some of the frames."""
+        return Reliability(self.noise[frames], self.trust[frames], self.precision)
+
+
+class History(NamedTuple):
+    """What a detector's noise is measured of, where that is more than the track.
+
+    Attributes:
+      keypoints: (H, J, 2) pixels, NaN where missing, at the video's rate.
+      unknown: noise, in body sizes, that is supposed where there is too little to tell from.
+    """
+
+    keypoints: np.ndarray
+    unknown: float = 0.0
+
 
 def confidence(scores: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """(T, J) weights up to 1: scores against the track's median one.
@@ -74,6 +91,7 @@ def stray(keypoints: np.ndarray) -> np.ndarray:
 def assess(
     keypoints: np.ndarray, weights: np.ndarray, generated: np.ndarray, runs: Sequence[slice],
     residual: ResidualModel, observed: Observed, step: float = 1.0,
+    history: History | None = None,
 ) -> Reliability:
     """Compares observations with a first look at the motion, and with each other.
 
@@ -85,6 +103,7 @@ def assess(
       residual: moments of the residuals.
       observed: what is to become of observed joints, see ``Inpainter``.
       step: frames of the model per frame of the track.
+      history: what noise is measured of; the track itself if None.
     """
     result = Reliability(np.zeros(weights.shape), np.ones(weights.shape))
     if observed == "keep":
@@ -93,7 +112,9 @@ def assess(
     for run in runs:
         size[run] = body_size(generated[run])
     # At low rates motion itself is as rough as jitter and spikes are.
-    level = noise_level(keypoints, size) if step <= 1 else 0.0
+    level = 0.0
+    if step <= 1:
+        level = noise_level(keypoints, size) if history is None else _level_before(history, size)
     if observed == "refine":
         level = max(level, REFINE_NOISE)
     if level == 0:
@@ -106,6 +127,15 @@ def assess(
         difference = keypoints[run] - poses
         result.trust[run] = trust(residual, difference, size[run], result.noise[run], step)
     return dataclasses.replace(result, precision=ROUGHNESS**2 / (ROUGHNESS**2 + level**2))
+
+
+def _level_before(history: History, size: np.ndarray) -> float:
+    """The noise of a history, by the size (T,) that the person has last."""
+    last = size[np.isfinite(size)][-1:]
+    if not len(last):
+        return 0.0
+    sizes = np.full(len(history.keypoints), last[0])
+    return noise_level(history.keypoints, sizes, history.unknown)
 
 
 def noise_level(keypoints: np.ndarray, size: np.ndarray, unknown: float = 0.0) -> float:

@@ -1,9 +1,8 @@
 """Completing live tracks: a frame in, a frame out.
 
-The encoder looks at the newest window alone, so that a frame takes one pass through the networks
-whatever came before. What the generated motion leaves unexplained is carried as in ``residual``,
-from the frames of that window. Two windows explain the same frame a little differently, which would
-flicker: of what was delivered last, a part that decays is carried on.
+Of every frame that is due, the newest window is completed as whole tracks are, by the encoder alone,
+so that a frame takes as long whatever came before. Two windows explain the same frame a little
+differently, which would flicker: of what was delivered last, a part that decays is carried on.
 """
 
 import math
@@ -14,39 +13,15 @@ from typing import NamedTuple
 import numpy as np
 
 from posegan_jax.errors import InputError, whole
-from posegan_jax.inpainting.completer import Completer, centered, solvable
-from posegan_jax.inpainting.correct import blend, mix_windows
-from posegan_jax.inpainting.explain import (
-    BESIDE,
-    HEAD,
-    REGRESSION,
-    UPSAMPLED,
-    Completion,
-    Track,
-    deliver,
-    joint_confidence,
-    openness,
-)
-from posegan_jax.inpainting.reliability import REFINE_NOISE, REJECT, confidence, noise_level, stray
-from posegan_jax.inpainting.residual import MARGIN, body_size, carry_within
-from posegan_jax.inpainting.settings import QUALITIES, Observed, check_observed
+from posegan_jax.inpainting.completer import Completer, solvable
+from posegan_jax.inpainting.reliability import REFINE_NOISE, History
+from posegan_jax.inpainting.settings import QUALITIES, LiveSettings, Observed, check_observed
 from posegan_jax.inpainting.solver import Solver
-from posegan_jax.model.corrector import certainty
+from posegan_jax.inpainting.together import Answer, Request, run, together
+from posegan_jax.inpainting.track import Completion, Track, deliver
 from posegan_jax.pose.rate import UNKNOWN_FPS, Rate
 from posegan_jax.pose.sequence import PoseSequence, Provenance, numbers
 from posegan_jax.pose.skeleton import get_skeleton
-
-HOLD = 12
-"""Frames of the model for which a person is followed of whom nothing is observed. Joints are
-then off by 0.6 head sizes on average, and 8 frames later by 1.5."""
-MEMORY = 0.5
-"""What is left, a frame of the model later, of the difference between what was delivered and what
-the newest window says of the same frame. The acceleration error of filled joints falls by a tenth
-to two fifths; more of it lets them drift."""
-HISTORY = 75
-"""Frames of the video from which scores and jitter are judged."""
-SETTLED = 25
-"""Frames after which jitter that cannot be measured is taken for none; before, for some."""
 
 
 class Frame(NamedTuple):
@@ -67,16 +42,12 @@ class Frame(NamedTuple):
 
 
 class Stream:
-    """Completes tracks frame by frame; made by ``Inpainter.stream``, which see.
-
-    Attributes:
-      generated: (P, F, J, 2) the networks' answer to the newest windows, pixels.
-    """
+    """Completes tracks frame by frame; made by ``Inpainter.stream``, which see."""
 
     def __init__(
         self, completer: Completer, solver: Solver, skeleton: str = "coco17",
         fps: float | None = None, joints: str = "same", people: int = 1,
-        observed: Observed = "auto", delay: int = 0,
+        observed: Observed = "auto", delay: int = 0, settings: LiveSettings = LiveSettings(),
     ):
         check_observed(observed)
         if whole("people", people) < 1:
@@ -84,13 +55,17 @@ class Stream:
         self._source = get_skeleton(skeleton)
         self._target = completer.target(skeleton, joints)
         self._completer, self._solver, self._observed = completer, solver, observed
-        self._people, self._delay = people, whole("delay", delay)
+        self._people, self._delay, self._settings = people, whole("delay", delay), settings
         self._fps, self._rate = fps or UNKNOWN_FPS, Rate.of(fps)
         ages, self._center = _layout(self._rate, completer.frames, delay)
-        self._length = max(HISTORY, int(ages.max()) + 1)
+        self._length = max(settings.history, int(ages.max()) + 1)
         self._there, self._rows = ages >= 0, self._length - 1 - np.maximum(ages, 0)
         self.reset()
-        self._generate()  # compiles
+        self._compile()
+
+    def _compile(self) -> None:
+        window = (1, self._completer.frames, len(self._completer.skeleton))
+        self._solver(np.ones((*window, 2)), np.ones(window), QUALITIES["fast"].descent)
 
     def reset(self, person: int | None = None) -> None:
         """Forgets what was seen, of everyone or of one person (0 to P - 1): another one comes.
@@ -112,13 +87,12 @@ class Stream:
             shape = (self._people, self._length, joints)
             self._keypoints = np.full((*shape, 2), np.nan)
             self._scores = np.zeros(shape)
-            self._wrong = np.zeros((*shape[:2], len(self._completer.skeleton)), bool)
             self._last = [None] * self._people
             self._number, self._time = -1, None
             self._pushed: deque[int] = deque()  # numbers of frames that are not completed yet
         else:
             self._keypoints[person], self._scores[person] = np.nan, 0.0
-            self._wrong[person], self._last[person] = False, None
+            self._last[person] = None
 
     def push(
         self, keypoints: np.ndarray | None, scores: np.ndarray | None = None,
@@ -172,7 +146,7 @@ class Stream:
 
     def _move(self, passed: int, keypoints=np.nan, scores=0.0) -> None:
         """Goes on by some frames, of which the last one is given; completes the one that is due."""
-        for buffer, empty in ((self._keypoints, np.nan), (self._scores, 0.0), (self._wrong, False)):
+        for buffer, empty in ((self._keypoints, np.nan), (self._scores, 0.0)):
             buffer[:, :-passed] = buffer[:, passed:]
             buffer[:, -passed:] = empty
         self._keypoints[:, -1], self._scores[:, -1] = keypoints, scores
@@ -180,8 +154,7 @@ class Stream:
         due = self._number - self._delay
         if due < 0:
             return
-        self._generate()
-        frames = [self._complete(person, passed) for person in range(self._people)]
+        frames = self._complete(passed)
         if self._pushed and self._pushed[0] == due:
             self._pushed.popleft()
             arrays = [np.stack(a) for a in zip(*frames, strict=True)]
@@ -219,113 +192,79 @@ class Stream:
             raise InputError(f"time must increase: {time:g} comes after {self._time:g}")
         return max(1, round(min((time - self._time) * self._fps, 1e6)))  # not of infinity
 
-    def _track(self, person: int, frames: slice) -> Track:
-        """Some of the frames that are kept, on the model's skeleton."""
+    def _complete(self, passed: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Keypoints, scores and provenance of everyone in the frame that is due."""
+        tracks = [self._track(person) for person in range(self._people)]
+        windows = [self._window(track) for track in tracks]
+        steps = {
+            person: self._completer.complete(
+                window, Rate(), QUALITIES["fast"], self._observed, False, self._history(track)
+            )
+            for person, (track, window) in enumerate(zip(tracks, windows, strict=True))
+            if self._known(window)
+        }
+        done = run(together(steps), self._solve)
+        here = slice(self._length - 1 - self._delay, self._length - self._delay)
+        return [
+            self._deliver(person, here, self._next(person, done.get(person), track[here], passed))
+            for person, track in enumerate(tracks)
+        ]
+
+    def _solve(self, request: Request) -> Answer:
+        return self._solver(request.x, request.mask, request.options)
+
+    def _track(self, person: int) -> Track:
+        """The frames that are kept, on the model's skeleton."""
         sequence = PoseSequence(
-            self._keypoints[person, frames], self._scores[person, frames],
-            skeleton=self._source.name,
+            self._keypoints[person], self._scores[person], skeleton=self._source.name
         )
         return Track.from_sequence(sequence, self._completer.skeleton, self._completer.inputs)
 
-    def _generate(self) -> None:
-        """Sets ``generated`` from the newest windows of everyone."""
-        everything = slice(0, self._length)
-        self._tracks = [self._track(person, everything) for person in range(self._people)]
-        seen = np.stack([track.input_mask for track in self._tracks])
-        sure = np.stack([confidence(t.scores, t.seen) for t in self._tracks])
-        weights = sure * seen
-        x = np.stack([track.keypoints for track in self._tracks])
-        if self._observed != "keep":
-            self._wrong[:, -1] |= stray(x[:, -1])
-            weights[self._wrong] = 0.0
-        self._windows = np.where(self._there[:, None, None], x[:, self._rows], np.nan)
-        self._weights = np.where(self._there[:, None], weights[:, self._rows], 0.0)
-        self._sure = sure[:, self._rows]
-        inside, center = centered(self._windows, self._weights)
-        found, _ = self._solver(inside, self._weights, QUALITIES["fast"].descent)
-        self.generated = found + center
+    def _window(self, track: Track) -> Track:
+        """The newest window of a track, at the model's rate."""
+        there, rows = self._there[:, None], self._rows
+        return Track(
+            np.where(there[..., None], track.keypoints[rows], np.nan),
+            np.where(there, track.scores[rows], 0.0), there & track.input_mask[rows],
+        )
 
-    def _complete(self, person: int, passed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Keypoints, scores and provenance of the frame that is due."""
-        center, completer = self._center, self._completer
-        frame = self._length - 1 - self._delay
-        seen = self._weights[person] > 0
-        distance = np.abs(np.flatnonzero(seen.any(-1)) - center)
-        here = slice(person, person + 1)
-        known = solvable(self._windows[here], self._weights[here]).all()
-        if not known or distance.min() > HOLD:
+    def _history(self, track: Track) -> History | None:
+        """What jitter is judged of, if it is more than the window."""
+        if self._rate.step > 1 or self._settings.history <= len(self._rows):
+            return None
+        new = track.seen.any(-1).sum() < self._settings.settled
+        return History(track.keypoints, REFINE_NOISE if new else 0.0)
+
+    def _known(self, window: Track) -> bool:
+        """Whether anything can be told of the frame that is due."""
+        seen = np.flatnonzero(window.input_mask.any(-1))
+        near = len(seen) and np.abs(seen - self._center).min() <= self._settings.hold
+        return bool(near and solvable(window.keypoints[None], window.input_mask[None]).all())
+
+    def _next(
+        self, person: int, found: Completion | None, raw: Track, passed: int
+    ) -> Completion:
+        """The frame that is due, of a completed window or, where there is none, of the ``raw`` one;
+        of what was delivered last, a part is carried on."""
+        center = self._center
+        if found is None or not np.isfinite(found.keypoints[center]).all():
             self._last[person] = None
-            return self._deliver(person, frame, None)
-        poses, size, noise = self._expect(person)
+            return Completion.of(raw)
+        due = found[center : center + 1]
         lag = passed * self._rate.step
-        if lag > center:  # what was delivered last is out of sight
-            lag, self._last[person] = center, None
-        before = center - int(np.ceil(lag))
-        context = slice(max(before - MARGIN, 0), min(center + MARGIN + 1, len(poses)))
-        core = slice(before - context.start, center + 1 - context.start)
-        difference = self._windows[person] - poses
-        difference[self._wrong[person, self._rows]] = np.nan
-        carried = carry_within(
-            completer.residual, difference[context], size[context], noise[context], core
-        )
-        found = poses[before : center + 1] + carried.mean
-        observed = np.isfinite(self._windows[person, center, :, 0])
-        deviation = carried.deviation[-1]
-        if completer.mixer:
-            sure = np.isfinite(difference[..., 0])
-            motion = np.where(sure[..., None], self._windows[person], poses)
-            motion[before : center + 1] = found
-            weight = sure * certainty(noise / size[:, None])
-            mixed = mix_windows(completer.mixer, motion[None], weight[None], motion[None])[0]
-            found = blend(motion, mixed, sure, 1.0)[before : center + 1]
-        if completer.residual.inputs.any():
-            linear = completer.residual.regress(found, size[before : center + 1])
-            upsampled = ~completer.residual.inputs & ~observed
-            share = BESIDE if completer.mixer else REGRESSION
-            found[:, upsampled] += share * (linear - found)[:, upsampled]
-            deviation[upsampled] *= UPSAMPLED
-        deviation = np.hypot(deviation, openness(seen, len(seen))[center] * size[center])
-        keep = observed & (noise[center] == 0)
-        result = found[-1].copy()
-        if self._last[person] is not None:
+        if self._last[person] is not None and lag <= center:
             # Where the last frame lies between two frames of the window, in between.
-            earlier = found[-1] + lag / (len(found) - 1) * (found[0] - found[-1])
-            result += MEMORY**lag * (self._last[person] - earlier)
-        track = self._tracks[person]
-        scores = joint_confidence(deviation[None], HEAD * size[center : center + 1])[0]
-        result[keep], scores[keep] = track.keypoints[frame, keep], track.scores[frame, keep]
-        self._last[person] = result
-        self._wrong[person, frame] |= observed & (carried.trust[-1] < REJECT)
-        provenance = np.where(observed, Provenance.REFINED, Provenance.FILLED)
-        provenance[keep] = Provenance.OBSERVED
-        return self._deliver(
-            person, frame, Completion(result[None], scores[None], provenance[None])
-        )
+            before = center - int(np.ceil(lag))
+            way = found.keypoints[before] - due.keypoints[0]
+            earlier = due.keypoints[0] + lag / (center - before) * way
+            moved = self._settings.memory**lag * (self._last[person] - earlier)
+            free = due.provenance != Provenance.OBSERVED
+            due.keypoints[free] += np.nan_to_num(moved)[None][free]
+        self._last[person] = due.keypoints[0].copy()
+        return due
 
-    def _expect(self, person: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Poses (F, J, 2), body size (F,) and the detector's noise (F, J) in the newest window."""
-        generated, residual = self.generated[person], self._completer.residual
-        size = body_size(generated)
-        level = 0.0
-        if self._observed != "keep" and self._rate.step <= 1:
-            track = self._tracks[person]
-            new = track.seen.any(-1).sum() < SETTLED
-            level = noise_level(
-                track.keypoints, np.full(self._length, size[self._center]),
-                unknown=REFINE_NOISE if new else 0.0,
-            )
-        if self._observed == "refine":
-            level = max(level, REFINE_NOISE)
-        noise = level * size[:, None] / self._sure[person]
-        return residual.expect(generated, size), size, noise
-
-    def _deliver(self, person: int, frame: int, completion: Completion | None):
-        """On the skeleton that is asked for; what was observed alone without a completion."""
-        track = self._tracks[person]
-        here = slice(frame, frame + 1)
-        if completion is None:
-            source = np.where(track.seen[here], Provenance.OBSERVED, Provenance.UNKNOWN)
-            completion = Completion(track.keypoints[here], track.scores[here], source)
+    def _deliver(self, person: int, here: slice, completion: Completion):
+        """On the skeleton that is asked for."""
         dense = PoseSequence(
             self._keypoints[person, here], self._scores[person, here], skeleton=self._source.name
         )

@@ -1,28 +1,45 @@
-"""The three networks as one bundle, built from typed options that a checkpoint can carry."""
+"""The networks as one bundle, built from typed options that a checkpoint can carry."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from posegan_jax.model.conv import Lowering
+from posegan_jax.model.corrector import Corrector
 from posegan_jax.model.discriminator import Discriminator
 from posegan_jax.model.encoder import Encoder
 from posegan_jax.model.generator import Generator
-from posegan_jax.model.options import NetworkOptions
-from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.model.options import CorrectorOptions, NetworkOptions
+from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
+
+NETWORKS = ("generator", "discriminator", "encoder")
+"""The three of table 1."""
+CORRECTOR = "corrector"
 
 Variables = dict[str, Any]
 """Linen variables of one network: {'params': ..., 'batch_stats': ...}."""
 
 
 class Networks(NamedTuple):
-    """The modules (no parameters) and the options that made them."""
+    """The modules (no parameters) and the options that made them.
+
+    ``corrector`` is None where there is none.
+    """
 
     generator: Generator
     discriminator: Discriminator
     encoder: Encoder
     options: NetworkOptions
+    corrector: Corrector | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those that have variables. A corrector that is shown nothing generated stands alone."""
+        if self.corrector is None:
+            return NETWORKS
+        return (*NETWORKS, CORRECTOR) if self.corrector.options.corrects else (CORRECTOR,)
 
     def over(self, batch_axis: str) -> "Networks":
         """The same, for batches that are split along a mapped axis of this name.
@@ -36,26 +53,36 @@ class Networks(NamedTuple):
         )
 
     def init(self, key: jax.Array) -> dict[str, Variables]:
-        """Fresh variables of the three networks under 'generator', 'discriminator', 'encoder'."""
+        """Fresh variables of every network, under ``names``."""
         kg, kd, ke = jax.random.split(key, 3)
         o = self.options
         z = jnp.zeros((1, o.latent))
-        x = jnp.zeros((1, o.frames, len(get_skeleton(o.skeleton)), 2))
-        return {
-            "generator": self.generator.init(kg, z),
-            "discriminator": self.discriminator.init(kd, x),
-            "encoder": self.encoder.init(ke, x, jnp.ones(x.shape[:-1])),
+        x = jnp.zeros((1, o.frames, len(get_skeleton(o.skeleton)), o.coordinates))
+        make = {
+            "generator": lambda: self.generator.init(kg, z),
+            "discriminator": lambda: self.discriminator.init(kd, x),
+            "encoder": lambda: self.encoder.init(ke, x, jnp.ones(x.shape[:-1])),
+            CORRECTOR: lambda: self.corrector.init(jax.random.fold_in(key, 3)),
         }
+        return {name: make[name]() for name in self.names}
 
 
 def build_networks(
-    options: NetworkOptions, lowering: Lowering = "auto", dtype: jnp.dtype = jnp.float32
+    options: NetworkOptions, lowering: Lowering = "auto", dtype: jnp.dtype = jnp.float32,
+    corrector: CorrectorOptions | None = None, detected: Sequence[str] = DETECTED_12,
 ) -> Networks:
-    """Builds generator, discriminator and encoder (table 1 at the default options)."""
+    """Builds generator, discriminator and encoder (table 1 at the default options).
+
+    Args:
+      options: of the three.
+      lowering, dtype: see ``conv``.
+      corrector: options of a corrector, None for none.
+      detected: names of the joints that it may see.
+    """
     rows = get_skeleton(options.skeleton).rows
     common = dict(rows=rows, lowering=lowering, dtype=dtype)
     return Networks(
-        Generator(frames=options.frames, **common),
+        Generator(frames=options.frames, coordinates=options.coordinates, **common),
         Discriminator(
             normalization=options.critic_normalization,
             final_activation=options.final_activation,
@@ -64,6 +91,7 @@ def build_networks(
         ),
         Encoder(latent=options.latent, final_activation=options.final_activation, **common),
         options,
+        corrector and Corrector.of(options, detected, corrector),
     )
 
 

@@ -15,6 +15,7 @@ class NetworkOptions:
       skeleton: name of the skeleton that is generated.
       frames: window length F, a multiple of 8.
       latent: dimension of z.
+      coordinates: C of every joint, 2 in the picture.
       final_activation: last activation of critic and encoder (table 1 prints 'sigmoid').
       critic_normalization: 'layer', 'none', or 'batch' as table 1 prints it.
       last_speed: speed of the last frame, see ``arrange.speeds``.
@@ -23,12 +24,37 @@ class NetworkOptions:
     skeleton: str = "mpi_inf_3dhp"
     frames: int = 24
     latent: int = 128
+    coordinates: int = 2
     final_activation: FinalActivation = "linear"
     critic_normalization: Normalization = "layer"
     last_speed: str = "repeat"
 
     @classmethod
     def from_dict(cls, values: dict) -> "NetworkOptions":
+        """Reads the options out of a checkpoint's metadata; unknown keys are an error."""
+        return cls(**values)
+
+    def to_dict(self) -> dict:
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class CorrectorOptions:
+    """Everything else that decides the corrector.
+
+    Attributes:
+      width: features per frame.
+      blocks: mixing over frames, then over features, so many times.
+      corrects: whether it is shown generated windows, which it corrects. Off, it completes what is
+        seen by itself: the benchmark's learned regressor.
+    """
+
+    width: int = 192
+    blocks: int = 4
+    corrects: bool = True
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "CorrectorOptions":
         """Reads the options out of a checkpoint's metadata; unknown keys are an error."""
         return cls(**values)
 

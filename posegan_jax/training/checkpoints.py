@@ -1,8 +1,4 @@
-"""Checkpoints: the whole training state in one folder a step, and parameters alone for use.
-
-This is the only module that talks to orbax. A step's folder holds two items: `state` (or `params`,
-where only parameters were written) with the arrays, and `metadata`, one JSON object with what is
-needed to use them: configuration, metrics, frames, joints, latent size.
+"""Checkpoints of a training run: the whole state in one folder a step, see ``model.folder``.
 
 A folder appears under its final name only when it is complete. What a killed process left behind
 carries a temporary name or lacks parts; it is never restored, and removed at the next start.
@@ -27,15 +23,24 @@ from jax.experimental import multihost_utils
 from orbax.checkpoint import checkpoint_managers as policies
 
 from posegan_jax.errors import InputError
+from posegan_jax.geometry.moments import ResidualMoments
+from posegan_jax.model.folder import (
+    METADATA,
+    PARAMS,
+    RESIDUAL,
+    STATE,
+    damaged,
+    is_complete,
+    read_metadata,
+)
+from posegan_jax.model.store import leaves, saved_leaves, silence_orbax
 
 PyTree = Any
 
-STATE, PARAMS, METADATA = "state", "params", "metadata"
-# Where a training state keeps the networks' variables, each as {network: variables}. Of a network
-# that is in several, the last is the one to use.
-_NETWORKS_IN_STATE = ("variables", "averages")
 _TEMPORARY = ".orbax-checkpoint-tmp"
-_OWN_NAMES = {STATE, PARAMS, METADATA, "metrics", "_CHECKPOINT_METADATA", "commit_success.txt"}
+_OWN_NAMES = {
+    STATE, PARAMS, RESIDUAL, METADATA, "metrics", "_CHECKPOINT_METADATA", "commit_success.txt",
+}
 
 
 class Checkpoints:
@@ -66,7 +71,7 @@ class Checkpoints:
             raise InputError(f"max_to_keep is {max_to_keep}: keep at least one checkpoint")
         if best_mode not in ("min", "max"):
             raise InputError(f"best_mode is {best_mode!r}: use 'min' or 'max'")
-        _silence_orbax()
+        silence_orbax()
         self.directory = Path(os.path.abspath(directory))
         self._best_metric = best_metric
         _prepare(self.directory)
@@ -101,7 +106,8 @@ class Checkpoints:
         self.close()
 
     def save(
-        self, step: int, state: PyTree, metadata: Mapping[str, Any], force: bool = False
+        self, step: int, state: PyTree, metadata: Mapping[str, Any], force: bool = False,
+        moments: ResidualMoments | None = None,
     ) -> bool:
         """Saves a state; returns once it is copied off the devices, and writes in the background.
 
@@ -112,6 +118,7 @@ class Checkpoints:
           state: pytree of jax or numpy arrays, PRNG keys as `jax.random.key_data`.
           metadata: JSON object, with the step's metrics (name: number) under 'metrics' if any.
           force: write a step that is already saved again, instead of leaving it as it is.
+          moments: of the residuals that the networks leave, where they were measured.
 
         Returns:
           Whether the state was saved.
@@ -128,14 +135,11 @@ class Checkpoints:
             self._manager.delete(step)
         value = (metadata.get("metrics") or {}).get(self._best_metric)
         tracked = value is not None and math.isfinite(value)
+        items = {STATE: ocp.args.StandardSave(state), METADATA: ocp.args.JsonSave(metadata)}
+        if moments is not None:
+            items[RESIDUAL] = ocp.args.StandardSave(jax.tree.map(np.asarray, moments._asdict()))
         return self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                **{
-                    STATE: ocp.args.StandardSave(state),
-                    METADATA: ocp.args.JsonSave(metadata),
-                }
-            ),
+            step, args=ocp.args.Composite(**items),
             metrics={self._best_metric: value} if tracked else None,
             force=True,
         )
@@ -166,13 +170,13 @@ class Checkpoints:
         folder = self.directory / str(step)
         if step not in steps:
             raise InputError(f"{folder}: no such checkpoint; saved steps: {sorted(steps)}")
-        metadata = _read_metadata(folder)
-        _check_fits(folder, _saved_leaves(folder / STATE), target)
+        metadata = read_metadata(folder)
+        _check_fits(folder, saved_leaves(folder / STATE), target)
         args = ocp.args.Composite(**{STATE: ocp.args.StandardRestore(jax.tree.map(_place, target))})
         try:
             return self._manager.restore(step, args=args)[STATE], metadata
         except Exception as error:
-            raise _damaged(folder, error) from error
+            raise damaged(folder, error) from error
 
     def latest_step(self) -> int | None:
         """The newest saved step, one still being written included; None if there is none."""
@@ -191,110 +195,6 @@ class Checkpoints:
         self._manager.close()
 
 
-def save_params(
-    path: str | os.PathLike, params: PyTree, metadata: Mapping[str, Any], overwrite: bool = False
-) -> None:
-    """Writes parameters alone, compressed, to a folder that `load_params` reads.
-
-    Args:
-      path: the folder to write; appears only when complete.
-      params: nested dict of arrays, {network: its variables} as `load_params` gives it.
-      metadata: JSON object.
-      overwrite: replace a folder of parameters at `path`.
-
-    Raises:
-      InputError: `path` exists, and `overwrite` is False or it holds no parameters.
-      TypeError: `metadata` is not JSON.
-    """
-    _silence_orbax()
-    path = Path(os.path.abspath(path))
-    metadata = json.loads(json.dumps(dict(metadata)))
-    if path.exists() and not (overwrite and _is_complete(path)):
-        raise InputError(f"{path}: already exists; choose another folder")
-    # As numpy arrays no sharding is written: the folder says nothing of the machine it came from.
-    params = jax.tree.map(np.asarray, jax.device_get(params))
-    items = {PARAMS: ocp.args.StandardSave(params), METADATA: ocp.args.JsonSave(metadata)}
-    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
-        checkpointer.save(path, args=ocp.args.Composite(**items), force=overwrite)
-    if jax.process_index() == 0:
-        for marker in path.rglob("commit_success.txt"):  # these hold the absolute path
-            marker.unlink()
-
-
-def load_params(
-    path: str | os.PathLike, step: int | None = None
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Reads parameters, from a folder of `save_params` or from a training run's checkpoints.
-
-    Of a training state only the networks' variables are read, the moving averages where a network
-    has them; nothing needs to be known of the optimizer.
-
-    Args:
-      path: folder of `save_params`, a checkpoint's folder, the folder of a run's checkpoints, or a
-        folder with the latter as 'checkpoints'.
-      step: which checkpoint of a run, the newest complete one if None.
-
-    Returns:
-      (parameters, metadata): {network: its variables}, a nested dict of numpy arrays in host
-      memory, whatever devices they were saved from, and the JSON object saved with them.
-
-    Raises:
-      InputError: `path` is no checkpoint, or one without metadata or parameters, or damaged.
-    """
-    _silence_orbax()
-    folder = find_checkpoint(path, step)
-    metadata = _read_metadata(folder)
-    if (folder / PARAMS).is_dir():
-        return _read_arrays(folder / PARAMS, _saved_leaves(folder / PARAMS)), metadata
-    saved = _saved_leaves(folder / STATE)
-    networks = {}  # network -> the part of the state to take it from
-    for part in _NETWORKS_IN_STATE:
-        networks |= {keys[1]: part for keys in saved if keys[0] == part and len(keys) > 2}
-    if not networks:
-        raise InputError(f"{folder}: holds no networks; give a run's or a weights folder")
-    wanted = {k: leaf for k, leaf in saved.items() if len(k) > 2 and networks.get(k[1]) == k[0]}
-    arrays = _read_arrays(folder / STATE, wanted)
-    return {name: arrays[part][name] for name, part in networks.items()}, metadata
-
-
-def find_checkpoint(path: str | os.PathLike, step: int | None = None) -> Path:
-    """The folder of the one checkpoint that `load_params` reads, given the same.
-
-    Raises:
-      InputError: there is none.
-    """
-    path = Path(os.path.abspath(path))
-    if not path.is_dir():
-        problem = "is a file" if path.exists() else "no such folder"
-        raise InputError(f"{path}: {problem}; give a folder of weights or of a training run")
-    if any((path / item).is_dir() for item in (STATE, PARAMS)):
-        if step is not None:
-            raise InputError(f"{path}: is one checkpoint; leave the step ({step}) out")
-        return path
-    numbered = [child for child in path.iterdir() if child.name.isdecimal()]
-    if not numbered and (path / "checkpoints").is_dir():
-        return find_checkpoint(path / "checkpoints", step)
-    steps = {int(child.name): child for child in numbered if _is_complete(child)}
-    if not steps:
-        raise InputError(f"{path}: holds no checkpoint; give a folder of weights or of a run")
-    if step is not None and step not in steps:
-        raise InputError(f"{path}: no checkpoint of step {step}; saved steps: {sorted(steps)}")
-    return steps[max(steps) if step is None else step]
-
-
-def _silence_orbax() -> None:
-    """Keeps orbax's progress reports out of the log; its errors still come through."""
-    logger = logging.getLogger("absl")
-    if not any(isinstance(f, _OrbaxReports) for f in logger.filters):
-        logger.addFilter(_OrbaxReports())
-
-
-class _OrbaxReports(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        from_orbax = f"{os.sep}orbax{os.sep}" in record.pathname
-        return not from_orbax or record.levelno >= logging.ERROR
-
-
 def _prepare(directory: Path) -> None:
     """Makes the folder, and removes from it what a killed process left half-written."""
     if directory.exists() and not directory.is_dir():
@@ -306,7 +206,7 @@ def _prepare(directory: Path) -> None:
         except OSError as error:  # a file above it, no permission, ...
             raise InputError(f"cannot write to {directory}: {error.strerror}") from error
         for child in children:
-            unfinished = child.name.isdecimal() and not _is_complete(child)
+            unfinished = child.name.isdecimal() and not is_complete(child)
             if unfinished and not _is_ours(child):
                 raise InputError(f"{child}: is no checkpoint; move it away or use another folder")
             if unfinished or _TEMPORARY in child.name:
@@ -323,79 +223,9 @@ def _is_ours(folder: Path) -> bool:
     )
 
 
-def _is_complete(folder: Path) -> bool:
-    """Whether a folder has every part of a checkpoint (not whether the arrays are sound)."""
-    for item in (STATE, PARAMS):
-        parts = (
-            folder / item / "_METADATA",
-            folder / item / "manifest.ocdbt",
-            folder / METADATA / METADATA,
-        )
-        if all(part.is_file() and part.stat().st_size for part in parts):
-            return True
-    return False
-
-
-def _read_metadata(folder: Path) -> dict[str, Any]:
-    try:
-        metadata = json.loads((folder / METADATA / METADATA).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(
-            f"{folder}: has no metadata, so what it was trained for is not known"
-        ) from None
-    except ValueError as error:
-        raise _damaged(folder, error) from error
-    if not isinstance(metadata, dict):
-        raise InputError(f"{folder}: its metadata is no JSON object")
-    return metadata
-
-
-def _saved_leaves(item: Path) -> dict[tuple[str, ...], Any]:
-    """Path -> metadata (shape, dtype) of every array in an item, without reading the arrays."""
-    try:
-        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
-            tree = checkpointer.metadata(item).item_metadata.tree
-    except Exception as error:
-        raise _damaged(item.parent, error) from error
-    return _leaves(tree)
-
-
-def _leaves(tree: PyTree) -> dict[tuple[str, ...], Any]:
-    flat, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {tuple(_key_name(key) for key in path): leaf for path, leaf in flat}
-
-
-def _key_name(key: Any) -> str:
-    """The name under which orbax stores a step into a dict, a list or an object's attribute."""
-    for attribute in ("key", "name", "idx"):
-        if hasattr(key, attribute):
-            return str(getattr(key, attribute))
-    raise TypeError(f"unknown pytree key {key!r}")
-
-
-def _read_arrays(item: Path, leaves: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
-    """Reads these arrays of an item, and no others, as a nested dict of numpy arrays."""
-    target, as_numpy = {}, {}
-    for keys, leaf in leaves.items():
-        _put(target, keys, jax.ShapeDtypeStruct(leaf.shape, leaf.dtype))
-        _put(as_numpy, keys, ocp.RestoreArgs(restore_type=np.ndarray))
-    args = ocp.args.PyTreeRestore(target, restore_args=as_numpy, partial_restore=True)
-    try:
-        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
-            return checkpointer.restore(item, args=args)
-    except Exception as error:
-        raise _damaged(item.parent, error) from error
-
-
-def _put(tree: dict[str, Any], keys: tuple[str, ...], leaf: Any) -> None:
-    for key in keys[:-1]:
-        tree = tree.setdefault(key, {})
-    tree[keys[-1]] = leaf
-
-
 def _check_fits(folder: Path, saved: Mapping[tuple[str, ...], Any], target: PyTree) -> None:
     """Raises InputError with the first difference between a saved and a wanted state."""
-    wanted = _leaves(target)
+    wanted = leaves(target)
     for keys in [*wanted, *saved]:
         name = "/".join(keys)
         if keys not in saved:
@@ -421,8 +251,3 @@ def _place(leaf: Any) -> Any:
     if sharding is None:
         sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
-
-
-def _damaged(folder: Path, error: Exception) -> InputError:
-    cause = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-    return InputError(f"{folder}: cannot be read, move it away to use an older one ({cause})")

@@ -1,0 +1,143 @@
+"""A track on the model's skeleton: what was observed, what is generated, what is delivered."""
+
+import dataclasses
+from collections.abc import Collection
+from typing import NamedTuple
+
+import numpy as np
+
+from posegan_jax.pose.sequence import PoseSequence, Provenance
+from posegan_jax.pose.skeleton import DERIVED, DETECTED_12, Skeleton, get_skeleton
+
+
+@dataclasses.dataclass(frozen=True)
+class Track:
+    """A sequence without absent frames, on the model's skeleton.
+
+    Attributes:
+      keypoints: (T, J, 2) pixels, NaN where missing.
+      scores: (T, J).
+      input_mask: (T, J) bool, observed joints that the networks may look at.
+    """
+
+    keypoints: np.ndarray
+    scores: np.ndarray
+    input_mask: np.ndarray
+
+    @classmethod
+    def from_sequence(
+        cls, sequence: PoseSequence, skeleton: Skeleton, inputs: Collection[str] = DETECTED_12
+    ) -> "Track":
+        """Joints by name, without those that the skeleton lacks; networks may see ``inputs``."""
+        source, destination, _ = get_skeleton(sequence.skeleton).map_to(skeleton)
+        keypoints = np.full((len(sequence), len(skeleton), 2), np.nan)
+        scores = np.zeros(keypoints.shape[:2])
+        keypoints[:, destination] = sequence.keypoints[:, source]
+        scores[:, destination] = sequence.scores[:, source]
+        usable = np.array([joint in inputs for joint in skeleton.joints])
+        return cls(keypoints, scores, np.isfinite(keypoints[..., 0]) & usable)
+
+    def __getitem__(self, frames: slice) -> "Track":
+        """Some of the frames."""
+        return Track(self.keypoints[frames], self.scores[frames], self.input_mask[frames])
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
+
+    @property
+    def seen(self) -> np.ndarray:
+        """(T, J) bool, all observed joints."""
+        return np.isfinite(self.keypoints[..., 0])
+
+    def exchange(self, crossed: np.ndarray, skeleton: Skeleton) -> "Track":
+        """With left and right exchanged where ``crossed`` (T, J), alike on both sides, is."""
+        mirror = list(skeleton.mirror)
+        keypoints = np.where(crossed[..., None], self.keypoints[:, mirror], self.keypoints)
+        scores = np.where(crossed, self.scores[:, mirror], self.scores)
+        mask = np.where(crossed, self.input_mask[:, mirror], self.input_mask)
+        return Track(keypoints, scores, mask)
+
+
+class Generated(NamedTuple):
+    """Generated motion (T, J, 2) and how far its windows disagree (T, J), both in pixels."""
+
+    motion: np.ndarray
+    spread: np.ndarray
+
+    def some(self, frames: slice) -> "Generated":
+        """Some of the frames."""
+        return Generated(self.motion[frames], self.spread[frames])
+
+
+@dataclasses.dataclass(frozen=True)
+class Completion:
+    """A completed track: keypoints (T, J, 2) pixels, scores (T, J), provenance (T, J)."""
+
+    keypoints: np.ndarray
+    scores: np.ndarray
+    provenance: np.ndarray
+
+    @classmethod
+    def of(cls, track: Track) -> "Completion":
+        """What was observed, alone."""
+        source = np.where(track.seen, Provenance.OBSERVED, Provenance.UNKNOWN)
+        return cls(track.keypoints.copy(), track.scores.copy(), source)
+
+    def __getitem__(self, frames: slice) -> "Completion":
+        """Some of the frames."""
+        return Completion(self.keypoints[frames], self.scores[frames], self.provenance[frames])
+
+    def put(self, frames: slice, part: "Completion") -> None:
+        """Sets some of the frames."""
+        self.keypoints[frames], self.scores[frames] = part.keypoints, part.scores
+        self.provenance[frames] = part.provenance
+
+
+def known_runs(track: Track, generated: Generated, reach: int) -> list[slice]:
+    """Stretches of frames with generated motion, at most ``reach`` frames from an observation."""
+    known = np.isfinite(generated.motion[..., 0]).all(-1)
+    away = np.abs(nearest(track.input_mask.any(-1)) - np.arange(len(known)))
+    return runs(known & (away <= reach))
+
+
+def nearest(flags: np.ndarray) -> np.ndarray:
+    """(T,) the nearest frame whose flag is set; there is at least one."""
+    index = np.flatnonzero(flags)
+    time = np.arange(len(flags))
+    after = np.searchsorted(index, time)
+    right = index[np.minimum(after, len(index) - 1)]
+    left = index[np.maximum(after - 1, 0)]
+    return np.where(np.abs(right - time) < np.abs(time - left), right, left)
+
+
+def runs(flags: np.ndarray) -> list[slice]:
+    """Stretches of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
+    return [slice(a, b) for a, b in edges.reshape(-1, 2)]
+
+
+def deliver(
+    dense: PoseSequence, completion: Completion, model: Skeleton, target: Skeleton
+) -> PoseSequence:
+    """On the target skeleton; joints that the model lacks stay as they were read."""
+    if target == model:
+        return dense.replace(
+            keypoints=completion.keypoints, scores=completion.scores,
+            provenance=completion.provenance, skeleton=target.name,
+        )
+    keypoints, scores = dense.keypoints.copy(), dense.scores.copy()
+    provenance = dense.provenance.copy()
+    here, there, _ = model.map_to(target)
+    keypoints[:, there] = completion.keypoints[:, here]
+    scores[:, there] = completion.scores[:, here]
+    provenance[:, there] = completion.provenance[:, here]
+    for joint, parts in DERIVED.items():
+        if joint not in target or joint in model:
+            continue
+        at, ends = target.index(joint), [model.index(part) for part in parts]
+        whole = np.isfinite(completion.keypoints[:, ends, 0]).all(-1)
+        holes = np.isnan(keypoints[:, at, 0]) & whole
+        keypoints[holes, at] = completion.keypoints[holes][:, ends].mean(1)
+        scores[holes, at] = completion.scores[holes][:, ends].min(1)
+        provenance[holes, at] = Provenance.FILLED
+    return dense.replace(keypoints=keypoints, scores=scores, provenance=provenance)

@@ -1,0 +1,45 @@
+"""Numbers that belong to a model's weights: how far what it says is to be trusted."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Constants:
+    """What ``python -m posegan_jax.evaluation.tune`` fits to weights; the defaults are those of the
+    packaged ones, and a start for others.
+
+    Shares are weights from 0 to 1 of what is said of a joint that is not observed.
+
+    Attributes:
+      correction: share of the corrector in joints that detectors deliver.
+      upsampling: share of the corrector in all other joints.
+      regression: share of a linear regression on the joints that detectors deliver in all others,
+        where there is no corrector. It errs in other ways than the networks do.
+      beside: the same after a correction, where it hardly counts but where those joints are off.
+      bridge: share of a cubic spline in gaps of all joints. It errs alike much, in other ways.
+      spread: weight of the windows' disagreement in a joint's deviation.
+      upsampled: what is left of the deviation of joints that detectors do not deliver, as the
+        carried residual does not know of the corrector and the regression.
+      left_open: what every joint short of six that are seen adds to the deviation of those that are
+        not, in body sizes: few joints leave size, place and turn of the body open.
+      confidence: intercept and slope of the log odds that a joint lies within half a head size of
+        the truth, over the logarithm of its deviation in head sizes.
+    """
+
+    correction: float = 0.7
+    upsampling: float = 0.9
+    regression: float = 0.4
+    beside: float = 0.3
+    bridge: float = 0.65
+    spread: float = 0.35
+    upsampled: float = 0.5
+    left_open: float = 0.0165
+    confidence: tuple[float, float] = (-4.27, -2.26)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Constants":
+        """Reads the constants out of a checkpoint's metadata; unknown keys are an error."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+    def to_dict(self) -> dict:
+        return dataclasses.asdict(self)

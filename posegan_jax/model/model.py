@@ -1,0 +1,100 @@
+"""The model as one value: what training makes, and what filling takes."""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+
+from posegan_jax.geometry.moments import ResidualMoments
+from posegan_jax.model.constants import Constants
+from posegan_jax.model.networks import CORRECTOR, Networks, Variables, build_networks
+from posegan_jax.model.options import CorrectorOptions, NetworkOptions
+from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, get_skeleton
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model:
+    """Networks with their parameters, and everything that was measured of or fitted to these.
+
+    Attributes:
+      options: of the networks.
+      variables: of each network by its name, 'corrector' among them where there is one; arrays of
+        the host or of devices.
+      detected: names of the joints that detectors deliver.
+      hidden: names of those of them that training never showed to the encoder (section 7.5).
+      moments: of the residuals that the networks leave; None where they were not measured.
+      corrector: options of the corrector, None where there is none.
+      constants: see there.
+      about: what is to be said of it besides, a JSON object: configuration, metrics, data.
+    """
+
+    options: NetworkOptions
+    variables: dict[str, Variables]
+    detected: tuple[str, ...] = DETECTED_12
+    hidden: tuple[str, ...] = ()
+    moments: ResidualMoments | None = None
+    corrector: CorrectorOptions | None = None
+    constants: Constants = Constants()
+    about: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @functools.cached_property
+    def networks(self) -> Networks:
+        """The modules."""
+        return build_networks(self.options, corrector=self.corrector, detected=self.detected)
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The skeleton that is generated."""
+        return get_skeleton(self.options.skeleton)
+
+    @property
+    def frames(self) -> int:
+        """F of a window."""
+        return self.options.frames
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Joints that the networks look at: those that their training showed them."""
+        return tuple(joint for joint in self.detected if joint not in self.hidden)
+
+    def replace(self, **changes) -> "Model":
+        """With some attributes changed."""
+        return dataclasses.replace(self, **changes)
+
+    def for_hosts(self) -> "Model":
+        """Without the parameters of what only devices compute, to be sent to other processes."""
+        return self.replace(
+            variables={n: v for n, v in self.variables.items() if n == CORRECTOR}
+        )
+
+    def correct(self, x: np.ndarray, weight: np.ndarray, generated: np.ndarray | None = None):
+        """What the corrector makes of windows, see ``corrector.Corrector.apply``."""
+        return self.networks.corrector.apply(self.variables[CORRECTOR], x, weight, generated)
+
+
+def misfit(model: Model) -> str | None:
+    """What is wrong with a model that somebody else made, if anything."""
+    try:
+        networks = model.networks
+        wanted = jax.eval_shape(networks.init, jax.random.key(0))
+    except Exception as error:  # each module has its own way to say what it cannot be
+        reason, *_ = f"{error}\n".splitlines()
+        return f"its network options make no networks ({reason})"
+    found = dict(model.variables)
+    if model.moments is not None:
+        size = len(model.skeleton)
+        wanted["residual"] = ResidualMoments.default(size)._asdict()
+        found["residual"] = model.moments._asdict()
+    shapes = {name: np.shape(leaf) for name, leaf in jax.tree.leaves_with_path(found)}
+    for path, leaf in jax.tree.leaves_with_path(wanted):
+        if shapes.get(path) != leaf.shape:
+            name = jax.tree_util.keystr(path, simple=True, separator="/")
+            there = list(shapes[path]) if path in shapes else "none"
+            return f"its network options want {name} as {list(leaf.shape)}, there is {there}"
+    for path, leaf in jax.tree.leaves_with_path(found):
+        if not np.isfinite(leaf).all():
+            name = jax.tree_util.keystr(path, simple=True, separator="/")
+            return f"its {name} is not finite"
+    return None

@@ -1,0 +1,262 @@
+"""Reading and writing models, and parameters alone. With ``training.checkpoints``, which writes the
+states of runs, this is all that talks to orbax.
+
+A checkpoint's folder is as ``folder`` says. Folders are on a file system that every host sees (a
+local disk with one host, NFS, a mounted bucket); in a multi-host run every process calls these
+functions, in the same order.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from posegan_jax.errors import InputError
+from posegan_jax.geometry.moments import ResidualMoments
+from posegan_jax.model.constants import Constants
+from posegan_jax.model.folder import (
+    METADATA,
+    PARAMS,
+    RESIDUAL,
+    STATE,
+    damaged,
+    find_checkpoint,
+    is_complete,
+    packaged,
+    read_metadata,
+)
+from posegan_jax.model.model import Model, misfit
+from posegan_jax.model.networks import CORRECTOR
+from posegan_jax.model.options import CorrectorOptions, NetworkOptions
+from posegan_jax.pose.skeleton import DETECTED_12
+
+PyTree = Any
+
+# Where a training state keeps the networks' variables, each as {network: variables}. Of a network
+# that is in several, the last is the one to use.
+_NETWORKS_IN_STATE = ("variables", "averages")
+
+
+def load_model(path: str | os.PathLike, step: int | None = None) -> Model:
+    """Reads a model, from a folder of ``save_model`` or from a training run's checkpoints.
+
+    Args: as of ``load_params``.
+
+    Raises:
+      InputError: as ``load_params``, or the parameters are not those that the metadata tell of.
+    """
+    variables, about = load_params(path, step)
+    options = about.pop("networks", None)
+    if not isinstance(options, dict):
+        raise InputError(f"{path}: not a checkpoint of posegan_jax (no network options)")
+    try:
+        model = Model(
+            NetworkOptions.from_dict(options), variables,
+            *_shown(about), _moments(about.pop(RESIDUAL, None)),
+            _corrector(variables, about.pop(CORRECTOR, None)),
+            Constants.from_dict(about.pop("constants", {})), about,
+        )
+    except TypeError as error:
+        raise InputError(f"{path}: its network options make no networks ({error})") from error
+    if problem := misfit(model):
+        raise InputError(f"{path}: {problem}")
+    return model
+
+
+def load_packaged(name: str = "pretrained") -> Model:
+    """Reads a model that comes with the package."""
+    from importlib import resources
+
+    with resources.as_file(packaged(name)) as path:
+        return load_model(path)
+
+
+def save_model(path: str | os.PathLike, model: Model, overwrite: bool = False) -> None:
+    """Writes a folder that ``load_model`` reads.
+
+    Args: as of ``save_params``.
+
+    Raises:
+      InputError: as ``save_params``.
+    """
+    save_params(path, model.variables, describe(model), overwrite, model.moments)
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """The metadata of a model: all but its arrays."""
+    parts = {
+        "networks": model.options.to_dict(),
+        "detected": list(model.detected), "hidden": list(model.hidden),
+        CORRECTOR: model.corrector and model.corrector.to_dict(),
+        "constants": model.constants.to_dict(),
+    }
+    return {name: part for name, part in parts.items() if part is not None} | model.about
+
+
+def _shown(about: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Joints that detectors deliver, and those of them that training hid.
+
+    Earlier versions left these to the configuration.
+    """
+    told = about.get("config", {}).get("corruption", {})
+    detected = about.pop("detected", told.get("detected", DETECTED_12))
+    return tuple(detected), tuple(about.pop("hidden", told.get("never_observed", ())))
+
+
+def _moments(moments: Any) -> ResidualMoments | None:
+    """Earlier versions wrote lists into the metadata."""
+    whole = isinstance(moments, dict) and set(ResidualMoments._fields) <= set(moments)
+    return ResidualMoments.from_dict(moments) if whole else None
+
+
+def _corrector(variables: dict[str, Any], options: Any) -> CorrectorOptions | None:
+    """Of earlier versions, parameters alone tell; they are put where ``Corrector.init`` has them.
+    """
+    if CORRECTOR not in variables:
+        return None
+    if isinstance(options, dict):
+        return CorrectorOptions.from_dict(options)
+    params = variables[CORRECTOR].get("params", variables[CORRECTOR])
+    variables[CORRECTOR] = {"params": params}
+    width = np.shape(params.get("norm", {}).get("scale", ()))
+    return CorrectorOptions(*width[:1], len(params.get("blocks", ())), "gate" in params)
+
+
+def save_params(
+    path: str | os.PathLike, params: PyTree, metadata: Mapping[str, Any], overwrite: bool = False,
+    moments: ResidualMoments | None = None,
+) -> None:
+    """Writes parameters alone, compressed, to a folder that `load_params` reads.
+
+    Args:
+      path: the folder to write; appears only when complete.
+      params: nested dict of arrays, {network: its variables} as `load_params` gives it.
+      metadata: JSON object.
+      overwrite: replace a folder of parameters at `path`.
+      moments: of residuals, where they were measured.
+
+    Raises:
+      InputError: `path` exists, and `overwrite` is False or it holds no parameters.
+      TypeError: `metadata` is not JSON.
+    """
+    silence_orbax()
+    path = Path(os.path.abspath(path))
+    metadata = json.loads(json.dumps(dict(metadata)))
+    if path.exists() and not (overwrite and is_complete(path)):
+        raise InputError(f"{path}: already exists; choose another folder")
+    # As numpy arrays no sharding is written: the folder says nothing of the machine it came from.
+    arrays = {PARAMS: params} | ({} if moments is None else {RESIDUAL: moments._asdict()})
+    arrays = jax.tree.map(np.asarray, jax.device_get(arrays))
+    items = {name: ocp.args.StandardSave(tree) for name, tree in arrays.items()}
+    items[METADATA] = ocp.args.JsonSave(metadata)
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+        checkpointer.save(path, args=ocp.args.Composite(**items), force=overwrite)
+    if jax.process_index() == 0:
+        for marker in path.rglob("commit_success.txt"):  # these hold the absolute path
+            marker.unlink()
+
+
+def load_params(
+    path: str | os.PathLike, step: int | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Reads parameters, from a folder of `save_params` or from a training run's checkpoints.
+
+    Of a training state only the networks' variables are read, the moving averages where a network
+    has them; nothing needs to be known of the optimizer.
+
+    Args:
+      path, step: as of ``folder.find_checkpoint``.
+
+    Returns:
+      (parameters, metadata): {network: its variables}, a nested dict of numpy arrays in host
+      memory, in single precision, whatever devices they were saved from, and the JSON object saved
+      with them; of the moments of residuals it holds, under 'residual', what was saved beside it.
+
+    Raises:
+      InputError: `path` is no checkpoint, or one without metadata or parameters, or damaged.
+    """
+    silence_orbax()
+    folder = find_checkpoint(path, step)
+    metadata = read_metadata(folder)
+    if (folder / RESIDUAL).is_dir():
+        metadata[RESIDUAL] = _read_arrays(folder / RESIDUAL)
+    if (folder / PARAMS).is_dir():
+        return _read_arrays(folder / PARAMS), metadata
+    saved = saved_leaves(folder / STATE)
+    networks = {}  # network -> the part of the state to take it from
+    for part in _NETWORKS_IN_STATE:
+        networks |= {keys[1]: part for keys in saved if keys[0] == part and len(keys) > 2}
+    if not networks:
+        raise InputError(f"{folder}: holds no networks; give a run's or a weights folder")
+    wanted = {k: leaf for k, leaf in saved.items() if len(k) > 2 and networks.get(k[1]) == k[0]}
+    arrays = _read_arrays(folder / STATE, wanted)
+    return {name: arrays[part][name] for name, part in networks.items()}, metadata
+
+
+def silence_orbax() -> None:
+    """Keeps orbax's progress reports out of the log; its errors still come through."""
+    logger = logging.getLogger("absl")
+    if not any(isinstance(f, _OrbaxReports) for f in logger.filters):
+        logger.addFilter(_OrbaxReports())
+
+
+class _OrbaxReports(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        from_orbax = f"{os.sep}orbax{os.sep}" in record.pathname
+        return not from_orbax or record.levelno >= logging.ERROR
+
+
+def saved_leaves(item: Path) -> dict[tuple[str, ...], Any]:
+    """Path -> metadata (shape, dtype) of every array in an item, without reading the arrays."""
+    try:
+        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+            tree = checkpointer.metadata(item).item_metadata.tree
+    except Exception as error:
+        raise damaged(item.parent, error) from error
+    return leaves(tree)
+
+
+def leaves(tree: PyTree) -> dict[tuple[str, ...], Any]:
+    flat, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {tuple(_key_name(key) for key in path): leaf for path, leaf in flat}
+
+
+def _key_name(key: Any) -> str:
+    """The name under which orbax stores a step into a dict, a list or an object's attribute."""
+    for attribute in ("key", "name", "idx"):
+        if hasattr(key, attribute):
+            return str(getattr(key, attribute))
+    raise TypeError(f"unknown pytree key {key!r}")
+
+
+def _read_arrays(
+    item: Path, leaves: Mapping[tuple[str, ...], Any] | None = None
+) -> dict[str, Any]:
+    """Reads these arrays of an item, or all, as a nested dict of numpy arrays.
+
+    Those that were packaged in half precision are made single ones.
+    """
+    leaves = saved_leaves(item) if leaves is None else leaves
+    target, as_numpy = {}, {}
+    for keys, leaf in leaves.items():
+        _put(target, keys, jax.ShapeDtypeStruct(leaf.shape, leaf.dtype))
+        _put(as_numpy, keys, ocp.RestoreArgs(restore_type=np.ndarray))
+    args = ocp.args.PyTreeRestore(target, restore_args=as_numpy, partial_restore=True)
+    try:
+        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+            arrays = checkpointer.restore(item, args=args)
+    except Exception as error:
+        raise damaged(item.parent, error) from error
+    return jax.tree.map(lambda a: np.float32(a) if a.dtype == np.float16 else a, arrays)
+
+
+def _put(tree: dict[str, Any], keys: tuple[str, ...], leaf: Any) -> None:
+    for key in keys[:-1]:
+        tree = tree.setdefault(key, {})
+    tree[keys[-1]] = leaf
