@@ -166,7 +166,7 @@ class Checkpoints:
         folder = self.directory / str(step)
         if step not in steps:
             raise InputError(f"{folder}: no such checkpoint; saved steps: {sorted(steps)}")
-        metadata = _read_metadata(folder)
+        metadata = read_metadata(folder)
         _check_fits(folder, _saved_leaves(folder / STATE), target)
         args = ocp.args.Composite(**{STATE: ocp.args.StandardRestore(jax.tree.map(_place, target))})
         try:
@@ -243,7 +243,7 @@ def load_params(
     """
     _silence_orbax()
     folder = find_checkpoint(path, step)
-    metadata = _read_metadata(folder)
+    metadata = read_metadata(folder)
     if (folder / PARAMS).is_dir():
         return _read_arrays(folder / PARAMS, _saved_leaves(folder / PARAMS)), metadata
     saved = _saved_leaves(folder / STATE)
@@ -336,7 +336,12 @@ def _is_complete(folder: Path) -> bool:
     return False
 
 
-def _read_metadata(folder: Path) -> dict[str, Any]:
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """What a checkpoint's folder says of itself.
+
+    Raises:
+      InputError: it has no metadata, or what is no JSON object.
+    """
     try:
         metadata = json.loads((folder / METADATA / METADATA).read_text(encoding="utf-8"))
     except FileNotFoundError:
