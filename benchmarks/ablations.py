@@ -16,7 +16,8 @@ from pathlib import Path
 
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import tables
-from posegan_jax.evaluation.benchmark import Options, run_benchmark
+from posegan_jax.evaluation.benchmark import run_benchmark
+from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.runtime import cpus
 from posegan_jax.runtime.files import atomic_path
@@ -37,8 +38,10 @@ BATCH = 64
 FULL_COST = 4
 """What a step with all terms costs, in steps of reconstruction."""
 
-EVALUATED = Options(protocols=("clean", "holes40", "gap10", "legs"),
-                    methods=("encoder", "balanced", "thesis"), unit="windows", count=32)
+EVALUATED = EvaluateOptions(
+    protocols=("clean", "holes40", "gap10", "legs"), methods=("encoder", "balanced", "thesis"),
+    unit="windows", count=32,
+)
 
 
 def command(name: str, motion: str, steps: int, workdir: Path) -> list[str]:

@@ -18,8 +18,9 @@ from pathlib import Path
 
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import methods, tables
-from posegan_jax.evaluation.benchmark import Benchmark, Options, run_benchmark
+from posegan_jax.evaluation.benchmark import Benchmark, run_benchmark
 from posegan_jax.evaluation.scores import Scores
+from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.inpainting.inpainter import load
 from posegan_jax.render.curves import save_pckh_differences
 from posegan_jax.runtime.files import atomic_path
@@ -31,11 +32,15 @@ FIGURE = ROOT / "docs" / "img" / "benchmark-noise.png"
 PUBLISHED = ROOT / "tests" / "evaluation" / "published.json"
 BEGIN, END = "<!-- tables: made by benchmarks/accuracy.py -->", "<!-- end of tables -->"
 
-MAIN = Options(protocols=("everything",), count=20, longest=100)
-SEARCH = Options(protocols=("holes40", "legs", "noise"), methods=(methods.INPUT, *methods.SEARCH),
-                 count=4, longest=72)
-SUBSET = Options(protocols=("clean", "holes40", "gap10", "legs", "noise"),
-                 methods=("fast", "balanced"), unit="windows", count=16)
+MAIN = EvaluateOptions(protocols=("everything",), count=20, longest=100)
+SEARCH = EvaluateOptions(
+    protocols=("holes40", "legs", "noise"), methods=(methods.INPUT, *methods.SEARCH), count=4,
+    longest=72,
+)
+SUBSET = EvaluateOptions(
+    protocols=("clean", "holes40", "gap10", "legs", "noise"), methods=("fast", "balanced"),
+    unit="windows", count=16,
+)
 METRICS = ("pckh@0.5", "auc", "error", "acceleration", "bones")
 COMPARED = ("pckh@0.5", "auc")
 IN_README = {
@@ -131,7 +136,7 @@ def _error(scores: Scores, part: str) -> float | None:
     return scores.values[part]["error"]
 
 
-def published(benchmarks: Sequence[tuple[Options, Benchmark]]) -> str:
+def published(benchmarks: Sequence[tuple[EvaluateOptions, Benchmark]]) -> str:
     """What tests/evaluation/test_published.py reads."""
     entries = []
     for options, benchmark in benchmarks:

@@ -1,36 +1,15 @@
 """The arguments of the command line."""
 
 import argparse
-import math
-from collections.abc import Callable
 
 import posegan_jax
 from posegan_jax import formats
+from posegan_jax.evaluation.settings import EvaluateOptions
+from posegan_jax.formats.options import ReadOptions
+from posegan_jax.inpainting.settings import FillOptions
 from posegan_jax.pose.skeleton import SKELETONS
-
-UPSAMPLED = "mpi_inf_3dhp"
-
-
-def _number(kind: type, good: Callable, rule: str) -> Callable[[str], float]:
-    """Of an argument that must be a number with a property, which the rule says in words."""
-
-    def parse(text: str):
-        try:
-            value = kind(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is no {_KINDS[kind]}") from None
-        if not good(value):
-            raise argparse.ArgumentTypeError(f"must be {rule}, not {text}")
-        return value
-
-    return parse
-
-
-_KINDS = {int: "whole number", float: "number"}
-_COUNT = _number(int, lambda value: value >= 0, "0 or more")
-_POSITIVE = _number(int, lambda value: value > 0, "1 or more")
-_RATE = _number(float, lambda value: 0 < value < math.inf, "positive and finite")
-_SCORE = _number(float, math.isfinite, "finite")
+from posegan_jax.runtime.options import add_options
+from posegan_jax.speed_options import SpeedOptions
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,17 +32,17 @@ def make_parser() -> argparse.ArgumentParser:
 
     demo = _command(commands, "demo", "complete and upsample a bundled track")
     demo.add_argument("--folder", default=".", help="where to write (default: here)")
-    _add_quality(demo)
+    add_options(demo, FillOptions, "quality")
 
     fill = _command(commands, "fill", "complete the tracks of a detector's file")
     fill.add_argument("input", help="file of a detector, or a folder of one file per frame")
     fill.add_argument("-o", "--output", required=True, help="file or folder to write")
-    _add_filling(fill)
+    add_options(fill, FillOptions)
+    _add_checkpoint(fill)
     fill.add_argument("--video", help="also draw input and result side by side, .mp4 or .gif")
     fill.add_argument("--picture", help="also draw some frames before and after, .png")
     fill.add_argument("--report", help="also write bars, curves and skeletons as a page, .html")
     _add_source(fill)
-    _add_reading(fill)
 
     batch = _command(commands, "batch", "complete the tracks of many files")
     batch.add_argument(
@@ -74,17 +53,17 @@ def make_parser() -> argparse.ArgumentParser:
         "-o", "--output", required=True, metavar="FOLDER",
         help="to write to; files that are there already are skipped",
     )
-    _add_filling(batch)
+    add_options(batch, FillOptions)
+    _add_checkpoint(batch)
     batch.add_argument(
         "--engine", choices=("local", "ray"), default="local",
         help="this machine (default), or a Ray cluster",
     )
     batch.add_argument(
-        "--workers", type=_COUNT, metavar="N",
+        "--workers", type=_count, metavar="N",
         help="processes that read, prepare and write, of each engine (default: by its cores); "
         "0: none but the one that solves",
     )
-    _add_reading(batch)
 
     convert = _command(commands, "convert", "write a file in another format")
     convert.add_argument("input")
@@ -95,7 +74,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="of the output, e.g. coco17 or body25 (default: the input's, or those of the format)",
     )
     convert.add_argument("--person", metavar="ID", help="write this person alone")
-    _add_reading(convert)
+    add_options(convert, ReadOptions)
 
     render = _command(commands, "render", "draw one file, or two side by side, or strips of frames")
     render.add_argument("inputs", nargs="+", metavar="INPUT")
@@ -107,9 +86,8 @@ def make_parser() -> argparse.ArgumentParser:
         "--frames", type=_frames, metavar="FIRST:LAST", help="of --compare (default: all)"
     )
     render.add_argument("-o", "--output", required=True, help=".mp4, .gif, .png or .html")
-    render.add_argument("--fps", type=_RATE, help="frames per second of the input")
     _add_source(render)
-    _add_size(render)
+    add_options(render, ReadOptions, "fps", "image_size")
 
     _command(
         commands, "train",
@@ -117,13 +95,17 @@ def make_parser() -> argparse.ArgumentParser:
     )
 
     evaluate = _command(commands, "evaluate", "score methods and baselines on held-out motion")
-    _add_evaluation(evaluate)
+    evaluate.add_argument("-o", "--output", metavar="FOLDER", help="write tables and figures there")
+    _add_checkpoint(evaluate)
+    add_options(evaluate, EvaluateOptions)
 
-    benchmark = _command(commands, "benchmark", "measure how fast this machine fills and trains")
-    _add_benchmark(benchmark)
+    speed = _command(commands, "speed", "measure how fast this machine fills and trains")
+    speed.add_argument("-o", "--output", metavar="FILE", help="also write the figures as JSON")
+    _add_checkpoint(speed)
+    add_options(speed, SpeedOptions)
 
     info = _command(commands, "info", "versions, devices, checkpoint, layers, parameters")
-    info.add_argument("--checkpoint", help="folder of a training run (default: packaged weights)")
+    _add_checkpoint(info)
     return parser
 
 
@@ -133,124 +115,18 @@ def _command(commands, name: str, text: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_evaluation(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--motion", default="procedural", metavar="PATH",
-        help="motion set: a prepared folder, .npz files with commas, or the embedded 'procedural' "
-        "one (default); where a folder has 2D test clips, those are used",
-    )
-    parser.add_argument(
-        "--protocol", default="", metavar="NAME[,NAME...]",
-        help="clean, holes10, holes20, holes40, holes60, arm, leg, legs, lower, gap5, gap10, "
-        "gap20, crop, noise, wild, all, or everything (default: clean,holes40,gap10,legs,noise)",
-    )
-    parser.add_argument(
-        "--method", default="", metavar="NAME[,NAME...]",
-        help="input, baselines and qualities by name, sN for windows every N frames, encoder, "
-        "descentN, random (default: all baselines, encoder, fast and balanced); docs/benchmark.md "
-        "has the list",
-    )
-    parser.add_argument("-o", "--output", metavar="FOLDER", help="write tables and figures there")
-    parser.add_argument(
-        "--detections", default="", metavar="FOLDER",
-        help="a detector's files for 2D test clips, e.g. FOLDER/S1/Seq2/video_4.json",
-    )
+def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", help="folder of a training run (default: packaged weights)")
-    parser.add_argument(
-        "--unit", choices=("clips", "windows"), default="clips",
-        help="whole clips (default), or single windows of 24 frames",
-    )
-    parser.add_argument(
-        "--count", type=int, default=20, help="clips or windows; 0: all clips (default: 20)"
-    )
-    parser.add_argument(
-        "--longest", type=int, default=250, help="frames of a clip at most; 0: any (default: 250)"
-    )
-    parser.add_argument(
-        "--seed", type=_COUNT, default=1, help="of cameras and protocols (default: 1)"
-    )
-    parser.add_argument("--split", default="validation", help="of the motion (default: validation)")
-    parser.add_argument(
-        "--train", default="", metavar="PATH",
-        help="motion set whose training clips the regressions are fitted on (default: --motion)",
-    )
-    parser.add_argument(
-        "--head", choices=("neck", "head"), default="neck",
-        help="head size is from the top of the head to the neck (default), or to the head joint",
-    )
-
-
-def _add_benchmark(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", metavar="FILE", help="also write the figures as JSON")
-    parser.add_argument(
-        "--part", dest="parts", default="", metavar="NAME[,NAME]",
-        help="filling, training (default: both)",
-    )
-    parser.add_argument(
-        "--quality", dest="qualities", default="", metavar="NAME[,NAME...]",
-        help="of filling (default: fast,balanced,best)",
-    )
-    parser.add_argument(
-        "--frames", type=int, help="of the track (default: 120 on a CPU, 2000 elsewhere)"
-    )
-    parser.add_argument(
-        "--seconds", type=float, default=3.0, help="that each rate is measured for (default: 3)"
-    )
-    parser.add_argument(
-        "--batch-size", type=int, default=256, help="windows of a training step (default: 256)"
-    )
-    parser.add_argument("--checkpoint", help="folder of a training run (default: packaged weights)")
-
-
-def _add_filling(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--joints", choices=("same", UPSAMPLED), default="same",
-        help=f"the input's own joints (default), or the 28 of {UPSAMPLED}",
-    )
-    parser.add_argument(
-        "--observed", choices=("auto", "keep", "refine"), default="auto",
-        help="what becomes of observed joints (default: auto: refined where they need it)",
-    )
-    parser.add_argument(
-        "--repair-sides", action=argparse.BooleanOptionalAction, default=True,
-        help="exchange left and right where the detector did (default: yes)",
-    )
-    _add_quality(parser)
-    parser.add_argument("--shift", type=_POSITIVE, help="frames from one window to the next")
-    parser.add_argument("--steps", type=_COUNT, help="steps of the search")
-    parser.add_argument("--checkpoint", help="folder of a training run (default: packaged weights)")
-
-
-def _add_quality(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--quality", choices=("fast", "balanced", "best", "thesis"), default="balanced",
-        help="speed against accuracy (default: balanced), or the thesis's own search",
-    )
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", help="video that the poses were detected in, to draw on")
 
 
-def _add_reading(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--fps", type=_RATE, help="frames per second of the input")
-    parser.add_argument(
-        "--min-score", type=_SCORE, help="joints with a lower score are missing"
-    )
-    parser.add_argument(
-        "--joint-map", metavar="FILE",
-        help='which joint is which: {"joints": ["left_shoulder", ...]} in their order or '
-        '{"names": {"theirs": "ours"}} in JSON, or the name of a skeleton, e.g. body25b',
-    )
-    _add_size(parser)
-
-
-def _add_size(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--image-size", type=_size, metavar="WIDTHxHEIGHT",
-        help="of the pictures that the poses were detected in: for normalised coordinates, and "
-        "where --source shows them in another size",
-    )
+def _count(text: str) -> int:
+    if text.isdecimal():
+        return int(text)
+    raise argparse.ArgumentTypeError(f"must be a whole number, 0 or more, not {text}")
 
 
 def _frames(text: str) -> tuple[int, int]:
@@ -259,15 +135,3 @@ def _frames(text: str) -> tuple[int, int]:
     if first.isdecimal() and last.isdecimal() and int(first) <= int(last):
         return int(first), int(last)
     raise argparse.ArgumentTypeError(f"{text!r} is not FIRST:LAST, e.g. 10:60")
-
-
-def _size(text: str) -> tuple[float, float]:
-    """'1920x1080' -> its numbers."""
-    width, _, height = text.lower().partition("x")
-    try:
-        size = float(width), float(height)
-    except ValueError:
-        size = (0.0, 0.0)
-    if not all(1 <= value <= 1e6 for value in size):
-        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT, e.g. 1920x1080")
-    return size

@@ -18,12 +18,17 @@ import numpy as np
 
 import posegan_jax
 from posegan_jax import formats
-from posegan_jax.arguments import UPSAMPLED, make_parser
+from posegan_jax.arguments import make_parser
 from posegan_jax.errors import InputError, out_of_memory
+from posegan_jax.evaluation.settings import EvaluateOptions
+from posegan_jax.formats.options import ReadOptions
+from posegan_jax.inpainting.settings import UPSAMPLED, FillOptions
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance, densify
 from posegan_jax.pose.skeleton import LISTED, get_skeleton
 from posegan_jax.runtime import compilation_cache
 from posegan_jax.runtime.files import check_file, is_same
+from posegan_jax.runtime.options import options_of
+from posegan_jax.speed_options import SpeedOptions
 
 DEMO = "posegan-demo"
 VIDEOS, PICTURES, REPORTS = (".mp4", ".gif"), (".png",), (".html",)
@@ -32,6 +37,9 @@ VIDEOS, PICTURES, REPORTS = (".mp4", ".gif"), (".png",), (".html",)
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["benchmark"]:
+        print("posegan: 'posegan benchmark' is 'posegan speed' now", file=sys.stderr)
+        arguments[0] = "speed"
     options, rest = make_parser().parse_known_args(arguments)
     if rest and options.command != "train":
         options.parser.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -68,10 +76,8 @@ def _demo(options: argparse.Namespace, rest: list[str]) -> None:
     asset = resources.files("posegan_jax") / "assets" / "demo-alphapose-results.json"
     with resources.as_file(asset) as path:
         file = formats.read(path, fps=25.0)
-    options.joints, options.observed, options.min_score = UPSAMPLED, "auto", None
-    options.repair_sides = True
-    options.shift = options.steps = options.checkpoint = None
-    filled = _complete(file, options)
+    how = dataclasses.replace(options_of(FillOptions, options), joints=UPSAMPLED)
+    filled = _complete(file, how)
     _write_all(file, filled, output, video, picture)
 
 
@@ -81,17 +87,15 @@ def _fill(options: argparse.Namespace, rest: list[str]) -> None:
         (options.input, options.joint_map, options.source),
         (options.output, options.video, options.picture, options.report),
     )
-    from posegan_jax.pose.rate import Rate
-
-    Rate.of(options.fps)
+    how = options_of(FillOptions, options)
     source = _source(options, options.video)
-    file = _read(options, source)
+    file = _read(options.input, how, source)
     # Filling takes minutes: what would fail after it is found out before.
     formats.check_output(file, options.output)
     _check_output(options.video, VIDEOS)
     _check_output(options.picture, PICTURES)
     _check_output(options.report, REPORTS)
-    filled = _complete(file, options)
+    filled = _complete(file, how, options.checkpoint)
     _write_all(
         file, filled, Path(options.output), options.video, options.picture, options.report, source
     )
@@ -100,16 +104,8 @@ def _fill(options: argparse.Namespace, rest: list[str]) -> None:
 def _batch(options: argparse.Namespace, rest: list[str]) -> int:
     """Completes every person of many files; 1 where some of them could not be."""
     from posegan_jax.batch import run
-    from posegan_jax.batch.work import FillOptions
-    from posegan_jax.inpainting.settings import check_shift, settings_of
 
-    how = FillOptions(
-        joints=options.joints, observed=options.observed, repair_sides=options.repair_sides,
-        settings=settings_of(options.quality, options.shift, options.steps),
-        fps=options.fps, min_score=options.min_score, joint_map=options.joint_map,
-        image_size=options.image_size,
-    )
-    check_shift(how.settings, 24)
+    how = options_of(FillOptions, options)
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         summary = run.run(
@@ -140,7 +136,7 @@ def _terminate(number, frame) -> None:
 
 def _convert(options: argparse.Namespace, rest: list[str]) -> None:
     _check_kept((options.input, options.joint_map), (options.output,))
-    file = _read(options)
+    file = _read(options.input, options_of(ReadOptions, options))
     _say_read(file)
     if options.person is not None:
         file = _alone(file, options.person)
@@ -157,9 +153,8 @@ def _render(options: argparse.Namespace, rest: list[str]) -> None:
     _check_output(options.output, VIDEOS + PICTURES + REPORTS)
     if len(options.inputs) > 2:
         raise InputError(f"{len(options.inputs)} files: give one, or two to compare")
-    source = _source(options, options.output)
-    size = options.image_size or (source.shape if source else None)
-    files = [formats.read(path, fps=options.fps, image_size=size) for path in options.inputs]
+    how, source = options_of(ReadOptions, options), _source(options, options.output)
+    files = [_read(path, how, source) for path in options.inputs]
     for file in files:
         _say_read(file)
     labels = [Path(path).name for path in options.inputs]
@@ -181,7 +176,8 @@ def _compare(options: argparse.Namespace) -> None:
     from posegan_jax.render.still import compare
 
     _check_output(options.output, PICTURES)
-    files = [formats.read(path, fps=options.fps) for path in options.inputs]
+    how = options_of(ReadOptions, options)
+    files = [_read(path, how) for path in options.inputs]
     tracks = {}
     for path, file in zip(options.inputs, files, strict=True):
         name = Path(path).stem
@@ -203,28 +199,18 @@ def _evaluate(options: argparse.Namespace, rest: list[str]) -> None:
 
     if options.output is not None and Path(options.output).is_file():
         raise InputError(f"{options.output} is a file; give a folder")
-    chosen = benchmark.Options(
-        motion=options.motion, split=options.split, train=options.train,
-        protocols=evaluate.names(options.protocol), methods=evaluate.names(options.method),
-        detections=options.detections, unit=options.unit, count=options.count,
-        longest=options.longest, seed=options.seed, head=options.head,
-    )
+    chosen = options_of(EvaluateOptions, options)
     benchmark.resolve(chosen)  # before anything is loaded
     evaluate.report(load(options.checkpoint), chosen, options.output)
 
 
-def _benchmark(options: argparse.Namespace, rest: list[str]) -> None:
+def _speed(options: argparse.Namespace, rest: list[str]) -> None:
     """How fast this machine fills and trains."""
     from posegan_jax import speed
     from posegan_jax.inpainting.inpainter import load
 
     _check_output(options.output)
-    names = {name: getattr(options, name) for name in ("parts", "qualities")}
-    chosen = speed.Options(
-        **{name: tuple(value.split(",")) for name, value in names.items() if value},
-        frames=options.frames, seconds=options.seconds, batch_size=options.batch_size,
-    )
-    report = speed.measure(load(options.checkpoint), chosen)
+    report = speed.measure(load(options.checkpoint), options_of(SpeedOptions, options))
     for line in speed.lines(report):
         print(line)
     if options.output:
@@ -266,11 +252,11 @@ def _info(options: argparse.Namespace, rest: list[str]) -> None:
 # --- their parts ----------------------------------------------------------------------------------
 
 
-def _read(options: argparse.Namespace, source=None) -> PoseFile:
-    """The input of a command that has the options of ``_add_reading``, as seen in a video."""
+def _read(path: str, how: ReadOptions, source=None) -> PoseFile:
+    """A file, as seen in a video."""
     return formats.read(
-        options.input, fps=options.fps, min_score=options.min_score, joint_map=options.joint_map,
-        image_size=options.image_size or (source.shape if source else None),
+        path, fps=how.fps, min_score=how.min_score, joint_map=how.joint_map,
+        image_size=how.image_size or (source.shape if source else None),
     )
 
 
@@ -294,14 +280,14 @@ def _check_kept(
             raise InputError(f"{given} would be written over; give another name than {path}")
 
 
-def _complete(file: PoseFile, options: argparse.Namespace) -> PoseFile:
+def _complete(file: PoseFile, how: FillOptions, checkpoint: str | None = None) -> PoseFile:
     """Completes every sequence of a file, with a progress bar; says what it did."""
     from tqdm import tqdm
 
     from posegan_jax.inpainting.inpainter import load
 
     _say_read(file)
-    inpainter = load(options.checkpoint)
+    inpainter = load(checkpoint)
     if any(sequence.fps is None for sequence in file):
         from posegan_jax.pose.rate import UNKNOWN_FPS
 
@@ -320,9 +306,8 @@ def _complete(file: PoseFile, options: argparse.Namespace) -> PoseFile:
                 bar.update(done - bar.n)
 
             filled = inpainter(
-                sequence, joints=options.joints, quality=options.quality,
-                observed=options.observed, shift=options.shift, steps=options.steps,
-                progress=progress, repair_sides=options.repair_sides,
+                sequence, joints=how.joints, observed=how.observed, settings=how.settings,
+                progress=progress, repair_sides=how.repair_sides,
             )
         result.append(filled)
         print(f"  {_who(sequence)}: {_what(filled)}")
@@ -467,7 +452,7 @@ _COMMANDS = {
     "render": _render,
     "train": _train,
     "evaluate": _evaluate,
-    "benchmark": _benchmark,
+    "speed": _speed,
     "info": _info,
 }
 

@@ -7,97 +7,90 @@ Files in ``configs/`` are thin overlays on ``default_config``. Nothing below thi
 import dataclasses
 import runpy
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_type_hints
 
 from ml_collections import ConfigDict
 
-from posegan_jax.errors import InputError
-from posegan_jax.model.options import FinalActivation, NetworkOptions, Normalization
+from posegan_jax.errors import InputError, OptionError
+from posegan_jax.evaluation.settings import EvaluateOptions
+from posegan_jax.model.options import NetworkOptions
 from posegan_jax.motion.corrupt import CorruptionOptions
 from posegan_jax.motion.sample import ViewOptions
 from posegan_jax.motion.store import SKELETON
-from posegan_jax.training.options import LossWeights, OptimizerOptions, StepOptions
+from posegan_jax.runtime.options import check_choices, check_least, names, require
+from posegan_jax.training.options import (
+    DataOptions,
+    LossWeights,
+    OptimizerOptions,
+    StepOptions,
+    TrainOptions,
+)
 
-_CHOICES = {
-    "mode": ("train", "evaluate"),
-    "model.skeleton": (SKELETON,),  # that of the motion
-    "model.final_activation": get_args(FinalActivation),
-    "model.critic_normalization": get_args(Normalization),
-    "model.last_speed": ("repeat", "zero"),
-    "train.normalize_by": ("observed", "full"),
-    "train.dtype": ("float32", "bfloat16"),
-    "evaluate.unit": ("clips", "windows"),
-    "evaluate.head": ("neck", "head"),
-}
-_AT_LEAST_ONE = (
-    "data.window_stride", "model.latent", "train.steps", "train.batch_size",
-    "train.steps_per_dispatch", "train.checkpoint_every", "train.keep_checkpoints",
-    "train.evaluate_every", "evaluate.windows",
-)
-_NOT_NEGATIVE = (
-    "seed", "optimizer.learning_rate", "optimizer.reconstruction_learning_rate",
-    "optimizer.reconstruction_steps", "optimizer.warmup_steps", "train.samples_every",
-    "evaluate.seed", "evaluate.count", "evaluate.longest",
-)
-_RANGES = ("views.pitch", "views.distance", "views.speed")
-_PROBABILITIES = (
-    "clean", "scattered", "runs", "joints", "limbs", "gap", "crop", "jitter", "misses", "miss_rate",
-    "inversions",
-)
-_MULTIPLES = (
-    "train.steps", "train.checkpoint_every", "train.evaluate_every", "train.samples_every",
-    "optimizer.reconstruction_steps",
-)
+
+@dataclasses.dataclass(frozen=True)
+class RunEvaluation(EvaluateOptions):
+    """How a run is evaluated: by its validation, and with --config.mode=evaluate.
+
+    Attributes:
+      motion: as of ``EvaluateOptions``; empty: ``data.path``.
+      windows: of the validation during training.
+      checkpoint: empty: the run's own latest.
+    """
+
+    motion: str = ""
+    windows: int = 512
+    checkpoint: str = ""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_least(self, 1, "windows")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Everything that a run is told.
+
+    Attributes:
+      workdir: its folder; empty: runs/<name>.
+    """
+
+    name: str = "default"
+    mode: Literal["train", "evaluate"] = "train"
+    workdir: str = ""
+    seed: int = 0
+    data: DataOptions = DataOptions()
+    model: NetworkOptions = NetworkOptions()
+    views: ViewOptions = ViewOptions()
+    corruption: CorruptionOptions = CorruptionOptions()
+    loss: LossWeights = LossWeights()
+    optimizer: OptimizerOptions = OptimizerOptions()
+    train: TrainOptions = TrainOptions()
+    evaluate: RunEvaluation = RunEvaluation()
+
+    def __post_init__(self):
+        """Raises OptionError on what the sections cannot tell by themselves."""
+        check_choices(self)
+        check_least(self, 0, "seed")
+        skeleton = self.model.skeleton
+        require(skeleton == SKELETON, "model.skeleton", f"{SKELETON!r}, the motion's", skeleton)
+        self.train.check_multiple(
+            "optimizer.reconstruction_steps", self.optimizer.reconstruction_steps
+        )
+
+    @property
+    def step(self) -> StepOptions:
+        """Everything one training iteration needs."""
+        return StepOptions(
+            self.train.batch_size, self.train.normalize_by, self.loss, self.views, self.corruption,
+            self.optimizer,
+        )
 
 
 def default_config() -> ConfigDict:
     """All fields with their defaults: the thesis's numbers where it prints them."""
-    return ConfigDict(
-        {
-            "name": "default",
-            "mode": "train",  # train | evaluate
-            "workdir": "",  # empty: runs/<name>
-            "seed": 0,
-            "data": {
-                "path": "procedural",  # a prepared set, .npz files (comma separated), 'procedural'
-                "prepare": "",  # the command that prepares it, named when it is missing
-                "window_stride": 1,  # frames between windows; 12 = half overlapping (thesis)
-            },
-            "model": dataclasses.asdict(NetworkOptions()),
-            "views": dataclasses.asdict(ViewOptions()),
-            "corruption": dataclasses.asdict(CorruptionOptions()),
-            "loss": dataclasses.asdict(LossWeights()),
-            "optimizer": dataclasses.asdict(OptimizerOptions()),
-            "train": {
-                "steps": 50_000_000,
-                "batch_size": 256,
-                "normalize_by": "observed",
-                "steps_per_dispatch": 50,
-                "checkpoint_every": 5_000,
-                "keep_checkpoints": 3,
-                "evaluate_every": 5_000,
-                "samples_every": 50_000,  # sample pictures; 0: none
-                "init_from": "",  # start from the parameters of this checkpoint
-                "tensorboard": False,
-                "dtype": "float32",  # of activations; parameters are always float32
-            },
-            "evaluate": {
-                "windows": 512,  # during training
-                "seed": 1,
-                # --config.mode=evaluate, as `posegan evaluate --help` tells
-                "checkpoint": "",  # empty: the run's own latest
-                "protocols": "",  # names with commas; empty: a choice
-                "methods": "",
-                "detections": "",
-                "unit": "clips",
-                "count": 20,
-                "longest": 250,
-                "split": "validation",
-                "train": "",
-                "head": "neck",
-            },
-        }
-    )
+    plain = dataclasses.asdict(Config())
+    plain["evaluate"] |= {"protocols": "", "methods": ""}  # as flags give them, with commas
+    return ConfigDict(plain)
 
 
 def load(path: str) -> ConfigDict:
@@ -126,49 +119,45 @@ def load(path: str) -> ConfigDict:
     return config
 
 
+def typed(config: ConfigDict) -> Config:
+    """A configuration's typed options.
+
+    Raises:
+      InputError: an unknown field, or a value that would fail later or silently; one line.
+    """
+    return _made(Config, config, "config")
+
+
 def network_options(config: ConfigDict) -> NetworkOptions:
-    return _typed(NetworkOptions, config.model, "model")
+    return typed(config).model
 
 
 def step_options(config: ConfigDict) -> StepOptions:
     """Everything one training iteration needs."""
-    return StepOptions(
-        batch_size=config.train.batch_size,
-        normalize_by=config.train.normalize_by,
-        weights=_typed(LossWeights, config.loss, "loss"),
-        views=_typed(ViewOptions, config.views, "views"),
-        corruption=_typed(CorruptionOptions, config.corruption, "corruption"),
-        optimizer=_typed(OptimizerOptions, config.optimizer, "optimizer"),
-    )
+    return typed(config).step
 
 
 def check(config: ConfigDict) -> None:
     """Raises InputError, one line, on values that would fail later or silently."""
-    flat = _flat(config)
+    typed(config)
 
-    def require(name: str, good: bool, rule: str) -> None:
-        if not good:
-            raise InputError(f"config.{name} must be {rule}, not {flat[name]!r}")
 
-    for name, choices in _CHOICES.items():
-        require(name, flat[name] in choices, " or ".join(map(repr, choices)))
-    for name in _AT_LEAST_ONE:
-        require(name, flat[name] >= 1, "at least 1")
-    for name in _NOT_NEGATIVE:
-        require(name, flat[name] >= 0, "0 or more")
-    for name in _RANGES:
-        numbers = [v for v in flat[name] if isinstance(v, int | float)]
-        good = len(flat[name]) == len(numbers) == 2 and numbers[0] <= numbers[1]
-        require(name, good, "two numbers, the lower one first")
-    require("views.speed", flat["views.speed"][0] > 0, "positive")
-    for name in _PROBABILITIES:
-        require(f"corruption.{name}", 0 <= flat[f"corruption.{name}"] <= 1, "from 0 to 1")
-    frames = flat["model.frames"]
-    require("model.frames", frames >= 8 and frames % 8 == 0, "a positive multiple of 8")
-    chunk = flat["train.steps_per_dispatch"]
-    for name in _MULTIPLES:
-        rule = f"a multiple of train.steps_per_dispatch={chunk}"
-        require(name, flat[name] % chunk == 0, rule)
+def _made(cls: type, values: ConfigDict, where: str) -> Any:
+    """A dataclass of the fields of a section, which may hold sections of their own."""
+    hints, given = get_type_hints(cls), {}
+    for name, value in values.items():
+        hint = hints.get(name)
+        if dataclasses.is_dataclass(hint):
+            value = _made(hint, value, f"{where}.{name}")
+        elif isinstance(value, str) and hint == tuple[str, ...]:
+            value = names(value)
+        given[name] = tuple(value) if isinstance(value, list) else value
+    try:
+        return cls(**given)
+    except TypeError as error:
+        raise InputError(f"{where}: {error}") from error
+    except OptionError as error:
+        raise error.named(f"{where}.{error.name}") from None
 
 
 def _flat(config: ConfigDict) -> dict[str, Any]:
@@ -176,11 +165,3 @@ def _flat(config: ConfigDict) -> dict[str, Any]:
     flat = {f"{s}.{k}": v for s, fields in config.items() if isinstance(fields, ConfigDict)
             for k, v in fields.items()}
     return {n: v for n, v in config.items() if not isinstance(v, ConfigDict)} | flat
-
-
-def _typed(cls: type, values: ConfigDict, section: str) -> Any:
-    try:
-        plain = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in values.items()}
-        return cls(**plain)
-    except TypeError as error:
-        raise InputError(f"config.{section}: {error}") from error

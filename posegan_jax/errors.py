@@ -11,16 +11,36 @@ class InputError(ValueError):
     """
 
 
+class OptionError(InputError):
+    """An option that has a value it cannot have.
+
+    Attributes:
+      name: of the option, as its dataclass knows it.
+      rule: what is wrong, as the end of a sentence that the name begins.
+    """
+
+    def __init__(self, name: str, rule: str):
+        super().__init__(f"{name} {rule}")
+        self.name, self.rule = name, rule
+
+    def __reduce__(self):
+        return OptionError, (self.name, self.rule)
+
+    def named(self, name: str) -> "OptionError":
+        """The same of the name that the user typed."""
+        return OptionError(name, self.rule)
+
+
 def whole(name: str, value: Any) -> int:
     """An option that counts something.
 
     Raises:
-      InputError: it is no whole number.
+      OptionError: it is no whole number.
     """
     try:
         return operator.index(value)
     except TypeError:
-        raise InputError(f"{name} must be a whole number, not {value!r}") from None
+        raise OptionError(name, f"must be a whole number, not {value!r}") from None
 
 
 def out_of_memory(error: Exception) -> str | None:

@@ -1,10 +1,9 @@
-"""How fast this machine fills tracks and trains: what ``posegan benchmark`` prints.
+"""How fast this machine fills tracks and trains: what ``posegan speed`` prints.
 
 Nothing is looked up: every figure is of this run, and what cannot be measured is None, printed as
 'not measured'.
 """
 
-import dataclasses
 import functools
 import json
 import os
@@ -20,8 +19,6 @@ import jaxlib
 import numpy as np
 
 import posegan_jax
-from posegan_jax import config as config_lib
-from posegan_jax.errors import InputError
 from posegan_jax.evaluation.clips import view_clips
 from posegan_jax.evaluation.protocols import make_case
 from posegan_jax.inpainting.inpainter import Inpainter
@@ -34,37 +31,16 @@ from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime import compilation_cache, cpus, parallel
 from posegan_jax.runtime.files import atomic_path
 from posegan_jax.runtime.progress import Progress
+from posegan_jax.speed_options import SpeedOptions
 from posegan_jax.training.options import StepOptions
 from posegan_jax.training.state import create_state
 from posegan_jax.training.step import Phase, train_steps
 
-PARTS = ("filling", "training")
 PHASES: tuple[Phase, ...] = ("reconstruction", "full")
 DTYPES = ("float32", "bfloat16")
-MEASURED = ("fast", "balanced", "best")
-"""Qualities that are measured by default; 'thesis' costs what 'best' does."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What is measured.
-
-    Attributes:
-      parts: of ``PARTS``.
-      qualities: of ``QUALITIES``.
-      frames: of the track that is filled; None: 120 on a CPU, 2,000 on an accelerator.
-      seconds: that a rate is measured for, at least.
-      batch_size: windows of a training step, over all devices; rounded up to a multiple of them.
-    """
-
-    parts: Sequence[str] = PARTS
-    qualities: Sequence[str] = MEASURED
-    frames: int | None = None
-    seconds: float = 3.0
-    batch_size: int = 256
-
-
-def measure(inpainter: Inpainter, options: Options = Options(), show: bool = True) -> dict:
+def measure(inpainter: Inpainter, options: SpeedOptions, show: bool = True) -> dict:
     """Measures.
 
     Args:
@@ -75,11 +51,7 @@ def measure(inpainter: Inpainter, options: Options = Options(), show: bool = Tru
     Returns:
       A JSON object: 'machine' and, as asked for, 'filling' {quality: ...} and 'training' (a list),
       then 'peak_memory' in bytes of the host process and of the first device. None: not measured.
-
-    Raises:
-      InputError: options that there are not.
     """
-    _check(options)
     accelerated = jax.default_backend() != "cpu"
     report: dict[str, Any] = {"machine": machine()}
     jobs: list[tuple[str, Any, Callable[[], dict]]] = []
@@ -95,9 +67,7 @@ def measure(inpainter: Inpainter, options: Options = Options(), show: bool = Tru
         report["training"] = []
         mesh = parallel.make_mesh()
         batch_size = -(-options.batch_size // mesh.size) * mesh.size
-        step_options = dataclasses.replace(
-            config_lib.step_options(config_lib.default_config()), batch_size=batch_size
-        )
+        step_options = StepOptions(batch_size=batch_size)
         store = _store(inpainter.networks.options, step_options)
         for dtype in DTYPES:
             for phase in PHASES:
@@ -109,7 +79,7 @@ def measure(inpainter: Inpainter, options: Options = Options(), show: bool = Tru
     begun = time.perf_counter()
     with (
         compilation_cache.disabled(),  # compiling is measured
-        Progress(len(jobs), label="benchmark", unit="measurement", show=show) as progress,
+        Progress(len(jobs), label="speed", unit="measurement", show=show) as progress,
     ):
         for done, (part, name, job) in enumerate(jobs, 1):
             result = job()
@@ -124,7 +94,7 @@ def measure(inpainter: Inpainter, options: Options = Options(), show: bool = Tru
 
 
 def filling(
-    inpainter: Inpainter, sequence: PoseSequence, quality: str, options: Options
+    inpainter: Inpainter, sequence: PoseSequence, quality: str, options: SpeedOptions
 ) -> dict[str, float]:
     """Windows per second of the search in full batches, and frames per second of it all.
 
@@ -259,21 +229,6 @@ def save(report: dict, path: str | os.PathLike) -> None:
     """Writes the report as JSON."""
     with atomic_path(Path(path)) as temporary:
         temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-
-
-def _check(options: Options) -> None:
-    for name, given, known in (
-        ("--part", options.parts, PARTS), ("--quality", options.qualities, tuple(QUALITIES)),
-    ):
-        for value in given:
-            if value not in known:
-                raise InputError(f"{name} must be of {', '.join(known)}, not {value!r}")
-    if options.frames is not None and options.frames < 24:
-        raise InputError(f"--frames must be at least 24, not {options.frames}")
-    if not 0 < options.seconds <= 60:
-        raise InputError(f"--seconds must be over 0, and 60 at most, not {options.seconds}")
-    if options.batch_size < 2:
-        raise InputError(f"--batch-size must be at least 2, not {options.batch_size}")
 
 
 def _store(network_options: NetworkOptions, options: StepOptions) -> MotionStore:

@@ -9,7 +9,7 @@ from benchmarks import ablations, accuracy
 from configs.cmu import get_config
 from posegan_jax.config import check
 from posegan_jax.errors import InputError
-from posegan_jax.evaluation.benchmark import Benchmark, Options, Result, resolve
+from posegan_jax.evaluation.benchmark import Benchmark, Result, resolve
 from posegan_jax.evaluation.methods import MAIN, plain
 from posegan_jax.evaluation.plausibility import MEASURES
 from posegan_jax.evaluation.scores import (
@@ -21,6 +21,7 @@ from posegan_jax.evaluation.scores import (
     TOTALS,
     Scores,
 )
+from posegan_jax.evaluation.settings import EvaluateOptions
 
 
 def made_up(protocols, methods):
@@ -86,10 +87,10 @@ def test_tables_stand_between_the_marks(path):
 
 def test_what_is_published_is_what_the_test_reads():
     results = made_up(("clean", "legs"), ("fast", "balanced"))
-    options = Options(motion="somewhere/cmu.npz", protocols=("clean", "legs"))
+    options = EvaluateOptions(motion="somewhere/cmu.npz", protocols=("clean", "legs"))
     (entry,) = json.loads(accuracy.published([(options, results)]))
     assert entry["motion"] == "cmu.npz" and entry["options"]["motion"] == ""
-    assert Options(**entry["options"]) is not None
+    assert EvaluateOptions(**entry["options"]) is not None
     values = {(r["protocol"], r["method"]): r["values"] for r in entry["results"]}
     assert set(values["clean", "fast"]) == {"upsampled"}
     assert values["legs", "balanced"]["missing"] == {"pckh@0.5": 0.2, "auc": 0.2}

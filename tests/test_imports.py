@@ -20,13 +20,16 @@ ROOMS = (
     "errors", "runtime", "pose", "formats", "geometry", "model", "motion", "render", "training",
     "inpainting", "batch", "evaluation", "top",
 )
-TOP = ("__init__", "__main__", "arguments", "cli", "config", "main", "speed")
+TOP = (
+    "__init__", "__main__", "arguments", "cli", "config", "main", "speed", "speed_options",
+)
 # Both take a whole configuration: they are what main.py calls with it.
 EXCEPTIONS = {("training/loop.py", "config"), ("evaluation/evaluate.py", "config")}
 # What the light rooms import from elsewhere. SciPy is for people without ids who are near each
 # other alone, see below, and what follows NumPy in formats for netCDF files alone.
 LIGHT = {"pose": {"numpy", "scipy"}, "formats": {"numpy", "h5netcdf", "h5py", "xarray"}}
 
+COMMANDS = ("fill", "batch", "evaluate", "speed")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 names = [path.relative_to(PACKAGE).as_posix() for path in MODULES]
 every_module = pytest.mark.parametrize("path", MODULES, ids=names)
@@ -54,6 +57,18 @@ def loaded(code, *arguments):
 def test_importing_the_package_loads_nothing_heavy():
     modules = loaded("import posegan_jax; dir(posegan_jax); posegan_jax.__version__")
     assert not modules & {*HEAVY, "numpy"}
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_loads_nothing_heavy(command):
+    code = """
+import contextlib, io, sys
+from posegan_jax import cli
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+    cli.main([*sys.argv[1:], "--help"])
+"""
+    modules = loaded(code, *command.split())
+    assert "posegan_jax.arguments" in modules and not modules & {*HEAVY, *NETCDF, "scipy"}
 
 
 def test_no_module_touches_a_device_when_it_is_imported():

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import flax.linen as nn
 import jax
@@ -17,6 +18,7 @@ from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.residual import ResidualModel
 from posegan_jax.model.networks import Networks
 from posegan_jax.model.options import NetworkOptions
+from posegan_jax.speed_options import SpeedOptions
 from posegan_jax.training import step
 
 
@@ -61,7 +63,7 @@ def inpainter():
 
 @pytest.fixture(scope="module")
 def report(inpainter):
-    options = speed.Options(qualities=("fast",), frames=30, seconds=0.01, batch_size=4)
+    options = SpeedOptions(qualities=("fast",), frames=30, seconds=0.01, batch_size=4)
     jax.config.update("jax_disable_most_optimizations", True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(speed, "build_networks", small_networks)
@@ -125,16 +127,22 @@ def test_a_rate_is_of_calls_alone(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        (dict(parts=("dancing",)), "--part.*filling.*dancing"),
-        (dict(qualities=("finest",)), "--quality.*fast.*finest"),
-        (dict(frames=3), "--frames.*24.*3"),
-        (dict(seconds=0.0), "--seconds.*0"),
-        (dict(batch_size=1), "--batch-size.*2.*1"),
+        (dict(parts=("dancing",)), "part.*filling.*dancing"),
+        (dict(qualities=("finest",)), "qualit.*fast.*finest"),
+        (dict(frames=3), "frames.*24.*3"),
+        (dict(seconds=0.0), "seconds.*0"),
+        (dict(batch_size=1), "batch.size.*2.*1"),
     ],
 )
-def test_wrong_options_are_named(inpainter, options, named):
+def test_wrong_options_are_named(options, named, capsys):
     with pytest.raises(InputError, match=named):
-        speed.measure(inpainter, speed.Options(**options))
+        SpeedOptions(**options)
+    (name, value), = options.items()
+    flag = {"parts": "--part", "qualities": "--quality"}.get(name, f"--{name.replace('_', '-')}")
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["speed", flag, value[0] if isinstance(value, tuple) else str(value)])
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and re.search(f"speed: --{named}", said)
 
 
 def test_the_command(inpainter, report, monkeypatch, tmp_path, capsys):
@@ -148,11 +156,18 @@ def test_the_command(inpainter, report, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(inpainter_module, "load", lambda checkpoint: inpainter)
     output = tmp_path / "speed.json"
     assert cli.main([
-        "benchmark", "--part", "filling", "--quality", "fast,best", "--frames", "50",
+        "speed", "--part", "filling", "--quality", "fast,best", "--frames", "50",
         "--seconds", "1", "--batch-size", "8", "-o", str(output),
     ]) == 0
-    assert asked == [speed.Options(("filling",), ("fast", "best"), 50, 1.0, 8)]
+    assert asked == [SpeedOptions(("filling",), ("fast", "best"), 50, 1.0, 8)]
     said = capsys.readouterr().out.splitlines()
     assert said == [*speed.lines(report), f"wrote {output}"] and output.is_file()
-    assert cli.main(["benchmark"]) == 0 and asked[1] == speed.Options()
-    assert cli.main(["benchmark", "-o", str(tmp_path / "nowhere" / "a.json")]) == 2
+    assert cli.main(["speed"]) == 0 and asked[1] == SpeedOptions()
+    assert cli.main(["speed", "-o", str(tmp_path / "nowhere" / "a.json")]) == 2
+
+
+def test_its_old_name_works_and_says_the_new_one(inpainter, report, monkeypatch, capsys):
+    monkeypatch.setattr(speed, "measure", lambda inpainter, options: report)
+    monkeypatch.setattr(inpainter_module, "load", lambda checkpoint: inpainter)
+    assert cli.main(["benchmark"]) == 0
+    assert capsys.readouterr().err == "posegan: 'posegan benchmark' is 'posegan speed' now\n"

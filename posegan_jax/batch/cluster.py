@@ -17,9 +17,10 @@ from collections.abc import Iterator, Sequence
 
 from posegan_jax.batch.engine import STARTS, Engine, Usage
 from posegan_jax.batch.manifest import Job
-from posegan_jax.batch.work import FillOptions, Outcome, died
+from posegan_jax.batch.work import Outcome, died
 from posegan_jax.errors import InputError
 from posegan_jax.inpainting.inpainter import load
+from posegan_jax.inpainting.settings import FillOptions
 from posegan_jax.runtime import cpus
 
 IN_FLIGHT = 64

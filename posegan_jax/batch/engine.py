@@ -19,11 +19,11 @@ import numpy as np
 
 from posegan_jax.batch.hosts import Host
 from posegan_jax.batch.manifest import Job
-from posegan_jax.batch.work import FillOptions, Outcome, died
+from posegan_jax.batch.work import Outcome, died
 from posegan_jax.errors import InputError
 from posegan_jax.inpainting.completer import Request
 from posegan_jax.inpainting.inpainter import Inpainter
-from posegan_jax.inpainting.settings import QUALITIES, DescentOptions, check_shift
+from posegan_jax.inpainting.settings import QUALITIES, DescentOptions, FillOptions, check_shift
 from posegan_jax.runtime import cpus
 
 AHEAD = 2

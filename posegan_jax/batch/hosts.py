@@ -8,8 +8,9 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 
-from posegan_jax.batch.work import Bench, FillOptions
+from posegan_jax.batch.work import Bench
 from posegan_jax.inpainting.completer import Completer
+from posegan_jax.inpainting.settings import FillOptions
 
 _ENVIRONMENT = {
     # One core each; the devices are left to the process that solves.

@@ -17,10 +17,12 @@ from typing import Literal
 
 from posegan_jax.batch.engine import Engine, Usage
 from posegan_jax.batch.manifest import SUMMARY, Job, collect
-from posegan_jax.batch.work import FillOptions, Outcome
+from posegan_jax.batch.work import Outcome
 from posegan_jax.errors import InputError
 from posegan_jax.inpainting.inpainter import load
-from posegan_jax.model.folder import find_checkpoint, packaged
+from posegan_jax.inpainting.settings import FillOptions, check_shift
+from posegan_jax.model.folder import find_checkpoint, packaged, read_metadata
+from posegan_jax.model.options import NetworkOptions
 from posegan_jax.pose.rate import UNKNOWN_FPS
 from posegan_jax.runtime.files import atomic_path
 from posegan_jax.runtime.progress import Progress
@@ -134,7 +136,9 @@ def run(
     jobs = collect(inputs, folder)
     if checkpoint:  # a training run may save newer ones meanwhile
         checkpoint = str(find_checkpoint(checkpoint))
-    how = {"checkpoint": _weights(checkpoint), **dataclasses.asdict(options)}
+    with _opened(checkpoint) as weights:
+        _check_windows(weights, options)
+        how = {"checkpoint": _weights(weights), **options.content()}
     if options.joint_map and os.path.isfile(options.joint_map):  # else a skeleton's name
         how["joint_map"] = f"sha256:{_digest(Path(options.joint_map)).hex()}"
     how = json.loads(json.dumps(how))  # as it is read again
@@ -193,13 +197,28 @@ def _count(results: Results, summary: Summary, begun: float) -> None:
 # --- the folder -----------------------------------------------------------------------------------
 
 
-def _weights(checkpoint: str | None) -> str:
+@contextlib.contextmanager
+def _opened(checkpoint: str | None) -> Iterator[Path]:
+    """The folder of a checkpoint, or of the packaged one."""
+    if checkpoint:
+        yield Path(checkpoint)
+    else:
+        with resources.as_file(packaged()) as path:
+            yield path
+
+
+def _check_windows(weights: Path, options: FillOptions) -> None:
+    """Raises InputError where a checkpoint's windows are shorter than the shift between them."""
+    networks = read_metadata(weights).get("networks")
+    if isinstance(networks, dict):  # else loading it says what is wrong
+        check_shift(options.settings, networks.get("frames", NetworkOptions().frames))
+
+
+def _weights(folder: Path) -> str:
     """Of a checkpoint's content, wherever it stands; no device is touched."""
     digest = hashlib.sha256()
-    with contextlib.ExitStack() as stack:
-        folder = Path(checkpoint or stack.enter_context(resources.as_file(packaged())))
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            digest.update(f"{path.relative_to(folder).as_posix()}\n".encode() + _digest(path))
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"{path.relative_to(folder).as_posix()}\n".encode() + _digest(path))
     return f"sha256:{digest.hexdigest()}"
 
 

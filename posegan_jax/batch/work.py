@@ -12,38 +12,12 @@ from posegan_jax import formats
 from posegan_jax.batch.manifest import Job
 from posegan_jax.errors import InputError
 from posegan_jax.inpainting.completer import Completer
-from posegan_jax.inpainting.settings import Observed, Settings
+from posegan_jax.inpainting.settings import FillOptions
 from posegan_jax.inpainting.together import Request, Steps, together
-from posegan_jax.pose.rate import Rate
 from posegan_jax.pose.sequence import PoseSequence, Provenance
 
 AT_ONCE = 20_000
 """Frames of a file's people that are completed at the same time, which bounds the memory."""
-
-
-@dataclasses.dataclass(frozen=True)
-class FillOptions:
-    """How files are read and completed, alike for all.
-
-    Attributes:
-      joints, observed, repair_sides: as of ``inpainter.Inpainter.__call__``.
-      settings: of the search.
-      fps, min_score, joint_map, image_size: as of ``formats.read``.
-    """
-
-    joints: str
-    settings: Settings
-    observed: Observed = "auto"
-    repair_sides: bool = True
-    fps: float | None = None
-    min_score: float | None = None
-    joint_map: str | None = None
-    image_size: tuple[float, float] | None = None
-
-    def check(self) -> None:
-        """Raises InputError for what no file can be read or completed with."""
-        Rate.of(self.fps)
-        formats.check_reading(self.fps, self.min_score, self.joint_map)
 
 
 @dataclasses.dataclass(frozen=True)

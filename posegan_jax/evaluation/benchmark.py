@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
@@ -18,7 +18,6 @@ from posegan_jax.evaluation import methods as ours
 from posegan_jax.evaluation.baselines import FRAMES, LEARNED, TEMPORAL, Method, fit_baselines
 from posegan_jax.evaluation.baselines import temporal as over_time
 from posegan_jax.evaluation.clips import (
-    LONGEST,
     View,
     annotated_clips,
     has_clips2d,
@@ -29,7 +28,8 @@ from posegan_jax.evaluation.detections import detected_cases
 from posegan_jax.evaluation.plausibility import Real, plausibility
 from posegan_jax.evaluation.protocols import PROTOCOLS, Case, make_case
 from posegan_jax.evaluation.regressor import Regressor
-from posegan_jax.evaluation.scores import Head, Scores, score
+from posegan_jax.evaluation.scores import Scores, score
+from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.formats import npz
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.solver import Solver
@@ -49,37 +49,6 @@ REAL_WINDOWS = 512
 """Windows of held-out real motion that results are compared with."""
 BATCH = 16
 """Windows that are searched at once on a CPU: most clips have no more."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What is evaluated on what.
-
-    Attributes:
-      motion: motion set, as for ``motion.store.load_clips``; where it has 2D test clips, those.
-      split: of 3D motion.
-      train: motion set whose split 'train' the regressions are fitted on; ``motion`` if empty.
-      protocols: names of ``PROTOCOLS``, 'everything', or 'detections'; empty: a choice.
-      methods: names, see ``methods.HELP``; empty: ``methods.MAIN``.
-      detections: folder of a detector's files for 2D test clips, see ``detections``.
-      unit: whole clips, or windows of as many frames as the model's.
-      count: clips or windows; 0 for all clips.
-      longest: frames of a clip; 0 for whatever they have.
-      seed: of cameras, places and protocols.
-      head: what measures, see ``scores.Head``.
-    """
-
-    motion: str = "procedural"
-    split: str = "validation"
-    train: str = ""
-    protocols: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ()
-    detections: str = ""
-    unit: Literal["clips", "windows"] = "clips"
-    count: int = 20
-    longest: int = LONGEST
-    seed: int = 1
-    head: Head = "neck"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +88,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def run_benchmark(
-    inpainter: Inpainter, options: Options, output: str | os.PathLike | None = None,
+    inpainter: Inpainter, options: EvaluateOptions, output: str | os.PathLike | None = None,
     progress: Progress | None = None,
 ) -> Benchmark:
     """Evaluates methods under protocols.
@@ -176,16 +145,12 @@ def finish(output: str | os.PathLike) -> None:
     shutil.rmtree(Path(output) / _PARTS, ignore_errors=True)
 
 
-def resolve(options: Options) -> tuple[list[str], list[str]]:
+def resolve(options: EvaluateOptions) -> tuple[list[str], list[str]]:
     """Protocols and methods by their plain names, each once, in the order asked for.
 
     Raises:
-      InputError: an unknown name, or values that make no sense.
+      InputError: an unknown name, or detections without 2D clips.
     """
-    if options.count < 0 or options.longest < 0:
-        raise InputError("the number of clips and their longest must be 0 or more")
-    if options.unit == "windows" and not options.count:
-        raise InputError("say how many windows")
     flat = has_clips2d(options.motion)
     if options.detections and not flat:
         raise InputError(f"{options.motion}: has no 2D test clips that detections could be of")
@@ -209,7 +174,7 @@ def resolve(options: Options) -> tuple[list[str], list[str]]:
 # --- what is evaluated ----------------------------------------------------------------------------
 
 
-def _views(options: Options) -> list[View]:
+def _views(options: EvaluateOptions) -> list[View]:
     count = options.count or None
     windows = options.unit == "windows"
     if has_clips2d(options.motion):
@@ -222,7 +187,7 @@ def _views(options: Options) -> list[View]:
     return view_clips(options.motion, options.split, count, options.seed, longest)
 
 
-def _real_windows(options: Options) -> np.ndarray:
+def _real_windows(options: EvaluateOptions) -> np.ndarray:
     """(N, F, J, 2) of the same people, at other places and through other cameras."""
     seed = options.seed + 1
     if has_clips2d(options.motion):
@@ -233,7 +198,7 @@ def _real_windows(options: Options) -> np.ndarray:
 
 
 def _cases(
-    options: Options, protocols: Sequence[str], views: Sequence[View], skeleton: Skeleton
+    options: EvaluateOptions, protocols: Sequence[str], views: Sequence[View], skeleton: Skeleton
 ) -> tuple[dict[str, tuple[list[Case], str]], list[str]]:
     """Protocol -> cases and what it is in words; and notes."""
     sets, notes = {}, []
@@ -259,7 +224,7 @@ def _cases(
 
 
 def _fit(
-    inpainter: Inpainter, options: Options, names: Sequence[str]
+    inpainter: Inpainter, options: EvaluateOptions, names: Sequence[str]
 ) -> tuple[dict[str, Method], list[str]]:
     """Name -> method for all that can be had, and notes on what cannot."""
     methods: dict[str, Method] = {ours.INPUT: lambda sequence: sequence.keypoints}
@@ -295,7 +260,7 @@ def _fit(
     return methods, notes
 
 
-def _training_windows(options: Options) -> list[View] | None:
+def _training_windows(options: EvaluateOptions) -> list[View] | None:
     source = options.train or options.motion
     if Path(source).is_file() and has_clips2d(source):
         return None
@@ -316,7 +281,7 @@ def _smaller(inpainter: Inpainter, batch: int) -> Inpainter:
     return changed
 
 
-def _setup(inpainter: Inpainter, options: Options, views: Sequence[View]) -> dict[str, Any]:
+def _setup(inpainter: Inpainter, options: EvaluateOptions, views: Sequence[View]) -> dict[str, Any]:
     """Everything that results depend on but protocol and method, in plain values."""
     digest = hashlib.sha256()
     for leaf in jax.tree.leaves(jax.device_get(inpainter.variables)):

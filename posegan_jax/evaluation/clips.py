@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from posegan_jax.errors import InputError
+from posegan_jax.evaluation.settings import LONGEST
 from posegan_jax.geometry.camera import look_at, project
 from posegan_jax.motion.clip import Clip
 from posegan_jax.motion.clips2d import FILE, Clip2D, load_clips2d
@@ -23,8 +24,6 @@ PICTURE = (1920.0, 1080.0)
 """Width and height in pixels."""
 MARGIN = 0.05
 """Share of the picture at its edges that the person never enters."""
-LONGEST = 250
-"""Frames of a clip at most: ten seconds."""
 SHORTEST = 48
 """Clips with fewer frames are left out."""
 

@@ -1,5 +1,6 @@
 """Evaluation as a command: runs the benchmark with a progress bar, prints and saves its tables."""
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -8,7 +9,8 @@ from tqdm import tqdm
 
 from posegan_jax import config as config_lib
 from posegan_jax.evaluation import tables
-from posegan_jax.evaluation.benchmark import Benchmark, Options, finish, run_benchmark
+from posegan_jax.evaluation.benchmark import Benchmark, finish, run_benchmark
+from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.inpainting.inpainter import Inpainter
 
 
@@ -18,21 +20,17 @@ def evaluate(config: ConfigDict) -> Benchmark:
     Raises:
       InputError: no checkpoint, no data, or unknown names.
     """
-    config_lib.check(config)
+    typed = config_lib.typed(config)
     workdir = Path(config.workdir or f"runs/{config.name}")
-    inpainter = Inpainter.from_checkpoint(config.evaluate.checkpoint or workdir)
-    options = Options(
-        motion=config.data.path, split=config.evaluate.split, train=config.evaluate.train,
-        protocols=names(config.evaluate.protocols), methods=names(config.evaluate.methods),
-        detections=config.evaluate.detections, unit=config.evaluate.unit,
-        count=config.evaluate.count, longest=config.evaluate.longest, seed=config.evaluate.seed,
-        head=config.evaluate.head,
-    )
+    options = typed.evaluate
+    inpainter = Inpainter.from_checkpoint(options.checkpoint or workdir)
+    if not options.motion:
+        options = dataclasses.replace(options, motion=typed.data.path)
     return report(inpainter, options, workdir / "evaluation")
 
 
 def report(
-    inpainter: Inpainter, options: Options, output: str | os.PathLike | None = None
+    inpainter: Inpainter, options: EvaluateOptions, output: str | os.PathLike | None = None
 ) -> Benchmark:
     """Runs the benchmark, prints its tables, and saves them.
 
@@ -59,8 +57,3 @@ def report(
         finish(output)
         print(f"wrote {', '.join(path.name for path in paths)} and tracks in {output}")
     return benchmark
-
-
-def names(text: str) -> tuple[str, ...]:
-    """'a,b' -> ('a', 'b'); spaces do not count."""
-    return tuple(part for part in text.replace(",", " ").split() if part)

@@ -3,7 +3,6 @@ observed."""
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +10,8 @@ import numpy as np
 
 from posegan_jax.evaluation.plausibility import Real, plausibility
 from posegan_jax.evaluation.protocols import Case
+from posegan_jax.evaluation.settings import Head
 from posegan_jax.geometry import metrics
-
-Head = Literal["neck", "head"]
-"""Where the head ends: its size is |head_top - neck|, or |head_top - head|."""
 
 ALPHAS = metrics.DEFAULT_ALPHAS
 

@@ -10,7 +10,6 @@ from its suffix.
 """
 
 import dataclasses
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,6 +35,7 @@ from posegan_jax.formats import (
 from posegan_jax.formats import joint_map as joint_maps
 from posegan_jax.formats.fit import fit, skeleton_for
 from posegan_jax.formats.folder import Folder
+from posegan_jax.formats.options import ReadOptions
 from posegan_jax.formats.unknown import explain
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.runtime.files import check_file, check_folder
@@ -109,10 +109,7 @@ def check_reading(
     Raises:
       InputError: numbers that are none, or no such joint map.
     """
-    if fps is not None and not 0 < fps < math.inf:
-        raise InputError(f"fps must be positive and finite, not {fps:g}")
-    if min_score is not None and math.isnan(min_score):
-        raise InputError("min_score must be a number, not nan")
+    ReadOptions(fps, min_score)
     names = None if joint_map is None else joint_names.load_names(joint_map)
     counted = joint_map is not None and names is None
     return names, joint_maps.load(joint_map) if counted else None

@@ -4,14 +4,21 @@ Nothing here needs JAX, so that a command line can be made of it at once.
 """
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
+from posegan_jax import formats
 from posegan_jax.errors import InputError, whole
+from posegan_jax.formats.options import ReadOptions
+from posegan_jax.pose.rate import Rate
+from posegan_jax.runtime.options import check_choice, check_choices, check_least, option
 
 Method = Literal["adam", "bfgs"]
 Composition = Literal["blend", "nearest"]
 Observed = Literal["auto", "keep", "refine"]
 Quality = Literal["fast", "balanced", "best", "thesis"]
+
+UPSAMPLED = "mpi_inf_3dhp"
+"""The skeleton that the packaged networks generate."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +59,12 @@ class DescentOptions:
     weights: ObjectiveWeights = ObjectiveWeights()
     method: Method = "adam"
 
+    def __post_init__(self):
+        """Raises OptionError on a number of steps that is none, or a method that there is not."""
+        whole("steps", self.steps)
+        check_least(self, 0, "steps")
+        check_choices(self)
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -75,6 +88,12 @@ class Settings:
     carry_residual: bool = True
     mirror: bool = False
     correct: bool = True
+
+    def __post_init__(self):
+        """Raises OptionError on a shift that is none, or a composition that there is not."""
+        whole("shift", self.shift)
+        check_least(self, 1, "shift")
+        check_choices(self)
 
 
 # Few steps and the pull towards the encoder's answer keep what the encoder knows of unseen limbs.
@@ -115,6 +134,51 @@ class LiveSettings:
     settled: int = 25
 
 
+@dataclasses.dataclass(frozen=True)
+class FillOptions(ReadOptions):
+    """How files are read and completed.
+
+    Attributes: as of ``formats.read`` and of ``inpainter.Inpainter.__call__``.
+    """
+
+    joints: str = option(
+        "same", f"the input's own joints (default), or the 28 of {UPSAMPLED}",
+        choices=("same", UPSAMPLED),
+    )
+    observed: Observed = option(
+        "auto", "what becomes of observed joints (default: auto: refined where they need it)"
+    )
+    repair_sides: bool = option(
+        True, "exchange left and right where the detector did (default: yes)"
+    )
+    quality: Quality = option(
+        "balanced", "speed against accuracy (default: %(default)s), or the thesis's own search"
+    )
+    shift: int | None = option(None, "frames from one window to the next")
+    steps: int | None = option(None, "steps of the search")
+
+    def __post_init__(self):
+        """Raises InputError on what no file can be read or completed with."""
+        super().__post_init__()
+        Rate.of(self.fps)
+        check_choices(self)
+        settings_of(self.quality, self.shift, self.steps)
+
+    @property
+    def settings(self) -> Settings:
+        """Of the search."""
+        return settings_of(self.quality, self.shift, self.steps)
+
+    def check(self) -> None:
+        """Raises InputError where there is no such joint map, which is read."""
+        formats.check_reading(joint_map=self.joint_map)
+
+    def content(self) -> dict[str, Any]:
+        """What outputs depend on, as plain values: of the search, its ``settings``."""
+        plain = {"settings": dataclasses.asdict(self.settings), **dataclasses.asdict(self)}
+        return {name: plain[name] for name in plain if name not in ("quality", "shift", "steps")}
+
+
 def settings_of(
     quality: Quality = "balanced", shift: int | None = None, steps: int | None = None,
     settings: Settings | None = None,
@@ -124,30 +188,25 @@ def settings_of(
     Args: as of ``inpainter.Inpainter.__call__``.
 
     Raises:
-      InputError: no such quality, or no such shift or number of steps.
+      OptionError: no such quality, or no such shift or number of steps.
     """
     if settings is None:
-        if quality not in QUALITIES:
-            raise InputError(f"quality must be one of {', '.join(QUALITIES)}, not {quality!r}")
+        check_choice("quality", quality, Quality)
         settings = QUALITIES[quality]
     if shift is not None:
-        settings = dataclasses.replace(settings, shift=whole("shift", shift))
+        settings = dataclasses.replace(settings, shift=shift)
     if steps is not None:
-        if whole("steps", steps) < 0:
-            raise InputError(f"steps must be 0 or more, not {steps}")
-        settings = dataclasses.replace(
-            settings, descent=dataclasses.replace(settings.descent, steps=steps)
-        )
+        descent = dataclasses.replace(settings.descent, steps=steps)
+        settings = dataclasses.replace(settings, descent=descent)
     return settings
 
 
 def check_shift(settings: Settings, frames: int) -> None:
     """Raises InputError where windows of so many frames would leave frames out between them."""
-    if not 1 <= settings.shift <= frames:
+    if settings.shift > frames:
         raise InputError(f"shift must be between 1 and {frames} frames, not {settings.shift}")
 
 
 def check_observed(observed: str) -> None:
-    """Raises InputError when this is no way to treat observed joints."""
-    if observed not in ("auto", "keep", "refine"):
-        raise InputError(f"observed must be 'auto', 'keep' or 'refine', not {observed!r}")
+    """Raises OptionError when this is no way to treat observed joints."""
+    check_choice("observed", observed, Observed)

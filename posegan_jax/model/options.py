@@ -3,8 +3,11 @@
 import dataclasses
 from typing import Literal
 
+from posegan_jax.runtime.options import check_choices, check_least, require
+
 Normalization = Literal["batch", "layer", "none"]
 FinalActivation = Literal["linear", "sigmoid"]
+LastSpeed = Literal["repeat", "zero"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +30,14 @@ class NetworkOptions:
     coordinates: int = 2
     final_activation: FinalActivation = "linear"
     critic_normalization: Normalization = "layer"
-    last_speed: str = "repeat"
+    last_speed: LastSpeed = "repeat"
+
+    def __post_init__(self):
+        """Raises OptionError on what no networks can be made of."""
+        check_choices(self)
+        check_least(self, 1, "latent")
+        good = self.frames >= 8 and self.frames % 8 == 0
+        require(good, "frames", "a positive multiple of 8", self.frames)
 
     @classmethod
     def from_dict(cls, values: dict) -> "NetworkOptions":

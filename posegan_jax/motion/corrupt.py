@@ -12,6 +12,7 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.pose.skeleton import DETECTED_12, Skeleton
+from posegan_jax.runtime.options import require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +57,15 @@ class CorruptionOptions:
     miss_rate: float = 0.2
     miss_scale: float = 0.3
     inversions: float = 0.15
+
+    def __post_init__(self):
+        """Raises OptionError on probabilities that are none."""
+        for name in (
+            "clean", "scattered", "runs", "joints", "limbs", "gap", "crop", "jitter", "misses",
+            "miss_rate", "inversions",
+        ):
+            value = getattr(self, name)
+            require(0 <= value <= 1, name, "from 0 to 1", value)
 
 
 def observable(skeleton: Skeleton, options: CorruptionOptions) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a training run can be told, as far as its steps go."""
+"""What a training run can be told."""
 
 import dataclasses
 from typing import Literal
@@ -7,6 +7,7 @@ import optax
 
 from posegan_jax.motion.corrupt import CorruptionOptions
 from posegan_jax.motion.sample import ViewOptions
+from posegan_jax.runtime.options import check_choices, check_least, require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +57,13 @@ class OptimizerOptions:
     warmup_steps: int = 200
     average_decay: float = 0.999
 
+    def __post_init__(self):
+        """Raises OptionError on what is below 0."""
+        check_least(
+            self, 0, "learning_rate", "reconstruction_learning_rate", "reconstruction_steps",
+            "warmup_steps",
+        )
+
     def schedule(self) -> optax.Schedule:
         """Learning rate by step."""
         if not self.reconstruction_steps:
@@ -74,8 +82,8 @@ class OptimizerOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class StepOptions:
-    """What one iteration does; all of it static.
+class BatchOptions:
+    """How the windows of a step are drawn.
 
     Attributes:
       batch_size: windows per iteration, over all devices.
@@ -85,7 +93,79 @@ class StepOptions:
 
     batch_size: int = 256
     normalize_by: Literal["observed", "full"] = "observed"
+
+    def __post_init__(self):
+        """Raises OptionError on an empty batch, or a normalisation that there is not."""
+        check_choices(self)
+        check_least(self, 1, "batch_size")
+
+
+@dataclasses.dataclass(frozen=True)
+class StepOptions(BatchOptions):
+    """What one iteration does; all of it static."""
+
     weights: LossWeights = LossWeights()
     views: ViewOptions = ViewOptions()
     corruption: CorruptionOptions = CorruptionOptions()
     optimizer: OptimizerOptions = OptimizerOptions()
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainOptions(BatchOptions):
+    """A run.
+
+    Attributes:
+      steps: iterations in all.
+      steps_per_dispatch: iterations of one compiled program; the other numbers are multiples of it.
+      checkpoint_every, evaluate_every: steps from one to the next.
+      keep_checkpoints: how many of the newest stay.
+      samples_every: steps from one sample picture to the next; 0: none.
+      init_from: start from the parameters of this checkpoint.
+      tensorboard: also write its event files.
+      dtype: of activations; parameters are always float32.
+    """
+
+    steps: int = 50_000_000
+    steps_per_dispatch: int = 50
+    checkpoint_every: int = 5_000
+    keep_checkpoints: int = 3
+    evaluate_every: int = 5_000
+    samples_every: int = 50_000
+    init_from: str = ""
+    tensorboard: bool = False
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+    def __post_init__(self):
+        """Raises OptionError on values that would fail later or silently."""
+        super().__post_init__()
+        check_least(
+            self, 1, "steps", "steps_per_dispatch", "checkpoint_every", "keep_checkpoints",
+            "evaluate_every",
+        )
+        check_least(self, 0, "samples_every")
+        for name in ("steps", "checkpoint_every", "evaluate_every", "samples_every"):
+            self.check_multiple(name, getattr(self, name))
+
+    def check_multiple(self, name: str, steps: int) -> None:
+        """Raises OptionError where an option is no whole number of dispatches."""
+        rule = f"a multiple of train.steps_per_dispatch={self.steps_per_dispatch}"
+        require(steps % self.steps_per_dispatch == 0, name, rule, steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class DataOptions:
+    """The motion that is trained on.
+
+    Attributes:
+      path: a prepared set, .npz files (comma separated), or 'procedural'.
+      prepare: the command that prepares it, named when it is missing.
+      window_stride: frames between windows; 12 = half overlapping (thesis).
+    """
+
+    path: str = "procedural"
+    prepare: str = ""
+    window_stride: int = 1
+
+    def __post_init__(self):
+        """Raises OptionError on a stride that leads nowhere."""
+        check_least(self, 1, "window_stride")

@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 
 from posegan_jax import formats
-from posegan_jax.batch.work import FillOptions
 from posegan_jax.geometry.camera import look_at, project
 from posegan_jax.inpainting.inpainter import Inpainter
-from posegan_jax.inpainting.settings import QUALITIES
+from posegan_jax.inpainting.settings import FillOptions
 from posegan_jax.model.networks import build_networks
 from posegan_jax.model.options import NetworkOptions
 from posegan_jax.motion.procedural import procedural_clips
@@ -43,7 +42,7 @@ def inpainter(checkpoint):
 
 @pytest.fixture(scope="session")
 def options():
-    return FillOptions(joints="same", settings=QUALITIES["fast"], fps=25.0)
+    return FillOptions(quality="fast", fps=25.0)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Files in, files out, with the windows of all of them in common batches."""
 
+import dataclasses
 import os
 import signal
 import threading
@@ -100,9 +101,8 @@ def test_a_flaw_of_ours_is_one_files_failure(inpainter, options, jobs, monkeypat
 
 
 def test_shifts_beyond_a_window_are_refused(inpainter, options):
-    settings = options.settings.__class__(shift=17)
     with pytest.raises(InputError, match="shift must be between 1 and 16 frames, not 17"):
-        Engine(inpainter, options.__class__(joints="same", settings=settings), workers=0)
+        Engine(inpainter, dataclasses.replace(options, shift=17), workers=0)
 
 
 def test_what_is_in_flight_is_dropped_at_the_end(inpainter, options, jobs):

@@ -206,9 +206,8 @@ def test_mistakes_from_python_are_found_before_computing(options, clips, tmp_pat
     for mistake, said in (
         ({"min_score": math.nan}, "min_score must be"), ({"fps": 1000.0}, "fps must be between"),
     ):
-        wrong = dataclasses.replace(options, **mistake)
         with pytest.raises(InputError, match=said):
-            run_module.run([folder], tmp_path / "out", wrong)
+            run_module.run([folder], tmp_path / "out", dataclasses.replace(options, **mistake))
     assert not (tmp_path / "out").exists()
 
 

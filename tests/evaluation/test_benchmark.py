@@ -9,17 +9,19 @@ import pytest
 from posegan_jax import formats
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import benchmark
-from posegan_jax.evaluation.benchmark import Options, finish, resolve, run_benchmark
+from posegan_jax.evaluation.benchmark import finish, resolve, run_benchmark
 from posegan_jax.evaluation.methods import MAIN
 from posegan_jax.evaluation.protocols import PROTOCOLS
+from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.motion.clips2d import FILE, Clip2D, save_clips2d
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 
 MPI, COCO = get_skeleton("mpi_inf_3dhp"), get_skeleton("coco17")
-SMALL = Options(protocols=("holes40", "legs"), methods=("input", "linear", "fast"), count=2,
-                longest=48)
+SMALL = EvaluateOptions(
+    protocols=("holes40", "legs"), methods=("input", "linear", "fast"), count=2, longest=48
+)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +97,9 @@ def test_a_finished_run_forgets(tmp_path):
 
 
 def test_windows(inpainter):
-    options = Options(protocols=("gap10",), methods=("input", "fast"), unit="windows", count=3)
+    options = EvaluateOptions(
+        protocols=("gap10",), methods=("input", "fast"), unit="windows", count=3
+    )
     told = []
     result = run_benchmark(inpainter, options, progress=lambda *a: told.append(a))
     assert result.setup["frames"] == 72
@@ -107,11 +111,11 @@ def test_windows(inpainter):
 
 
 def test_choices_where_nothing_is_named():
-    protocols, methods = resolve(Options())
+    protocols, methods = resolve(EvaluateOptions())
     assert set(protocols) < set(PROTOCOLS) and len(protocols) == 5
     assert methods == list(MAIN)
-    assert resolve(Options(protocols=("everything",)))[0] == list(PROTOCOLS)
-    assert resolve(Options(methods=("M-s1", "s1", "linear")))[1] == ["s1", "linear"]
+    assert resolve(EvaluateOptions(protocols=("everything",)))[0] == list(PROTOCOLS)
+    assert resolve(EvaluateOptions(methods=("M-s1", "s1", "linear")))[1] == ["s1", "linear"]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +132,7 @@ def test_choices_where_nothing_is_named():
 )
 def test_mistakes_are_found_before_anything_is_loaded(changes, named):
     with pytest.raises(InputError, match=named):
-        resolve(Options(**changes))
+        resolve(EvaluateOptions(**changes))
 
 
 def motion_file(path, split):
@@ -144,7 +148,9 @@ def motion_file(path, split):
 def test_a_file_without_training_clips(inpainter, tmp_path, few_windows):
     path = tmp_path / "unseen.npz"
     motion_file(path, "test")
-    options = Options(motion=str(path), split="test", protocols=("legs",), count=1, longest=48)
+    options = EvaluateOptions(
+        motion=str(path), split="test", protocols=("legs",), count=1, longest=48
+    )
     named = dataclasses.replace(options, methods=("linear", "ridge"))
     with pytest.raises(InputError, match="unseen.npz: no training clips for ridge.*--train"):
         run_benchmark(inpainter, named)
@@ -185,7 +191,7 @@ def write_detections(path, clip, offset=0.0, person=1):
 
 
 def test_annotated_clips_stand_in_for_a_detector_and_say_so(inpainter, flat):
-    options = Options(motion=str(flat), methods=("input", "fast"), count=2, longest=40)
+    options = EvaluateOptions(motion=str(flat), methods=("input", "fast"), count=2, longest=40)
     result = run_benchmark(inpainter, options)
     assert list(result.texts) == ["noise"] and "simulated" in result.texts["noise"]
     assert result.setup["split"] == "2D test clips" and result.setup["subjects"] == ["S1"]
@@ -203,8 +209,9 @@ def test_detections_are_scored_and_used_as_input(inpainter, flat, tmp_path):
     path = folder / "S1/Seq2/video_2/alphapose-results.json"
     both = [write_detections(path, clip, 3.0, person) for person, clip in ((1, second), (3, third))]
     formats.write(PoseFile(tuple(both), "alphapose"), path)
-    options = Options(motion=str(flat), methods=("input", "fast"), detections=str(folder), count=0,
-                      longest=0)
+    options = EvaluateOptions(
+        motion=str(flat), methods=("input", "fast"), detections=str(folder), count=0, longest=0
+    )
     result = run_benchmark(inpainter, options)
     assert list(result.texts) == ["detections"] and result.setup["clips"] == 3 and not result.notes
     values = result.of("detections")["input"].values

@@ -7,13 +7,8 @@ import pytest
 from posegan_jax.config import default_config
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import benchmark, evaluate
-from posegan_jax.evaluation.benchmark import Options
+from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.inpainting.inpainter import pretrained_path
-
-
-def test_names_with_commas():
-    assert evaluate.names("a,b, c") == ("a", "b", "c") == evaluate.names("a b c,")
-    assert evaluate.names("") == ()
 
 
 def configuration(workdir, **changes):
@@ -37,11 +32,23 @@ def test_a_configuration_is_evaluated_into_the_runs_folder(tmp_path, capsys):
     assert not (folder / benchmark._PARTS).exists()
 
 
+def test_a_run_is_evaluated_on_its_own_motion_or_another_one(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(evaluate, "report", lambda *arguments: asked.append(arguments[1]))
+    config = configuration(tmp_path)
+    config.data.path = "own.npz"
+    evaluate.evaluate(config)
+    config.evaluate.motion = "other.npz"
+    evaluate.evaluate(config)
+    assert [options.motion for options in asked] == ["own.npz", "other.npz"]
+    assert asked[0].protocols == ("legs", "noise") and asked[0].methods == ("input", "fast")
+
+
 def test_an_interrupted_evaluation_leaves_whole_files(tmp_path, inpainter, monkeypatch):
     def stop(cases, *rest):
         raise KeyboardInterrupt
 
-    options = Options(protocols=("legs",), methods=("input",), count=1, longest=48)
+    options = EvaluateOptions(protocols=("legs",), methods=("input",), count=1, longest=48)
     monkeypatch.setattr(benchmark, "score", stop)
     with pytest.raises(KeyboardInterrupt):
         evaluate.report(inpainter, options, tmp_path / "out")

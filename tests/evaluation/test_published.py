@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from posegan_jax.evaluation.benchmark import Options, run_benchmark
+from posegan_jax.evaluation.benchmark import run_benchmark
+from posegan_jax.evaluation.settings import EvaluateOptions
 
 MOTION = Path(__file__).parents[3] / "shared" / "data" / "mocap"
 ENTRIES = json.loads(Path(__file__).with_name("published.json").read_text())
@@ -34,7 +35,7 @@ def test_the_weights_are_as_good_as_published(inpainter, entry, method):
         if not path.exists():
             pytest.skip(f"{path.name} is not here")
     named = {name: tuple(v) if isinstance(v, list) else v for name, v in entry["options"].items()}
-    options = Options(**named | {"motion": str(path), "methods": (method,)})
+    options = EvaluateOptions(**named | {"motion": str(path), "methods": (method,)})
     result = run_benchmark(inpainter, options)
     expected = published(entry, method)
     assert len(expected) >= 10

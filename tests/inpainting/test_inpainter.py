@@ -624,7 +624,7 @@ def test_without_the_residual_the_generated_motion_comes_back_alone(inpainter, h
         (dict(joints="coco17"), "joints.*coco17"),
         (dict(quality="finest"), "quality.*fast.*finest"),
         (dict(observed="ignore"), "observed.*keep.*ignore"),
-        (dict(shift=0), "shift.*1 and 24.*0"),
+        (dict(shift=0), "shift must be 1 or more, not 0"),
         (dict(shift=25), "shift.*25"),
         (dict(steps=-1), "steps.*-1"),
         (dict(steps=1.5), "steps must be a whole number, not 1.5"),

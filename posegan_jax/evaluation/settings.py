@@ -1,0 +1,74 @@
+"""What is evaluated on what. Nothing here needs JAX."""
+
+import dataclasses
+from typing import Literal
+
+from posegan_jax.errors import InputError
+from posegan_jax.runtime.options import check_choices, check_least, option
+
+Head = Literal["neck", "head"]
+"""Where the head ends: its size is |head_top - neck|, or |head_top - head|."""
+
+LONGEST = 250
+"""Frames of a clip at most: ten seconds."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateOptions:
+    """What is evaluated on what.
+
+    Attributes:
+      motion: motion set, as for ``motion.store.load_clips``; where it has 2D test clips, those.
+      protocols: names of ``protocols.PROTOCOLS``, 'everything', or 'detections'; empty: a choice.
+      methods: names, see ``methods.HELP``; empty: ``methods.MAIN``.
+      detections: folder of a detector's files for 2D test clips, see ``detections``.
+      unit: whole clips, or windows of as many frames as the model's.
+      count: clips or windows; 0 for all clips.
+      longest: frames of a clip; 0 for whatever they have.
+      seed: of cameras, places and protocols.
+      split: of 3D motion.
+      train: motion set whose split 'train' the regressions are fitted on; ``motion`` if empty.
+      head: what errors are measured in, see ``Head``.
+    """
+
+    motion: str = option(
+        "procedural", "motion set: a prepared folder, .npz files with commas, or the embedded "
+        "'procedural' one (default); where a folder has 2D test clips, those are used",
+        metavar="PATH",
+    )
+    protocols: tuple[str, ...] = option(
+        (), "clean, holes10, holes20, holes40, holes60, arm, leg, legs, lower, gap5, gap10, "
+        "gap20, crop, noise, wild, all, or everything (default: clean,holes40,gap10,legs,noise)",
+        name="protocol",
+    )
+    methods: tuple[str, ...] = option(
+        (), "input, baselines and qualities by name, sN for windows every N frames, encoder, "
+        "descentN, random (default: all baselines, encoder, fast and balanced); docs/benchmark.md "
+        "has the list",
+        name="method",
+    )
+    detections: str = option(
+        "", "a detector's files for 2D test clips, e.g. FOLDER/S1/Seq2/video_4.json",
+        metavar="FOLDER",
+    )
+    unit: Literal["clips", "windows"] = option(
+        "clips", "whole clips (default), or single windows of 24 frames"
+    )
+    count: int = option(20, "clips or windows; 0: all clips (default: %(default)s)")
+    longest: int = option(LONGEST, "frames of a clip at most; 0: any (default: %(default)s)")
+    seed: int = option(1, "of cameras and protocols (default: %(default)s)")
+    split: str = option("validation", "of the motion (default: %(default)s)")
+    train: str = option(
+        "", "motion set whose training clips the regressions are fitted on (default: --motion)",
+        metavar="PATH",
+    )
+    head: Head = option(
+        "neck", "head size is from the top of the head to the neck (default), or to the head joint"
+    )
+
+    def __post_init__(self):
+        """Raises InputError on values that make no sense."""
+        check_choices(self)
+        check_least(self, 0, "count", "longest", "seed")
+        if self.unit == "windows" and not self.count:
+            raise InputError("say how many windows")
