@@ -30,7 +30,6 @@ from posegan_jax.inpainting.descent import descend
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.settings import DescentOptions
 from posegan_jax.model.networks import build_networks
-from posegan_jax.model.options import NetworkOptions
 from posegan_jax.motion.store import build_store, load_clips
 from posegan_jax.runtime import cpus, parallel
 from posegan_jax.runtime.files import atomic_path
@@ -117,7 +116,7 @@ class Setup:
         inpainter = Inpainter.from_pretrained()
         self.variables = jax.device_get(inpainter.variables)
         self.networks = build_networks(
-            NetworkOptions.from_dict(inpainter.metadata["networks"]), dtype=dtype
+            inpainter.model.options, dtype=dtype
         )
         self.options = StepOptions(batch_size=batch, optimizer=OptimizerOptions(eps=1e-3))
         views = self.options.views
@@ -130,7 +129,7 @@ class Setup:
         self.key = jax.random.key(1)
 
     def state(self):
-        state = create_state(self.networks, self.options.optimizer, seed=0)
+        state = create_state(self.networks, self.options, seed=0)
         averages = {name: self.variables[name] for name in state.averages}
         return parallel.replicate(
             self.mesh, state.replace(variables=self.variables, averages=averages))

@@ -227,6 +227,7 @@ def _info(options: argparse.Namespace, rest: list[str]) -> None:
 
     from posegan_jax.inpainting.inpainter import load
     from posegan_jax.model.networks import describe, num_parameters
+    from posegan_jax.model.store import about
 
     print(f"posegan_jax {posegan_jax.__version__}, Python {sys.version.split()[0]}")
     print(
@@ -236,17 +237,15 @@ def _info(options: argparse.Namespace, rest: list[str]) -> None:
     inpainter = load(options.checkpoint)
     print("devices:", ", ".join(f"{d.platform}:{d.id} {d.device_kind}" for d in jax.devices()))
     print(f"checkpoint: {options.checkpoint or 'packaged'}")
-    for name, value in inpainter.metadata.items():
-        if name not in ("residual", "config"):
+    for name, value in about(inpainter.model).items():
+        if name != "config":
             print(f"  {name}: {value}")
     for section, values in inpainter.metadata.get("config", {}).items():
         print(f"  config.{section}: {values}")
-    for name, variables in inpainter.variables.items():
+    for name, variables in (inpainter.variables | inpainter.model.variables).items():
         print(f"{name}: {num_parameters(variables):,} parameters")
         for line in describe(inpainter.networks, name):
             print(f"  {line}")
-    if inpainter.mixer:
-        print(f"corrector: {num_parameters({'params': inpainter.mixer.params}):,} parameters")
 
 
 # --- their parts ----------------------------------------------------------------------------------

@@ -9,19 +9,23 @@ import runpy
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from posegan_jax.errors import InputError, OptionError
 from posegan_jax.evaluation.settings import EvaluateOptions
-from posegan_jax.model.options import NetworkOptions
+from posegan_jax.model.networks import Networks, build_networks
+from posegan_jax.model.options import CorrectorOptions, NetworkOptions
 from posegan_jax.motion.corrupt import CorruptionOptions
 from posegan_jax.motion.sample import ViewOptions
 from posegan_jax.motion.store import SKELETON
 from posegan_jax.runtime.options import check_choices, check_least, names, require
 from posegan_jax.training.options import (
+    CorrectionOptions,
     DataOptions,
     LossWeights,
     OptimizerOptions,
+    Phase,
     StepOptions,
     TrainOptions,
 )
@@ -64,6 +68,8 @@ class Config:
     corruption: CorruptionOptions = CorruptionOptions()
     loss: LossWeights = LossWeights()
     optimizer: OptimizerOptions = OptimizerOptions()
+    corrector: CorrectorOptions = CorrectorOptions()
+    correction: CorrectionOptions = CorrectionOptions()
     train: TrainOptions = TrainOptions()
     evaluate: RunEvaluation = RunEvaluation()
 
@@ -73,17 +79,35 @@ class Config:
         check_least(self, 0, "seed")
         skeleton = self.model.skeleton
         require(skeleton == SKELETON, "model.skeleton", f"{SKELETON!r}, the motion's", skeleton)
-        self.train.check_multiple(
-            "optimizer.reconstruction_steps", self.optimizer.reconstruction_steps
-        )
+        leading, last = self.optimizer.reconstruction_steps, self.correction.steps
+        self.train.check_multiple("optimizer.reconstruction_steps", leading)
+        self.train.check_multiple("correction.steps", last)
+        if last:
+            room = self.train.steps - min(leading, self.train.steps)
+            if not self.corrector.corrects:  # there is nothing else to train
+                require(last == self.train.steps, "correction.steps", "train.steps", last)
+            require(last <= room, "correction.steps", f"{room} at most, what is left", last)
 
     @property
     def step(self) -> StepOptions:
         """Everything one training iteration needs."""
         return StepOptions(
             self.train.batch_size, self.train.normalize_by, self.loss, self.views, self.corruption,
-            self.optimizer,
+            self.optimizer, self.correction,
         )
+
+    def networks(self) -> Networks:
+        """The modules that are trained."""
+        return build_networks(
+            self.model, dtype=np.dtype(self.train.dtype), detected=self.corruption.detected,
+            corrector=self.corrector if self.correction.steps else None,
+        )
+
+    def phase(self, step: int) -> Phase:
+        """What the step after so many trains."""
+        if step < self.optimizer.reconstruction_steps:
+            return "reconstruction"
+        return "full" if step < self.train.steps - self.correction.steps else "correction"
 
 
 def default_config() -> ConfigDict:

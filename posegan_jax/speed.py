@@ -134,7 +134,7 @@ def training(
     count = 2 if jax.default_backend() == "cpu" else 20  # steps a dispatch
     state, store = (
         parallel.replicate(mesh, tree)
-        for tree in (create_state(networks, options.optimizer, 0), store)
+        for tree in (create_state(networks, options, 0), store)
     )
     step = jax.jit(
         functools.partial(

@@ -1,8 +1,9 @@
 """Completing live tracks: a frame in, a frame out.
 
-Of every frame that is due, the newest window is completed as whole tracks are, by the encoder alone,
-so that a frame takes as long whatever came before. Two windows explain the same frame a little
-differently, which would flicker: of what was delivered last, a part that decays is carried on.
+For every frame that is due, the newest window is completed as whole tracks are, by the encoder
+alone, so that a frame takes as long whatever came before. Two windows explain the same frame a
+little differently, which would flicker: of what was delivered last, a part that decays is carried
+on.
 """
 
 import math

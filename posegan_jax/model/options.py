@@ -35,7 +35,7 @@ class NetworkOptions:
     def __post_init__(self):
         """Raises OptionError on what no networks can be made of."""
         check_choices(self)
-        check_least(self, 1, "latent")
+        check_least(self, 1, "latent", "coordinates")
         good = self.frames >= 8 and self.frames % 8 == 0
         require(good, "frames", "a positive multiple of 8", self.frames)
 
@@ -62,6 +62,10 @@ class CorrectorOptions:
     width: int = 192
     blocks: int = 4
     corrects: bool = True
+
+    def __post_init__(self):
+        """Raises OptionError on sizes that are none."""
+        check_least(self, 1, "width", "blocks")
 
     @classmethod
     def from_dict(cls, values: dict) -> "CorrectorOptions":

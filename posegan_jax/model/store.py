@@ -51,22 +51,42 @@ def load_model(path: str | os.PathLike, step: int | None = None) -> Model:
     Raises:
       InputError: as ``load_params``, or the parameters are not those that the metadata tell of.
     """
-    variables, about = load_params(path, step)
-    options = about.pop("networks", None)
+    variables, told = load_params(path, step)
+    options = told.pop("networks", None)
     if not isinstance(options, dict):
         raise InputError(f"{path}: not a checkpoint of posegan_jax (no network options)")
     try:
         model = Model(
             NetworkOptions.from_dict(options), variables,
-            *_shown(about), _moments(about.pop(RESIDUAL, None)),
-            _corrector(variables, about.pop(CORRECTOR, None)),
-            Constants.from_dict(about.pop("constants", {})), about,
+            *_shown(told), _moments(told.pop(RESIDUAL, None)),
+            _corrector(variables, told.pop(CORRECTOR, None)),
+            Constants.from_dict(told.pop("constants", {})), told,
         )
     except TypeError as error:
         raise InputError(f"{path}: its network options make no networks ({error})") from error
     if problem := misfit(model):
         raise InputError(f"{path}: {problem}")
     return model
+
+
+def read_about(
+    path: str | os.PathLike, step: int | None = None
+) -> tuple[ResidualMoments | None, Constants]:
+    """What belongs to the networks of a checkpoint besides their arrays, which are not read.
+
+    Args: as of ``load_params``.
+    """
+    folder = find_checkpoint(path, step)
+    metadata = _read_metadata(folder)
+    return _moments(metadata.get(RESIDUAL)), Constants.from_dict(metadata.get("constants", {}))
+
+
+def _read_metadata(folder: Path) -> dict[str, Any]:
+    """The metadata, and the moments of residuals under their name."""
+    metadata = read_metadata(folder)
+    if (folder / RESIDUAL).is_dir():
+        metadata[RESIDUAL] = _read_arrays(folder / RESIDUAL)
+    return metadata
 
 
 def load_packaged(name: str = "pretrained") -> Model:
@@ -85,10 +105,10 @@ def save_model(path: str | os.PathLike, model: Model, overwrite: bool = False) -
     Raises:
       InputError: as ``save_params``.
     """
-    save_params(path, model.variables, describe(model), overwrite, model.moments)
+    save_params(path, model.variables, about(model), overwrite, model.moments)
 
 
-def describe(model: Model) -> dict[str, Any]:
+def about(model: Model) -> dict[str, Any]:
     """The metadata of a model: all but its arrays."""
     parts = {
         "networks": model.options.to_dict(),
@@ -99,14 +119,14 @@ def describe(model: Model) -> dict[str, Any]:
     return {name: part for name, part in parts.items() if part is not None} | model.about
 
 
-def _shown(about: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _shown(metadata: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Joints that detectors deliver, and those of them that training hid.
 
     Earlier versions left these to the configuration.
     """
-    told = about.get("config", {}).get("corruption", {})
-    detected = about.pop("detected", told.get("detected", DETECTED_12))
-    return tuple(detected), tuple(about.pop("hidden", told.get("never_observed", ())))
+    told = metadata.get("config", {}).get("corruption", {})
+    detected = metadata.pop("detected", told.get("detected", DETECTED_12))
+    return tuple(detected), tuple(metadata.pop("hidden", told.get("never_observed", ())))
 
 
 def _moments(moments: Any) -> ResidualMoments | None:
@@ -120,10 +140,10 @@ def _corrector(variables: dict[str, Any], options: Any) -> CorrectorOptions | No
     """
     if CORRECTOR not in variables:
         return None
-    if isinstance(options, dict):
-        return CorrectorOptions.from_dict(options)
     params = variables[CORRECTOR].get("params", variables[CORRECTOR])
     variables[CORRECTOR] = {"params": params}
+    if isinstance(options, dict):
+        return CorrectorOptions.from_dict(options)
     width = np.shape(params.get("norm", {}).get("scale", ()))
     return CorrectorOptions(*width[:1], len(params.get("blocks", ())), "gate" in params)
 
@@ -183,9 +203,7 @@ def load_params(
     """
     silence_orbax()
     folder = find_checkpoint(path, step)
-    metadata = read_metadata(folder)
-    if (folder / RESIDUAL).is_dir():
-        metadata[RESIDUAL] = _read_arrays(folder / RESIDUAL)
+    metadata = _read_metadata(folder)
     if (folder / PARAMS).is_dir():
         return _read_arrays(folder / PARAMS), metadata
     saved = saved_leaves(folder / STATE)

@@ -12,7 +12,7 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.pose.skeleton import DETECTED_12, Skeleton
-from posegan_jax.runtime.options import require
+from posegan_jax.runtime.options import check_shares
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,12 +60,10 @@ class CorruptionOptions:
 
     def __post_init__(self):
         """Raises OptionError on probabilities that are none."""
-        for name in (
-            "clean", "scattered", "runs", "joints", "limbs", "gap", "crop", "jitter", "misses",
-            "miss_rate", "inversions",
-        ):
-            value = getattr(self, name)
-            require(0 <= value <= 1, name, "from 0 to 1", value)
+        check_shares(
+            self, "clean", "scattered", "runs", "joints", "limbs", "gap", "crop", "jitter",
+            "misses", "miss_rate", "inversions",
+        )
 
 
 def observable(skeleton: Skeleton, options: CorruptionOptions) -> np.ndarray:

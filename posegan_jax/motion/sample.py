@@ -13,7 +13,7 @@ import numpy as np
 from posegan_jax.geometry.camera import look_at, project
 from posegan_jax.motion.store import MotionStore
 from posegan_jax.pose.skeleton import Skeleton
-from posegan_jax.runtime.options import require
+from posegan_jax.runtime.options import check_ranges, require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,11 +42,7 @@ class ViewOptions:
 
     def __post_init__(self):
         """Raises OptionError on ranges that are none."""
-        for name in ("pitch", "distance", "speed"):
-            ends = getattr(self, name)
-            good = len([v for v in ends if isinstance(v, int | float)]) == len(ends) == 2
-            rule = "two numbers, the lower one first"
-            require(good and ends[0] <= ends[1], name, rule, ends)
+        check_ranges(self, "pitch", "distance", "speed")
         require(self.speed[0] > 0, "speed", "positive", self.speed)
 
     def span(self, frames: int) -> int:

@@ -45,6 +45,21 @@ def check_least(options: Any, least: float, *names: str) -> None:
         require(value is None or value >= least, name, f"{least} or more", value)
 
 
+def check_shares(options: Any, *names: str) -> None:
+    """Raises OptionError where one of these fields is no probability."""
+    for name in names:
+        value = getattr(options, name)
+        require(0 <= value <= 1, name, "from 0 to 1", value)
+
+
+def check_ranges(options: Any, *names: str) -> None:
+    """Raises OptionError where one of these fields is no pair of numbers, the lower one first."""
+    for name in names:
+        ends = getattr(options, name)
+        good = len([v for v in ends if isinstance(v, int | float)]) == len(ends) == 2
+        require(good and ends[0] <= ends[1], name, "two numbers, the lower one first", ends)
+
+
 def check_choice(name: str, value: Any, choices: Any) -> None:
     """Raises OptionError where a value is none of a ``Literal``."""
     *others, last = map(repr, get_args(choices))

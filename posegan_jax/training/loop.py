@@ -4,6 +4,7 @@ import functools
 import logging
 import signal
 from pathlib import Path
+from typing import NamedTuple, get_args
 
 import jax
 import numpy as np
@@ -13,18 +14,23 @@ from ml_collections import ConfigDict
 
 from posegan_jax import config as config_lib
 from posegan_jax.errors import InputError
-from posegan_jax.model.networks import Networks, build_networks
+from posegan_jax.geometry.moments import ResidualMoments
+from posegan_jax.model.constants import Constants
+from posegan_jax.model.model import Model
+from posegan_jax.model.networks import CORRECTOR, Networks, Variables
+from posegan_jax.model.store import about, load_model, read_about
 from posegan_jax.motion.sample import ViewOptions
 from posegan_jax.motion.store import MotionStore, build_store, load_clips
 from posegan_jax.runtime import parallel
 from posegan_jax.runtime.files import check_makeable
 from posegan_jax.runtime.progress import Progress
-from posegan_jax.training.checkpoints import Checkpoints, load_params
+from posegan_jax.training.batch import Batch
+from posegan_jax.training.checkpoints import Checkpoints
 from posegan_jax.training.logging import MetricWriter
-from posegan_jax.training.options import StepOptions
+from posegan_jax.training.options import Phase, StepOptions
 from posegan_jax.training.pictures import save_curves, save_samples
 from posegan_jax.training.state import TrainState, create_state, evaluated_variables
-from posegan_jax.training.step import Batch, train_steps
+from posegan_jax.training.step import train_steps
 from posegan_jax.training.validation import (
     clean_options,
     measure_residuals,
@@ -33,6 +39,11 @@ from posegan_jax.training.validation import (
 )
 
 log = logging.getLogger(__name__)
+
+_RATES: dict[Phase, str] = {
+    "reconstruction": "optimizer.reconstruction_learning_rate", "full": "optimizer.learning_rate",
+    "correction": "correction.learning_rate",
+}
 
 
 class TrainingDiverged(InputError):
@@ -59,10 +70,8 @@ def train(config: ConfigDict) -> TrainState:
       TrainingDiverged: a loss or a parameter is not finite; earlier checkpoints stay.
       Interrupted: SIGTERM or SIGINT arrived; the state of the last finished dispatch is saved.
     """
-    config_lib.check(config)
-    options = config_lib.step_options(config)
-    dtype = np.dtype(config.train.dtype)
-    networks = build_networks(config_lib.network_options(config), dtype=dtype)
+    made = config_lib.typed(config)
+    options, networks = made.step, made.networks()
     mesh = parallel.make_mesh()
     parallel.check_batch(mesh, options.batch_size)
     workdir = Path(config.workdir or f"runs/{config.name}")
@@ -75,7 +84,7 @@ def train(config: ConfigDict) -> TrainState:
         workdir / "checkpoints", max_to_keep=config.train.keep_checkpoints,
         best_metric="mpjpe", best_mode="min",
     ) as checkpoints:
-        state, residual = _start(networks, options, config, mesh, checkpoints)
+        state, start = _start(networks, made, mesh, checkpoints)
         if int(state.step) >= config.train.steps:
             log.info("%s: trained to step %d already", workdir, int(state.step))
             return state
@@ -89,8 +98,8 @@ def train(config: ConfigDict) -> TrainState:
             Progress(config.train.steps, initial=int(state.step), show=main) as progress,
             _StopSignals() as stop,
         ):
-            run = _Run(config, options, networks, mesh, workdir, checkpoints, writer, progress)
-            run.prepare(store, held_out, residual)
+            run = _Run(config, start, networks, mesh, workdir, checkpoints, writer, progress)
+            run.prepare(store, held_out)
             return run.loop(state, store, stop)
 
 
@@ -109,104 +118,137 @@ def load_store(config: ConfigDict, split: str, options: StepOptions) -> MotionSt
     return build_store(clips, max(v.span(config.model.frames) for v in views), stride)
 
 
-def checkpoint_metadata(
-    config: ConfigDict, metrics: dict[str, float], residual: dict[str, list] | None
-) -> dict:
-    """What a checkpoint says about itself: enough to use its parameters without its config file."""
-    return {
-        "networks": config_lib.network_options(config).to_dict(),
-        "normalize_by": config.train.normalize_by,
-        "config": config.to_dict(),
-        "metrics": metrics,
-        "residual": residual,
+def model_of(
+    config: ConfigDict, variables: dict[str, Variables], metrics: dict[str, float],
+    moments: ResidualMoments | None = None, constants: Constants = Constants(),
+) -> Model:
+    """What a run has come to.
+
+    Args:
+      config: of the run.
+      variables: of its networks.
+      metrics: of the last validation.
+      moments: of the residuals that the networks leave.
+      constants: those that the run began with.
+    """
+    made = config_lib.typed(config)
+    told = {
+        "normalize_by": made.train.normalize_by, "config": config.to_dict(), "metrics": metrics,
     }
+    corrector = made.corrector if made.correction.steps else None
+    return Model(
+        made.model, variables, made.corruption.detected, made.corruption.never_observed, moments,
+        corrector, constants, told,
+    )
+
+
+class _Start(NamedTuple):
+    """What a run begins with besides its state."""
+
+    moments: ResidualMoments | None = None
+    constants: Constants = Constants()
 
 
 def _start(
-    networks: Networks, options: StepOptions, config: ConfigDict, mesh: Mesh,
-    checkpoints: Checkpoints,
-) -> tuple[TrainState, dict[str, list] | None]:
-    """The newest checkpoint's state and residual moments, or a fresh state and none."""
-    shapes = jax.eval_shape(lambda: create_state(networks, options.optimizer, config.seed))
+    networks: Networks, made: config_lib.Config, mesh: Mesh, checkpoints: Checkpoints
+) -> tuple[TrainState, _Start]:
+    """The newest checkpoint's state, or a fresh one, and what belongs to it."""
+    shapes = jax.eval_shape(lambda: create_state(networks, made.step, made.seed))
     restored = checkpoints.restore(parallel.replicated_like(mesh, shapes))
     if not restored:
-        state = create_state(networks, options.optimizer, config.seed)
-        if config.train.init_from:
-            state = _with_params(state, config.train.init_from)
-        return parallel.replicate(mesh, state), None
-    state, metadata = restored
-    step, chunk = int(state.step), config.train.steps_per_dispatch
+        state = create_state(networks, made.step, made.seed)
+        state, constants = _with_models(state, networks, made)
+        return parallel.replicate(mesh, state), _Start(None, constants)
+    state, _ = restored
+    step, chunk = int(state.step), made.train.steps_per_dispatch
     if step % chunk:
         raise InputError(
             f"{checkpoints.directory}: the newest checkpoint is of step {step}, which is no "
             f"multiple of train.steps_per_dispatch={chunk}; resume with another value of it"
         )
-    return state, metadata.get("residual")
+    return state, _Start(*read_about(checkpoints.directory, step))
 
 
-def _with_params(state: TrainState, path: str) -> TrainState:
-    """A fresh state with the parameters of a checkpoint; it may lack the critic."""
-    loaded, _ = load_params(path)
-    for name in state.variables:
-        if name not in loaded and name in state.averages:
-            raise InputError(f"train.init_from={path}: holds no {name}")
-        here, there = state.variables[name], loaded.get(name, state.variables[name])
-        if jax.tree.map(np.shape, here) != jax.tree.map(np.shape, there):
-            raise InputError(
-                f"train.init_from={path}: its {name} has other arrays than config.model gives"
-            )
-    return state.replace(
-        variables=state.variables | {n: loaded[n] for n in state.variables if n in loaded},
-        averages={name: jax.tree.map(np.copy, loaded[name]) for name in state.averages},
-    )
+def _with_models(
+    state: TrainState, networks: Networks, made: config_lib.Config
+) -> tuple[TrainState, Constants]:
+    """A fresh state with the parameters of the models that the run starts from."""
+    constants = Constants()
+    found = {}
+    if path := made.train.init_from:
+        model = load_model(path)
+        constants = model.constants
+        found = {n: model.variables[n] for n in state.variables if n in model.variables}
+        if CORRECTOR in found:
+            found[CORRECTOR] = _corrector(networks, model)
+        for name in state.variables:
+            if name not in found and name in state.averages:
+                raise InputError(f"train.init_from={path}: holds no {name}")
+        _check_shapes(f"train.init_from={path}", state, found)
+    if path := made.correction.init_from:
+        model = load_model(path)
+        if model.corrector is None:
+            raise InputError(f"correction.init_from={path}: holds no corrector")
+        found[CORRECTOR] = _corrector(networks, model)
+        _check_shapes(f"correction.init_from={path}", state, found)
+    averages = {n: jax.tree.map(np.copy, found.get(n, v)) for n, v in state.averages.items()}
+    return state.replace(variables=state.variables | found, averages=averages), constants
+
+
+def _corrector(networks: Networks, model: Model) -> Variables:
+    """A model's corrector; one that completes by itself becomes one that corrects."""
+    variables = model.variables[CORRECTOR]
+    if networks.corrector.options.corrects and not model.corrector.corrects:
+        return {"params": networks.corrector.shown(variables["params"])}
+    return variables
+
+
+def _check_shapes(option: str, state: TrainState, found: dict[str, Variables]) -> None:
+    for name, there in found.items():
+        if jax.tree.map(np.shape, state.variables[name]) != jax.tree.map(np.shape, there):
+            raise InputError(f"{option}: its {name} has other arrays than config.model gives")
 
 
 class _Run:
     """The loop's fixed surroundings."""
 
-    def __init__(self, config, options, networks, mesh, workdir, checkpoints, writer, progress):
-        self.config, self.options, self.networks, self.mesh = config, options, networks, mesh
+    def __init__(self, config, start, networks, mesh, workdir, checkpoints, writer, progress):
+        self.config, self.made = config, config_lib.typed(config)
+        self.options, self.start, self.networks, self.mesh = self.made.step, start, networks, mesh
         self.workdir, self.checkpoints = workdir, checkpoints
         self.writer, self.progress = writer, progress
         self.dispatch = {
             phase: jax.jit(
                 functools.partial(
-                    train_steps, networks=networks, options=options, phase=phase,
+                    train_steps, networks=networks, options=self.options, phase=phase,
                     count=config.train.steps_per_dispatch, mesh=mesh,
                 ),
                 donate_argnums=0,
             )
-            for phase in ("reconstruction", "full")
+            for phase in get_args(Phase)
         }
 
-    def prepare(
-        self, store: MotionStore, held_out: MotionStore, residual: dict[str, list] | None
-    ) -> None:
-        """Draws the windows that are measured.
-
-        Args:
-          store: training motion.
-          held_out: validation motion.
-          residual: the moments measured last, before the run was resumed.
-        """
+    def prepare(self, store: MotionStore, held_out: MotionStore) -> None:
+        """Draws the windows that are measured: of training motion, and of what is held out."""
         count = self.config.evaluate.windows
         self.held_out = self._clean_batch(held_out, count)
         self.familiar = self._clean_batch(store, 4 * count)
-        self.residual = residual
+        self.moments = self.start.moments
         self.validator = jax.jit(
             lambda variables, batch: validate(
                 self.networks, variables, batch, self.options.corruption
             )
         )
         self.residual_moments = jax.jit(
-            lambda variables, batch: measure_residuals(self.networks, variables, batch)
+            lambda variables, batch: measure_residuals(
+                self.networks, variables, batch, self.options.corruption
+            )
         )
 
     def loop(self, state: TrainState, store: MotionStore, stop: "_StopSignals") -> TrainState:
         train, step = self.config.train, int(state.step)
         while step < train.steps:
-            leading = step < self.options.optimizer.reconstruction_steps
-            state, metrics = self.dispatch["reconstruction" if leading else "full"](state, store)
+            state, metrics = self.dispatch[self.made.phase(step)](state, store)
             step += train.steps_per_dispatch
             metrics = {name: float(value) for name, value in metrics.items()}
             self._check_finite({name: np.isfinite(v) for name, v in metrics.items()}, step)
@@ -233,19 +275,18 @@ class _Run:
             self.checkpoints.wait()
             last = self.checkpoints.latest_step()
             kept = f"{self.workdir}/checkpoints/{last}" if last is not None else "none"
-            leading = step <= self.options.optimizer.reconstruction_steps
-            rate = "reconstruction_learning_rate" if leading else "learning_rate"
+            rate = _RATES[self.made.phase(step - self.config.train.steps_per_dispatch)]
             raise TrainingDiverged(
                 f"training diverged before step {step}: {', '.join(bad)} not finite; last good "
-                f"checkpoint: {kept}; lower optimizer.{rate} and start again from there"
+                f"checkpoint: {kept}; lower {rate} and start again from there"
             )
 
     def _save(self, state: TrainState, step: int, scores: dict[str, float]) -> None:
         # The losses are of the parameters before the last update, which may have broken them.
         leaves = jax.tree.leaves(jax.device_get(state))
         self._check_finite({"parameters": all(np.isfinite(v).all() for v in leaves)}, step)
-        metadata = checkpoint_metadata(self.config, scores, self.residual)
-        self.checkpoints.save(step, state, metadata)
+        model = model_of(self.config, {}, scores, self.moments, self.start.constants)
+        self.checkpoints.save(step, state, about(model), moments=self.moments)
 
     def _clean_batch(self, store: MotionStore, count: int) -> Batch:
         clean = _clean(self.options, count)
@@ -257,14 +298,16 @@ class _Run:
     def _evaluate(self, state: TrainState, step: int) -> dict[str, float]:
         variables = evaluated_variables(state)
         scores = {k: float(v) for k, v in self.validator(variables, self.held_out).items()}
-        self.residual = self.residual_moments(variables, self.familiar).to_dict()
+        if "generator" in variables:
+            self.moments = jax.device_get(self.residual_moments(variables, self.familiar))
         self.writer.write(step, {f"validation/{name}": v for name, v in scores.items()})
         return scores
 
     def _picture(self, state: TrainState, step: int) -> None:
         if jax.process_index() == 0:  # and on this host alone: no global arrays
             variables = jax.device_get(evaluated_variables(state))
-            save_samples(self.networks, variables, self.workdir / "samples" / f"{step:09d}.png")
+            if "generator" in variables:
+                save_samples(self.networks, variables, self.workdir / "samples" / f"{step:09d}.png")
             save_curves(self.workdir / "metrics.jsonl", self.workdir / "curves.png")
 
 
@@ -273,7 +316,9 @@ def _clean(options: StepOptions, count: int) -> StepOptions:
 
 
 def _shown(metrics: dict[str, float]) -> dict[str, float]:
-    names = ("mpjpe", "mpjse", "wasserstein", "gradient_penalty", "latent_moments")
+    names = (
+        "mpjpe", "mpjse", "wasserstein", "gradient_penalty", "latent_moments", "correction",
+    )
     return {name: metrics[name] for name in names if name in metrics}
 
 

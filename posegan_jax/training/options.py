@@ -7,7 +7,17 @@ import optax
 
 from posegan_jax.motion.corrupt import CorruptionOptions
 from posegan_jax.motion.sample import ViewOptions
-from posegan_jax.runtime.options import check_choices, check_least, require
+from posegan_jax.runtime.options import (
+    check_choices,
+    check_least,
+    check_ranges,
+    check_shares,
+    require,
+)
+
+Phase = Literal["reconstruction", "full", "correction"]
+"""What a step trains: generator and encoder on the data terms, all three networks, the corrector.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +92,62 @@ class OptimizerOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class CorrectionOptions:
+    """The last phase of a run, in which the corrector alone is trained (``correction``).
+
+    Deviations are in body sizes, ranges the least and the greatest, drawn log-uniformly.
+
+    Attributes:
+      steps: length of the phase; 0: none, and the model has no corrector.
+      init_from: start from the corrector of this checkpoint; empty: that of ``train.init_from`` if
+        it has one. One that completes by itself becomes one that corrects.
+      learning_rate: peak; it rises over ``warmup_steps``, and falls to 0 by a cosine.
+      warmup_steps: a tenth of the phase at most.
+      weight_decay: AdamW's.
+      clip: of the gradient's norm.
+      speed: weight of MPJSE against MPJPE.
+      shake: standard deviation of what is added to codes.
+      exact: chance that a window's observed joints are exact.
+      error: deviation of those that are not.
+      one_errs: chance of a joint to err by more than all do.
+      one_error: by how much.
+    """
+
+    steps: int = 0
+    init_from: str = ""
+    learning_rate: float = 1e-3
+    warmup_steps: int = 200
+    weight_decay: float = 1e-2
+    clip: float = 1.0
+    speed: float = 0.5
+    shake: float = 0.15
+    exact: float = 0.5
+    error: tuple[float, float] = (0.005, 0.15)
+    one_errs: float = 0.3
+    one_error: tuple[float, float] = (0.02, 0.2)
+
+    def __post_init__(self):
+        """Raises OptionError on what is below 0, or no chance, or no range."""
+        check_least(self, 0, "steps", "learning_rate", "warmup_steps", "shake")
+        check_shares(self, "exact", "one_errs")
+        check_ranges(self, "error", "one_error")
+        for name in ("error", "one_error"):
+            require(getattr(self, name)[0] > 0, name, "positive", getattr(self, name))
+
+    def schedule(self) -> optax.Schedule:
+        """Learning rate by step of the phase."""
+        warmup = min(self.warmup_steps, self.steps // 10)
+        return optax.warmup_cosine_decay_schedule(0.0, self.learning_rate, warmup, self.steps)
+
+    def transformation(self) -> optax.GradientTransformation:
+        """AdamW but for the rate."""
+        return optax.chain(
+            optax.clip_by_global_norm(self.clip), optax.scale_by_adam(),
+            optax.add_decayed_weights(self.weight_decay),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
 class BatchOptions:
     """How the windows of a step are drawn.
 
@@ -108,6 +174,7 @@ class StepOptions(BatchOptions):
     views: ViewOptions = ViewOptions()
     corruption: CorruptionOptions = CorruptionOptions()
     optimizer: OptimizerOptions = OptimizerOptions()
+    correction: CorrectionOptions = CorrectionOptions()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,14 +17,12 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from posegan_jax.geometry.normalize import fit_normalization, normalize
 from posegan_jax.model.networks import Networks, Variables
-from posegan_jax.motion.corrupt import add_noise, sample_mask
-from posegan_jax.motion.sample import sample_motion, sample_views
 from posegan_jax.motion.store import MotionStore
-from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime.parallel import DATA_AXIS, each_device, over_devices, split
 from posegan_jax.training import losses
+from posegan_jax.training.batch import Batch, sample_batch
+from posegan_jax.training.correction import correction_step
 from posegan_jax.training.options import OptimizerOptions, StepOptions
 from posegan_jax.training.state import AVERAGED, TrainState
 
@@ -32,39 +30,13 @@ Phase = Literal["reconstruction", "full"]
 Metrics = dict[str, jax.Array]
 
 
-class Batch(NamedTuple):
-    """x (N, F, J, 2) normalised by all joints; x_in, mask: what the encoder sees."""
-
-    x: jax.Array
-    x_in: jax.Array
-    mask: jax.Array
-
-
-def sample_batch(
-    key: jax.Array, store: MotionStore, networks: Networks, options: StepOptions
-) -> Batch:
-    """Draws a batch on the device: motion, view, normalisation, corruption."""
-    skeleton = get_skeleton(networks.options.skeleton)
-    k_motion, k_view, k_mask, k_noise = jax.random.split(key, 4)
-    motion = sample_motion(
-        k_motion, store, options.batch_size, networks.options.frames, skeleton, options.views
-    )
-    image = sample_views(k_view, motion, options.views)
-    x = normalize(image, fit_normalization(image, jnp.ones(image.shape[:-1])))
-    mask = sample_mask(k_mask, x, skeleton, options.corruption)
-    x_in = add_noise(k_noise, x, skeleton, options.corruption)
-    if options.normalize_by == "observed":
-        x_in = normalize(x_in, fit_normalization(x_in, mask))
-    elif options.normalize_by != "full":
-        raise ValueError(f"normalize_by must be 'observed' or 'full', not {options.normalize_by!r}")
-    return Batch(x, x_in * mask[..., None], mask)
-
-
 def train_step(
     state: TrainState, store: MotionStore, networks: Networks, options: StepOptions, phase: Phase,
     mesh: Mesh | None = None,
 ) -> tuple[TrainState, Metrics]:
     """One iteration of ``phase``, its batch split over ``mesh``; the new state, scalar metrics."""
+    if phase == "correction":
+        return correction_step(state, store, networks, options, mesh)
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
     k_batch, k_update = jax.random.split(key)
     batch = split(mesh, sample_batch(k_batch, store, networks, options))

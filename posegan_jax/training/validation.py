@@ -8,14 +8,15 @@ import numpy as np
 
 from posegan_jax.geometry import metrics as geometry_metrics
 from posegan_jax.geometry.moments import ResidualMoments, residual_moments
+from posegan_jax.geometry.normalize import denormalize, fit_normalization, normalize
 from posegan_jax.geometry.procrustes import align
-from posegan_jax.model.networks import Networks, Variables
+from posegan_jax.model.networks import CORRECTOR, Networks, Variables
 from posegan_jax.motion.corrupt import CorruptionOptions, observable
 from posegan_jax.motion.sample import ViewOptions
 from posegan_jax.motion.store import MotionStore
-from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
+from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.training.batch import Batch, sample_batch
 from posegan_jax.training.options import StepOptions
-from posegan_jax.training.step import Batch, sample_batch
 
 ALPHAS = geometry_metrics.DEFAULT_ALPHAS
 
@@ -49,6 +50,17 @@ def reconstruct(
     return align(networks.generator.apply(variables["generator"], code), batch.x, batch.mask)
 
 
+def complete(networks: Networks, variables: dict[str, Variables], batch: Batch) -> jax.Array:
+    """What a run's networks say of windows, (N, F, J, 2): the corrector, if there is one, last."""
+    if CORRECTOR not in variables:
+        return reconstruct(networks, variables, batch)
+    normalization = fit_normalization(batch.x, batch.mask)
+    shown = [normalize(batch.x, normalization) * batch.mask[..., None], batch.mask]
+    if networks.corrector.options.corrects:
+        shown.append(normalize(reconstruct(networks, variables, batch), normalization))
+    return denormalize(networks.corrector.apply(variables[CORRECTOR], *shown), normalization)
+
+
 def scores(
     x: jax.Array, x_tilde: jax.Array, skeleton_name: str, group: np.ndarray
 ) -> dict[str, jax.Array]:
@@ -77,9 +89,9 @@ def scores(
 def validate(
     networks: Networks, variables: dict[str, Variables], batch: Batch, corruption: CorruptionOptions
 ) -> dict[str, jax.Array]:
-    """Scores of the encoder's answer, for observed and for upsampled joints, and its MPJPE."""
+    """Scores of what is said of observed and of upsampled joints, and its MPJPE."""
     skeleton = get_skeleton(networks.options.skeleton)
-    x_tilde = reconstruct(networks, variables, batch)
+    x_tilde = complete(networks, variables, batch)
     seen = observable(skeleton, corruption)
     result = {"mpjpe": geometry_metrics.mpjpe(batch.x, x_tilde).mean()}
     for name, group in (("observed", seen), ("upsampled", 1.0 - seen)):
@@ -89,8 +101,9 @@ def validate(
 
 
 def measure_residuals(
-    networks: Networks, variables: dict[str, Variables], batch: Batch
+    networks: Networks, variables: dict[str, Variables], batch: Batch, corruption: CorruptionOptions
 ) -> ResidualMoments:
     """Moments of what the encoder's answer leaves unexplained, over windows of training motion."""
-    inputs = np.array([j in DETECTED_12 for j in get_skeleton(networks.options.skeleton).joints])
-    return residual_moments(batch.x, reconstruct(networks, variables, batch), inputs)
+    joints = get_skeleton(networks.options.skeleton).joints
+    detected = np.array([joint in corruption.detected for joint in joints])
+    return residual_moments(batch.x, reconstruct(networks, variables, batch), detected)

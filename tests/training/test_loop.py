@@ -390,7 +390,7 @@ def test_a_dispatch_donates_its_state(tmp_path):
     mesh = parallel.make_mesh()
     store = parallel.replicate(mesh, loop.load_store(config, "train", options))
     run = loop._Run(config, options, networks, mesh, tmp_path, None, None, None)
-    state = parallel.replicate(mesh, create_state(networks, options.optimizer, 0))
+    state = parallel.replicate(mesh, create_state(networks, options, 0))
     run.dispatch["reconstruction"](state, store)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
     assert not any(leaf.is_deleted() for leaf in store)

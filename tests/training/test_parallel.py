@@ -55,7 +55,7 @@ store = loop.load_store(config, "train", options)
 results = {}
 for count in counts:
     mesh = parallel.make_mesh(jax.devices()[:count])
-    state = double(create_state(networks, options.optimizer, config.seed))
+    state = double(create_state(networks, options, config.seed))
     state = parallel.replicate(mesh, state)
     everywhere = parallel.replicate(mesh, store)
     program = jax.jit(functools.partial(
@@ -119,7 +119,7 @@ mask = jnp.asarray(rng.random((16, 8, 12)) < 0.8, float)
 results = []
 for count in (1, 2):
     mesh = parallel.make_mesh(jax.devices()[:count])
-    state = parallel.replicate(mesh, double(create_state(networks, options.optimizer, 0)))
+    state = parallel.replicate(mesh, double(create_state(networks, options, 0)))
     batch = parallel.scatter(mesh, Batch(x, x * mask[..., None], mask))
     step = jax.jit(lambda state, batch: update(
         state, batch, jax.random.key(1), networks, options, "full", mesh))
