@@ -18,6 +18,7 @@ import numpy as np
 from posegan_jax.errors import InputError
 from posegan_jax.formats import jsonfile
 from posegan_jax.formats.jsonfile import LONGEST
+from posegan_jax.pose.carry import carry_joints
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.pose.tracking import by_frame, detections, similarity, track
@@ -539,9 +540,7 @@ def _carried(joints: Joints, old: str, new: str) -> Joints:
     """Joints on another skeleton: those of the same name keep their numbers."""
     if old == new:
         return joints
-    source, destination, _ = get_skeleton(old).map_to(get_skeleton(new))
-    values = np.zeros((len(get_skeleton(new)), 3))
-    values[destination] = joints.values[source]
-    provenance = np.full(len(values), Provenance.UNKNOWN, np.uint8)
-    provenance[destination] = joints.provenance[source]
+    skeletons = get_skeleton(old), get_skeleton(new)
+    values = carry_joints(joints.values, *skeletons, 0.0, axis=0)
+    provenance = carry_joints(joints.provenance, *skeletons, Provenance.UNKNOWN, axis=0)
     return Joints(values, None, provenance)
