@@ -147,13 +147,12 @@ class Edits:
 
 
 def read(
-    name: str, path: Path, content: Any, records: Sequence[Record], min_score: float,
+    path: Path, content: Any, records: Sequence[Record], min_score: float,
     skeletons: Mapping[int, str] = SKELETONS, notes: Sequence[str] = (),
 ) -> PoseFile:
     """Makes the people of a file from its records, each a PoseSequence of the frames with them.
 
     Args:
-      name: of the format.
       path: of the file.
       content: what the format needs to write the file again.
       records: every person in every frame, in the order of the file.
@@ -165,7 +164,7 @@ def read(
       InputError: records of different or unknown numbers of joints, or not one usable joint.
     """
     if not records:
-        return PoseFile((), name, str(path), Source(content), (*notes, "no detections"))
+        return PoseFile((), source=Source(content), notes=(*notes, "no detections"))
     skeleton = _by_count(records, skeletons, path)
     values = np.array([record.joints for record in records], np.float64)
     values = values.reshape(len(records), -1, 3)
@@ -183,9 +182,9 @@ def read(
         for person, items in _by_person(rows).items()
     ]
     return PoseFile(
-        tuple(sequences), name, str(path),
-        Source(content, values, frames, rows, skeleton, min_score, provenance),
-        (*notes, *note_tracked, *note_kept, *note_source),
+        tuple(sequences),
+        source=Source(content, values, frames, rows, skeleton, min_score, provenance),
+        notes=(*notes, *note_tracked, *note_kept, *note_source),
     )
 
 

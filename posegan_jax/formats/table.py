@@ -330,7 +330,7 @@ def followed(
     return people, [f"rows without an id: followed {len(set(ids))} people by pose similarity"]
 
 
-def pose_file(table: Table, name: str, path: Path, notes: Iterable[str], tally: Tally) -> PoseFile:
+def pose_file(table: Table, path: Path, notes: Iterable[str], tally: Tally) -> PoseFile:
     """The people of a table. Raises InputError when none was seen."""
     people = tuple(t.sequence for t in table.tracks.values() if len(t.sequence))
     absent = [str(person) for person, t in table.tracks.items() if not len(t.sequence)]
@@ -340,7 +340,7 @@ def pose_file(table: Table, name: str, path: Path, notes: Iterable[str], tally: 
         raise InputError(f"{path}: nothing to use: {reason}")
     if absent:
         lines.append(f"people without any joint are left out: {one_line(absent)}")
-    return PoseFile(people, name, str(path), table, tuple(lines))
+    return PoseFile(people, source=table, notes=tuple(lines))
 
 
 # --- writing --------------------------------------------------------------------------------------
