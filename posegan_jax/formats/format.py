@@ -9,6 +9,7 @@ from posegan_jax.errors import InputError
 from posegan_jax.pose.sequence import PoseFile
 
 OPTIONS = ("names", "skeletons", "image_size")
+"""What ``read`` of a format may take beside a path and a least score, see ``Format``."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,8 +58,11 @@ class Format:
                 raise InputError(f"format {self.name}: {suffix!r} is no suffix of its files")
         if self.is_folder and not self.is_frame:
             raise InputError(f"format {self.name}: without a suffix it needs is_frame")
-        if strange := set(self.options) - set(OPTIONS):
-            raise InputError(f"format {self.name}: read takes {strange}; known: {OPTIONS}")
+        for option in self.options:
+            if option not in OPTIONS:
+                raise InputError(
+                    f"format {self.name}: read takes {option}; known: {', '.join(OPTIONS)}"
+                )
 
     @property
     def options(self) -> tuple[str, ...]:
