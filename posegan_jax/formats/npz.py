@@ -12,7 +12,7 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats.format import Format
-from posegan_jax.formats.table import ABSURD
+from posegan_jax.formats.records import ABSURD
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.runtime.files import atomic_path
 

@@ -30,7 +30,7 @@ SKELETONS = {
 """Number of joints -> skeleton, where a file does not say. The 28 are what upsampling gives."""
 
 ABSURD = 1e6
-"""No picture is a million pixels wide: joints beyond it are missing."""
+"""No picture is this large, in pixels, and no room in millimetres: joints beyond are missing."""
 
 DOUBLE = 0.95
 """Two poses in one frame that are more alike than this are one person, detected twice. Two people

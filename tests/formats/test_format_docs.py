@@ -50,5 +50,7 @@ def test_where_joints_come_from_is_kept_or_not(name, tmp_path):
 def test_the_order_of_joints():
     lists = dict(re.findall(r"^- `(\w+)`: ([a-z0-9_,\s]+)\.$", TEXT, re.MULTILINE))
     assert len(lists) == 9
+    named = set(re.findall(r"^- `(\w+)`: ", TEXT, re.MULTILINE))
+    assert named == set(SKELETONS) - {"alphapose12"}
     for name, joints in lists.items():
         assert tuple(re.split(r",\s+", joints)) == SKELETONS[name].joints
