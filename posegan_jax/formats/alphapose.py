@@ -19,9 +19,9 @@ from posegan_jax.formats.format import Format
 from posegan_jax.pose.sequence import PoseFile
 
 SKELETONS = {
-    17: "coco17", 26: "halpe26", 28: "mpi_inf_3dhp", 133: "coco133", 136: "halpe136",
+    joints: name for joints, name in records.SKELETONS.items() if joints not in (18, 25, 33)
 }
-"""Number of joints -> skeleton in a list of results."""
+"""Number of joints -> skeleton in a list of results: all but those of OpenPose and MediaPipe."""
 
 BY_IMAGE = {18: "coco18", 28: "mpi_inf_3dhp"}
 """The same for ``cmu`` and ``open``."""
