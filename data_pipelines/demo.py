@@ -17,6 +17,7 @@ import numpy as np
 from posegan_jax.geometry.camera import look_at, project
 from posegan_jax.motion.clip import Clip
 from posegan_jax.motion.procedural import procedural_clips
+from posegan_jax.pose.carry import carry_joints
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime.files import atomic_path
 
@@ -54,9 +55,7 @@ def main() -> None:
 def coco17(clip: Clip) -> np.ndarray:
     """(T, 17, 3): the joints that both skeletons have, and a face put on the head."""
     model, target = get_skeleton("mpi_inf_3dhp"), get_skeleton("coco17")
-    source, destination, _ = model.map_to(target)
-    result = np.zeros((len(clip.positions), len(target), 3))
-    result[:, destination] = clip.positions[:, source]
+    result = carry_joints(clip.positions.astype(np.float64), model, target, 0.0)
 
     def joint(name):
         return clip.positions[:, model.index(name)]

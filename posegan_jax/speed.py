@@ -26,6 +26,7 @@ from posegan_jax.inpainting.settings import QUALITIES
 from posegan_jax.model.networks import build_networks
 from posegan_jax.model.options import NetworkOptions
 from posegan_jax.motion.store import MotionStore, build_store, load_clips
+from posegan_jax.pose.carry import on_skeleton
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime import compilation_cache, cpus, parallel
@@ -174,11 +175,7 @@ def track(skeleton: str, frames: int) -> PoseSequence:
     there_and_back = np.concatenate([motion.keypoints, motion.keypoints[::-1]])
     truth = np.resize(there_and_back, (frames, *there_and_back.shape[1:]))
     seen = make_case("wild", truth, get_skeleton("mpi_inf_3dhp"), 1, 0).sequence
-    source, place, _ = get_skeleton(seen.skeleton).map_to(get_skeleton(skeleton))
-    keypoints = np.full((frames, len(get_skeleton(skeleton)), 2), np.nan)
-    scores = np.zeros(keypoints.shape[:2])
-    keypoints[:, place], scores[:, place] = seen.keypoints[:, source], seen.scores[:, source]
-    return PoseSequence(keypoints, scores, seen.fps, skeleton)
+    return on_skeleton(seen, skeleton)
 
 
 def machine() -> dict[str, Any]:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from posegan_jax import formats
+from posegan_jax.pose.skeleton import SKELETONS
+
 # Programs that one test has compiled serve the others, and those of child processes; nothing is
 # written to the user's own cache.
 _CACHE = tempfile.TemporaryDirectory(prefix="posegan-tests-")
@@ -16,6 +19,16 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _CACHE.name)
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "1")
 
 REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def registries():
+    """Formats and skeletons that a test registers are gone after it."""
+    before = [(known, dict(known)) for known in (formats.FORMATS, SKELETONS)]
+    yield
+    for known, old in before:
+        known.clear()
+        known.update(old)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from posegan_jax import cli, formats
 from posegan_jax.geometry.camera import look_at, project
 from posegan_jax.inpainting import inpainter as inpainter_module
 from posegan_jax.motion.procedural import procedural_clips
+from posegan_jax.pose.carry import carry_joints
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.render.source import SourceVideo
@@ -58,10 +59,7 @@ def walking(frames=30):
     motion = procedural_clips("validation")[1].positions[:frames]
     camera = look_at(0.5, 0.1, 5000.0, motion.mean(axis=(0, 1)), 0.0, 1500.0)
     image = np.asarray(project(motion, camera)[0], np.float64) + (640, 360)
-    source, destination, _ = MPI.map_to(COCO)
-    keypoints = np.full((frames, 17, 2), np.nan)
-    keypoints[:, destination] = image[:, source]
-    return keypoints
+    return carry_joints(image, MPI, COCO, np.nan)
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch, registries):
     """Where a reader stands: a folder with the track that the pages start from."""
     shutil.copy(DEMO, tmp_path / "alphapose-results.json")
     monkeypatch.chdir(tmp_path)

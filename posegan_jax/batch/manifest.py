@@ -12,8 +12,6 @@ from posegan_jax import formats
 from posegan_jax.errors import InputError
 from posegan_jax.runtime.files import is_same
 
-SUFFIXES = (".csv", ".json", ".nc", ".npz", ".trc")
-"""Of the files that are looked for in folders."""
 LIST = ".txt"
 """Suffix of a file with a path a line."""
 SUMMARY = "summary.json"
@@ -77,7 +75,8 @@ def collect(inputs: Sequence[str | os.PathLike], folder: str | os.PathLike) -> l
             )
     if not jobs:
         given = ", ".join(map(str, inputs))[:200]
-        raise InputError(f"{given}: no file with one of the endings {', '.join(SUFFIXES)}")
+        endings = ", ".join(formats.suffixes())
+        raise InputError(f"{given}: no file with one of the endings {endings}")
     return list(jobs.values())
 
 
@@ -198,7 +197,7 @@ def _visible(folder: Path) -> list[Path]:
 
 def _is_file(path: Path) -> bool:
     """Whether it is taken for a detector's file: a link to nothing is, and will fail."""
-    return path.suffix.lower() in SUFFIXES and not path.is_dir()
+    return path.suffix.lower() in formats.suffixes() and not path.is_dir()
 
 
 def _is_above(path: Path) -> bool:

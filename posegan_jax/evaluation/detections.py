@@ -10,8 +10,9 @@ from posegan_jax.errors import InputError
 from posegan_jax.evaluation.clips import View
 from posegan_jax.evaluation.noise import ErrorKind
 from posegan_jax.evaluation.protocols import Case
+from posegan_jax.pose.carry import carry_joints, on_skeleton
 from posegan_jax.pose.sequence import PoseFile
-from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, get_skeleton
+from posegan_jax.pose.skeleton import Skeleton, get_skeleton
 
 NAMES = ("{video}.json", "{video}/alphapose-results.json")
 """Where the detections of a video such as S1/Seq2/video_4 are looked for."""
@@ -59,21 +60,19 @@ def detected_cases(
 
 
 def _case(file: PoseFile, view: View, skeleton: Skeleton) -> Case:
-    shape = view.keypoints.shape[:2]
+    twelve = get_skeleton("alphapose12")
+    shape = len(view.frames), len(twelve)
     keypoints, scores = np.full((*shape, 2), np.nan), np.zeros(shape)
     best = np.zeros(len(view.frames))
-    usable = [skeleton.index(joint) for joint in DETECTED_12]
     for sequence in file:
-        source, destination, _ = get_skeleton(sequence.skeleton).map_to(skeleton)
-        keep = np.isin(destination, usable)
-        source, destination = source[keep], destination[keep]
-        _, rows, here = np.intersect1d(sequence.frames, view.frames, return_indices=True)
-        total = sequence.scores[rows][:, source].sum(axis=1)
+        found = on_skeleton(sequence, twelve.name)
+        _, rows, here = np.intersect1d(found.frames, view.frames, return_indices=True)
+        total = found.scores[rows].sum(axis=1)
         better = total > best[here]
         rows, here = rows[better], here[better]
         best[here] = total[better]
-        keypoints[here], scores[here] = np.nan, 0.0
-        keypoints[np.ix_(here, destination)] = sequence.keypoints[np.ix_(rows, source)]
-        scores[np.ix_(here, destination)] = sequence.scores[np.ix_(rows, source)]
-    kinds = np.full(shape, ErrorKind.GOOD, np.uint8)
+        keypoints[here], scores[here] = found.keypoints[rows], found.scores[rows]
+    keypoints = carry_joints(keypoints, twelve, skeleton, np.nan)
+    scores = carry_joints(scores, twelve, skeleton, 0.0)
+    kinds = np.full(scores.shape, ErrorKind.GOOD, np.uint8)
     return Case(view.keypoints, keypoints, scores, kinds, skeleton, view.fps)

@@ -1,12 +1,8 @@
 """Reading and writing detectors' files. Imports neither jax nor anything that needs it.
 
-A format is a module with ``NAME``, ``sniff(path) -> bool``, ``read(path, min_score) -> PoseFile``
-and ``write(file, path)``; ``OPTIONS`` names what else its ``read`` takes, and ``SUFFIX`` what its
-files end in. ``FOLDER`` is true where it always writes folders, and ``is_frame(path) -> bool``,
-where it may, tells which files these hold. ``HOLDS`` names the skeletons of new files where not all
-are possible, and ``CHOICES`` those that others are carried over to, if not all of these. The
-content decides which one reads a file; a new file's format is the one it was read from, or follows
-from its suffix.
+Every format is a module that ends with its ``FORMAT``, see ``format.Format``, and a line of
+``_OURS``; ``register`` adds one from elsewhere. The content decides which of them reads a file; a
+new file's format is the one it was read from, or follows from its suffix.
 """
 
 import dataclasses
@@ -35,22 +31,50 @@ from posegan_jax.formats import (
 from posegan_jax.formats import joint_map as joint_maps
 from posegan_jax.formats.fit import fit, skeleton_for
 from posegan_jax.formats.folder import Folder
+from posegan_jax.formats.format import Format
 from posegan_jax.formats.options import ReadOptions
 from posegan_jax.formats.unknown import explain
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.runtime.files import check_file, check_folder
 
-FORMATS = {
-    module.NAME: module
-    for module in (
-        alphapose, openpose, coco, mmpose, ultralytics, mediapipe, npz, deeplabcut, sleap,
-        longcsv, trc, movement, wide,
-    )
-}
-_BY_SUFFIX = {
-    ".json": alphapose.NAME, ".npz": npz.NAME, ".csv": longcsv.NAME, ".trc": trc.NAME,
-    ".nc": movement.NAME,
-}
+_OURS = (
+    alphapose.FORMAT, openpose.FORMAT, coco.FORMAT, mmpose.FORMAT, ultralytics.FORMAT,
+    mediapipe.FORMAT, npz.FORMAT, deeplabcut.FORMAT, sleap.FORMAT, longcsv.FORMAT, trc.FORMAT,
+    movement.FORMAT, wide.FORMAT,
+)
+FORMATS: dict[str, Format] = {}
+"""The known formats by their names, in the order in which they are asked whether a file is theirs.
+"""
+
+
+def register(format: Format) -> None:
+    """Makes a format known to everything here that reads and writes files, in this process.
+
+    It is asked last whether a file is its own, so that files of all others stay theirs.
+
+    Raises:
+      InputError: there is a format of this name, or one that new files with a suffix have already.
+    """
+    if format.name in FORMATS:
+        raise InputError(f"there is a format {format.name!r} already")
+    for suffix in format.default_for:
+        if suffix in _defaults():
+            raise InputError(f"new {suffix} files have the format {_defaults()[suffix]} already")
+    FORMATS[format.name] = format
+
+
+def suffixes() -> tuple[str, ...]:
+    """What the names of files that can be read end in, in lower case, in alphabetical order."""
+    return tuple(sorted({suffix for format in FORMATS.values() for suffix in format.suffixes}))
+
+
+def _defaults() -> dict[str, str]:
+    """Suffix of a new file -> the format that it gets where no one is named."""
+    return {suffix: format.name for format in FORMATS.values() for suffix in format.default_for}
+
+
+for _format in _OURS:
+    register(_format)
 
 
 def read(
@@ -77,20 +101,14 @@ def read(
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file")
-    try:
-        known = [module for module in FORMATS.values() if module.sniff(path)]
-        problem = None if known else explain(path, FORMATS)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    if problem:
-        raise InputError(problem)
-    options = _options(known[0], path, {"names": names, "skeletons": skeletons})
-    if "image_size" in _accepted(known[0]):
-        options["image_size"] = image_size
-    file = known[0].read(path, min_score, **options)
-    if image_size is not None or known[0] is not trc:  # whose units may be metres
-        notes = (*file.notes, *picture.misfit(file.sequences, image_size))
-        file = dataclasses.replace(file, notes=notes)
+    format = _recognised(path)
+    if min_score is None:
+        min_score = format.min_score
+    file = format.read(path, min_score, **_options(format, path, names, skeletons, image_size))
+    notes = file.notes
+    if image_size is not None or format.in_pixels:
+        notes = (*notes, *picture.misfit(file.sequences, image_size))
+    file = dataclasses.replace(file, format=format.name, path=str(path), notes=notes)
     if fps is not None:
         file = file.replace([sequence.replace(fps=fps) for sequence in file])
     return file
@@ -151,27 +169,27 @@ def converted(
       InputError: unknown format or suffix, or no joint that the format has a place for.
     """
     path = Path(path)
-    file = sequences if isinstance(sequences, PoseFile) else PoseFile(tuple(sequences), format="")
+    file = sequences if isinstance(sequences, PoseFile) else PoseFile(tuple(sequences))
     name = format or _format_for(file, path)
     if name not in FORMATS:
         raise InputError(f"unknown format {name!r}; known: {', '.join(FORMATS)}")
-    held = getattr(FORMATS[name], "HOLDS", None)
-    ending = getattr(FORMATS[name], "SUFFIX", path.suffix)
-    if format and path.suffix.lower() not in (ending, ""):
-        note = f"{path.name} is in the format {name}, whose files end in {ending}"
+    new = FORMATS[name]
+    if format and new.suffixes and path.suffix.lower() not in (*new.suffixes, ""):
+        endings = " or ".join(new.suffixes)
+        note = f"{path.name} is in the format {name}, whose files end in {endings}"
         file = dataclasses.replace(file, notes=(*file.notes, note))
     if file.format != name:
         file = dataclasses.replace(file, format=name, source=None)
-        if held and joints is None:
-            joints = skeleton_for(file, held, getattr(FORMATS[name], "CHOICES", held))
+        if new.holds and joints is None:
+            joints = skeleton_for(file, new.holds, new.choices or new.holds)
     return file if joints is None else fit(file, joints)
 
 
 def check_output(file: PoseFile, path: str | os.PathLike) -> None:
     """Raises InputError where ``write`` would: for a suffix, or for what stands in its way."""
-    module = FORMATS[_format_for(file, Path(path))]
-    if getattr(module, "FOLDER", False) or module.NAME == file.format and _from_folder(file):
-        check_folder(path, module.is_frame)
+    format = FORMATS[_format_for(file, Path(path))]
+    if format.is_folder or format.name == file.format and _from_folder(file):
+        check_folder(path, format.is_frame)
     else:
         check_file(path)
 
@@ -183,25 +201,29 @@ def holds_frames(path: str | os.PathLike) -> bool:
       InputError: it cannot be read.
     """
     try:
-        return any(module.sniff(Path(path)) for module in FORMATS.values())
+        return any(format.sniff(Path(path)) for format in FORMATS.values())
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _accepted(module) -> tuple[str, ...]:
-    return getattr(module, "OPTIONS", ())
+def _recognised(path: Path) -> Format:
+    """The first format that knows a file. Raises InputError where there is none, and why."""
+    try:
+        for format in FORMATS.values():
+            if format.sniff(path):
+                return format
+        raise InputError(explain(path, FORMATS))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _options(module, path: Path, given: dict) -> dict:
-    """Those options that are given. Raises InputError for one that means nothing to the format."""
-    given = {name: value for name, value in given.items() if value is not None}
-    flags = {
-        "names": "joint map of names", "skeletons": "joint map of joints in their order",
-    }
-    for name in given:
-        if name not in _accepted(module):
-            raise InputError(f"{path}: {module.NAME} files take no {flags[name]}")
-    return given
+def _options(format: Format, path: Path, names, skeletons, image_size) -> dict:
+    """What the format takes. Raises InputError for a joint map that means nothing to it."""
+    given = {"names": names, "skeletons": skeletons, "image_size": image_size}
+    for name, what in (("names", "names"), ("skeletons", "joints in their order")):
+        if given[name] is not None and name not in format.options:
+            raise InputError(f"{path}: {format.name} files take no joint map of {what}")
+    return {name: given[name] for name in format.options}
 
 
 def _from_folder(file: PoseFile) -> bool:
@@ -209,14 +231,14 @@ def _from_folder(file: PoseFile) -> bool:
 
 
 def _format_for(file: PoseFile, path: Path) -> str:
-    suffix = path.suffix.lower()
+    suffix, defaults = path.suffix.lower(), _defaults()
     if file.format and Path(file.path).suffix.lower() == suffix:
         return file.format
-    folders = getattr(FORMATS.get(file.format), "FOLDER", False) or _from_folder(file)
-    if folders and suffix not in _BY_SUFFIX:
+    if suffix in defaults:
+        return defaults[suffix]
+    old = FORMATS.get(file.format)
+    if old and old.is_folder or _from_folder(file):
         return file.format
-    if suffix not in _BY_SUFFIX:
-        if path.is_dir():
-            raise InputError(f"{path} is a folder; give a file name")
-        raise InputError(f"{path}: no format for this suffix; use one of {', '.join(_BY_SUFFIX)}")
-    return _BY_SUFFIX[suffix]
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give a file name")
+    raise InputError(f"{path}: no format for this suffix; use one of {', '.join(defaults)}")

@@ -15,20 +15,13 @@ from typing import Any
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats import jsonfile, records
+from posegan_jax.formats.format import Format
 from posegan_jax.pose.sequence import PoseFile
 
-NAME = "alphapose"
-SUFFIX = ".json"
-OPTIONS = ("skeletons",)
-MIN_SCORE = 0.2
-"""Where AlphaPose has not seen a joint it still gives a place, with a score of a few percent."""
-
 SKELETONS = {
-    17: "coco17", 26: "halpe26", 28: "mpi_inf_3dhp", 133: "coco133", 136: "halpe136",
+    joints: name for joints, name in records.SKELETONS.items() if joints not in (18, 25, 33)
 }
-"""Number of joints -> skeleton in a list of results."""
-
-HOLDS = tuple(SKELETONS.values())
+"""Number of joints -> skeleton in a list of results: all but those of OpenPose and MediaPipe."""
 
 BY_IMAGE = {18: "coco18", 28: "mpi_inf_3dhp"}
 """The same for ``cmu`` and ``open``."""
@@ -44,9 +37,7 @@ def sniff(path: Path) -> bool:
     return any(("{{", key) in keys for key in _KEYS) or _is_empty_list(path)
 
 
-def read(
-    path: Path, min_score: float | None = None, skeletons: Mapping[int, str] | None = None
-) -> PoseFile:
+def read(path: Path, min_score: float, skeletons: Mapping[int, str] | None = None) -> PoseFile:
     """Reads the people of a file, each a PoseSequence of the frames that hold them.
 
     Args:
@@ -58,14 +49,13 @@ def read(
       InputError: the file is not what AlphaPose writes; the message names the object.
     """
     content = jsonfile.load(path)
-    min_score = MIN_SCORE if min_score is None else min_score
     if isinstance(content, dict):
         found, notes = _parse_images(content, path)
         known = BY_IMAGE | dict(skeletons or {})
     else:
         found, notes = parse(content, path)
         known = SKELETONS | dict(skeletons or {})
-    return records.read(NAME, path, content, found, min_score, known, notes)
+    return records.read(path, content, found, min_score, known, notes)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -203,3 +193,11 @@ def _people_key(content: dict) -> str:
     """'bodies' or 'people': which of them the first image has."""
     first = next(iter(content.values()), None)
     return "people" if isinstance(first, dict) and "people" in first else "bodies"
+
+
+FORMAT = Format(
+    name="alphapose", sniff=sniff, read=read, write=write,
+    suffixes=(".json",), default_for=(".json",), holds=tuple(SKELETONS.values()),
+    # Where AlphaPose has not seen a joint it still gives a place, with a score of a few percent.
+    min_score=0.2,
+)

@@ -14,14 +14,10 @@ from typing import Any
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats import jsonfile, records
+from posegan_jax.formats.format import Format
 from posegan_jax.pose.sequence import PoseFile
 from posegan_jax.pose.skeleton import get_skeleton
 
-NAME = "coco"
-SUFFIX = ".json"
-OPTIONS = ("skeletons",)
-HOLDS = tuple(records.SKELETONS.values())
-MIN_SCORE = 0.2
 _VISIBLE = 2
 
 
@@ -31,9 +27,7 @@ def sniff(path: Path) -> bool:
     return ("{", "annotations") in keys or ("{", "images") in keys
 
 
-def read(
-    path: Path, min_score: float | None = None, skeletons: Mapping[int, str] | None = None
-) -> PoseFile:
+def read(path: Path, min_score: float, skeletons: Mapping[int, str] | None = None) -> PoseFile:
     """Reads the people of a file, each a PoseSequence of the frames that hold them.
 
     Args:
@@ -58,9 +52,8 @@ def read(
     flag = _highest_flag(annotations)
     if flag:
         found = [record._replace(joints=_scored(record.joints, flag)) for record in found]
-    min_score = MIN_SCORE if min_score is None else min_score
     known = records.SKELETONS | dict(skeletons or {})
-    return records.read(NAME, path, content, found, min_score, known, notes)
+    return records.read(path, content, found, min_score, known, notes)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -248,3 +241,9 @@ def _categories(content: dict, old: str | None, new: str) -> list[dict]:
         and len(item["keypoints"]) == count else item
         for item in categories
     ]
+
+
+FORMAT = Format(
+    name="coco", sniff=sniff, read=read, write=write,
+    suffixes=(".json",), holds=tuple(records.SKELETONS.values()), min_score=0.2,
+)

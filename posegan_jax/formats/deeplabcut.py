@@ -13,17 +13,12 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats import table
+from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import resolve
 from posegan_jax.formats.jsonfile import FrameNames, frame_numbers
 from posegan_jax.formats.table import Table, Tally, Track
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
-
-NAME = "deeplabcut"
-SUFFIX = ".csv"
-OPTIONS = ("names",)
-MIN_SCORE = 0.6
-"""DeepLabCut's own ``pcutoff``: below it, its plots and videos leave a body part out."""
 
 _COORDS = ("x", "y", "likelihood")
 
@@ -33,9 +28,7 @@ def sniff(path: Path) -> bool:
     return table.first_cells(path)[:1] == ["scorer"]
 
 
-def read(
-    path: Path, min_score: float | None = None, names: Mapping[str, str] | None = None
-) -> PoseFile:
+def read(path: Path, min_score: float, names: Mapping[str, str] | None = None) -> PoseFile:
     """Reads the individuals of a file; one without individuals holds one person without id.
 
     Args:
@@ -64,7 +57,6 @@ def read(
         if frame is not None:
             by_frame[frame].append(i)
     values = table.numbers(rows)
-    min_score = MIN_SCORE if min_score is None else min_score
     tracks = {}
     for person, columns in _columns(header, path).items():
         joints = resolve(list(columns), path, names)
@@ -72,9 +64,7 @@ def read(
         tracks[person] = table.track(
             person, joints, list(columns), columns, by_frame, values, min_score, tally
         )
-    return table.pose_file(
-        Table(header, rows, frames, tracks, newline), NAME, path, notes, tally
-    )
+    return table.pose_file(Table(header, rows, frames, tracks, newline), path, notes, tally)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -174,3 +164,11 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
         for t, frame in enumerate(sequence.frames.tolist()):
             table.fill(rows[frame], columns, values[t], ~np.isnan(values[t]))
     return [header[0], *([] if alone else [header[1]]), *header[2:], *rows.values()]
+
+
+FORMAT = Format(
+    name="deeplabcut", sniff=sniff, read=read, write=write,
+    suffixes=(".csv",),
+    # DeepLabCut's own ``pcutoff``: below it, its plots and videos leave a body part out.
+    min_score=0.6,
+)

@@ -3,44 +3,10 @@
 import dataclasses
 from collections.abc import Collection, Sequence
 
-import numpy as np
-
 from posegan_jax.errors import InputError
-from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
-from posegan_jax.pose.skeleton import DERIVED, Skeleton, get_skeleton
-
-
-def on_skeleton(sequence: PoseSequence, target: str) -> PoseSequence:
-    """The same track with the joints of another skeleton.
-
-    Joints of one name keep their numbers. Midpoints by definition (neck and mid hip of OpenPose)
-    are made of their two joints, with the lower score and the provenance further from the
-    detector; all others are missing.
-
-    Args:
-      sequence: (T, K) joints.
-      target: name of the skeleton.
-
-    Raises:
-      InputError: unknown skeleton.
-    """
-    old, new = get_skeleton(sequence.skeleton), get_skeleton(target)
-    if old == new:
-        return sequence
-    shape = (len(sequence), len(new))
-    keypoints, scores = np.full((*shape, 2), np.nan), np.zeros(shape)
-    provenance = np.full(shape, Provenance.UNKNOWN, np.uint8)
-    here, there, _ = old.map_to(new)
-    keypoints[:, there], scores[:, there] = sequence.keypoints[:, here], sequence.scores[:, here]
-    provenance[:, there] = sequence.provenance[:, here]
-    for joint in _midpoints(old, new):
-        at, ends = new.index(joint), [old.index(part) for part in DERIVED[joint]]
-        keypoints[:, at] = sequence.keypoints[:, ends].mean(1)
-        scores[:, at] = sequence.scores[:, ends].min(1)
-        provenance[:, at] = sequence.provenance[:, ends].max(1)
-    return sequence.replace(
-        keypoints=keypoints, scores=scores, provenance=provenance, skeleton=target
-    )
+from posegan_jax.pose.carry import midpoints, on_skeleton
+from posegan_jax.pose.sequence import PoseFile
+from posegan_jax.pose.skeleton import Skeleton, get_skeleton
 
 
 def fit(file: PoseFile, skeleton: str) -> PoseFile:
@@ -57,7 +23,7 @@ def fit(file: PoseFile, skeleton: str) -> PoseFile:
         names = " and ".join(old.name for old in olds)
         raise InputError(f"{file.path}: {names} and {skeleton} have no joint in common")
     lost = list(dict.fromkeys(joint for old in olds for joint in old.map_to(new)[2]))
-    known = {j for old in olds for j in (*old.joints, *_midpoints(old, new))}
+    known = {j for old in olds for j in (*old.joints, *midpoints(old, new))}
     lacking = [joint for joint in new.joints if joint not in known]
     parts = [f"joints carried over to {skeleton} by name"]
     parts += [f"left behind: {', '.join(lost)}"] * bool(lost)
@@ -86,11 +52,3 @@ def skeleton_for(
 
 def _kept(olds: Sequence[Skeleton], new: str) -> int:
     return sum(len(old.map_to(get_skeleton(new))[0]) for old in olds)
-
-
-def _midpoints(old: Skeleton, new: Skeleton) -> list[str]:
-    """Joints of the new skeleton that are made of two of the old one."""
-    return [
-        joint for joint, parts in DERIVED.items()
-        if joint in new and joint not in old and all(part in old for part in parts)
-    ]

@@ -147,16 +147,24 @@ def one_line(names: Iterable[str]) -> str:
     return ", ".join(" ".join(name.split()) for name in names)
 
 
-@functools.cache
 def _joints() -> frozenset[str]:
-    return frozenset(joint for skeleton in SKELETONS.values() for joint in skeleton.joints)
+    return _joints_of(tuple(SKELETONS))  # more may be registered at any time
 
 
-@functools.cache
 def _known() -> dict[str, str]:
     """'left_bigtoe' or 'headtop' -> the joint."""
+    return _known_of(tuple(SKELETONS))
+
+
+@functools.lru_cache(maxsize=1)
+def _joints_of(skeletons: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(joint for name in skeletons for joint in SKELETONS[name].joints)
+
+
+@functools.lru_cache(maxsize=1)
+def _known_of(skeletons: tuple[str, ...]) -> dict[str, str]:
     keys = {}
-    for joint in _joints():
+    for joint in _joints_of(skeletons):
         side, stem = re.fullmatch(r"(left_|right_|)(.*)", joint).groups()
         keys[side + stem.replace("_", "")] = joint
     return _MORE | keys

@@ -1,5 +1,6 @@
 """JSON files: loading, writing, a look at their beginning, numbers and frame names in them."""
 
+import functools
 import json
 import math
 import re
@@ -63,16 +64,20 @@ def text(content: Any, path: Path) -> str:
         raise InputError(f"{path}: lists within lists, too many to write") from error
 
 
-def outline(path: Path) -> set[tuple[str, str]]:
+def outline(path: Path) -> frozenset[tuple[str, str]]:
     """The keys near the beginning of a file, each with the brackets around it.
 
     The key 'image_id' of ``[{"image_id": 1}]`` is ``("[{", "image_id")``. A file that is cut off
     has an outline too; what is no JSON, and a folder, have an empty one.
     """
     if path.is_dir():
-        return set()
+        return frozenset()
     with open(path, "rb") as handle:
-        head = handle.read(_HEAD).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+        return _keys(handle.read(_HEAD).decode("utf-8", "replace").lstrip("\ufeff \t\r\n"))
+
+
+@functools.lru_cache(maxsize=1)  # one format after the other asks for those of one file
+def _keys(head: str) -> frozenset[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
     brackets = ""
     for token in _TOKEN.finditer(head if head[:1] in ("[", "{") else ""):
@@ -84,7 +89,7 @@ def outline(path: Path) -> set[tuple[str, str]]:
             found.add((brackets, token[1]))
         if len(brackets) > _DEEPEST:
             break
-    return found
+    return frozenset(found)
 
 
 # --- numbers --------------------------------------------------------------------------------------

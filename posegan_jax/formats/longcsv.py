@@ -16,14 +16,11 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats import picture, table
+from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import one_line, resolve
 from posegan_jax.formats.table import Tally
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 from posegan_jax.pose.skeleton import get_skeleton
-
-NAME = "csv"
-SUFFIX = ".csv"
-OPTIONS = ("names", "image_size")
 
 _HEADER = ("frame", "person", "joint", "x", "y", "score", "provenance", "fps")
 _NEEDED = ("frame", "joint", "x", "y")
@@ -103,7 +100,7 @@ def read(
         reason = "; ".join(tally.notes()) or "no joint has a place and enough score"
         raise InputError(f"{path}: nothing to use: {reason}")
     notes = (*dict.fromkeys(notes), *tally.notes())
-    return PoseFile(tuple(sequences), NAME, str(path), None, notes)
+    return PoseFile(tuple(sequences), notes=notes)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -176,3 +173,8 @@ def _sequence(
         fps = float(rate) if fps is None and np.isfinite(rate) and rate > 0 else fps
     keypoints, scores = table.present(values, -np.inf if min_score is None else min_score, tally)
     return PoseSequence(keypoints, scores, fps, skeleton.name, known, person, provenance)
+
+
+FORMAT = Format(
+    name="csv", sniff=sniff, read=read, write=write, suffixes=(".csv",), default_for=(".csv",),
+)

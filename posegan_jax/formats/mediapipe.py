@@ -22,16 +22,10 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats import jsonfile, picture, records
+from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import joint_name, one_line
 from posegan_jax.pose.sequence import PoseFile
 from posegan_jax.pose.skeleton import get_skeleton
-
-NAME = "mediapipe"
-SUFFIX = ".json"
-OPTIONS = ("skeletons", "image_size")
-HOLDS = ("mediapipe33",)
-MIN_SCORE = 0.5
-"""The visibility under which MediaPipe itself does not draw a landmark."""
 
 _LISTS = ("frames", "landmarks", "poses", "results", "data")
 _POSES = ("pose_landmarks", "poseLandmarks", "landmarks", "pose", "landmark")
@@ -68,7 +62,7 @@ def sniff(path: Path) -> bool:
 
 
 def read(
-    path: Path, min_score: float | None = None, skeletons: Mapping[int, str] | None = None,
+    path: Path, min_score: float, skeletons: Mapping[int, str] | None = None,
     image_size: tuple[float, float] | None = None,
 ) -> PoseFile:
     """Reads the people of a file, each a PoseSequence of the frames that hold them, in pixels.
@@ -100,9 +94,8 @@ def read(
         scale, note = picture.scale(image_size, _size(content))
         notes += note
         found = [r._replace(joints=picture.times(r.joints, scale)) for r in found]
-    min_score = MIN_SCORE if min_score is None else min_score
     known = records.SKELETONS | dict(skeletons or {})
-    file = records.read(NAME, path, (content, scale), found, min_score, known, notes)
+    file = records.read(path, (content, scale), found, min_score, known, notes)
     fps = _fps(content)
     return file if fps is None else file.replace([s.replace(fps=fps) for s in file])
 
@@ -389,3 +382,11 @@ def _is_pair(value: Any) -> bool:
 def _fps(content: Any) -> float | None:
     values = [jsonfile.number(item.get(key)) for item in _about(content) for key in _FPS]
     return next((value for value in values if value > 0), None)
+
+
+FORMAT = Format(
+    name="mediapipe", sniff=sniff, read=read, write=write,
+    suffixes=(".json",), holds=("mediapipe33",),
+    # The visibility under which MediaPipe itself does not draw a landmark.
+    min_score=0.5,
+)

@@ -18,15 +18,10 @@ from typing import Any
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats import folder, jsonfile, records
+from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_map import by_names
 from posegan_jax.pose.sequence import PoseFile
 from posegan_jax.pose.skeleton import get_skeleton
-
-NAME = "mmpose"
-SUFFIX = ".json"
-OPTIONS = ("skeletons",)
-MIN_SCORE = 0.2
-"""MMPose gives a place to joints that it does not see, with a low score."""
 
 DATASETS = {
     "coco": "coco17", "coco_wholebody": "coco133", "halpe": "halpe136", "halpe26": "halpe26",
@@ -50,9 +45,7 @@ def sniff(path: Path) -> bool:
     )
 
 
-def read(
-    path: Path, min_score: float | None = None, skeletons: Mapping[int, str] | None = None
-) -> PoseFile:
+def read(path: Path, min_score: float, skeletons: Mapping[int, str] | None = None) -> PoseFile:
     """Reads the people of a file, each a PoseSequence of the frames that hold them.
 
     Args:
@@ -76,8 +69,7 @@ def read(
     if skeleton:
         known[len(get_skeleton(skeleton))] = skeleton
     known |= dict(skeletons or {})
-    min_score = MIN_SCORE if min_score is None else min_score
-    return records.read(NAME, path, content, found, min_score, known, notes)
+    return records.read(path, content, found, min_score, known, notes)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -262,3 +254,11 @@ def _entries(
         }
         return records.merge(filled, frames, new)
     return records.by_place(groups, added, path)
+
+
+FORMAT = Format(
+    name="mmpose", sniff=sniff, read=read, write=write,
+    suffixes=(".json",), is_frame=is_frame, holds=HOLDS,
+    # MMPose gives a place to joints that it does not see, with a low score.
+    min_score=0.2,
+)

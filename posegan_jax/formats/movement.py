@@ -15,15 +15,13 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats import table
+from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import Joints, one_line, resolve
 from posegan_jax.formats.table import Tally
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime.files import atomic_path
 
-NAME = "movement"
-SUFFIX = ".nc"
-OPTIONS = ("names",)
 MIN_SCORE = 0.2
 PCUTOFF = 0.6
 """Instead of MIN_SCORE for datasets from DeepLabCut and LightningPose, as for their tables."""
@@ -96,7 +94,7 @@ def read(
     notes = (*joints.notes, *notes, *tally.notes())
     if not people:
         raise InputError(f"{path}: nothing to use: no keypoint has a place and enough confidence")
-    return PoseFile(people, NAME, str(path), Source(data, engine, frames, joints, found), notes)
+    return PoseFile(people, source=Source(data, engine, frames, joints, found), notes=notes)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -316,3 +314,8 @@ def _new_data(file: PoseFile, source: Source | None, path: Path) -> Any:
         {"time": time, "space": ["x", "y"], keypoint: names, individual: people},
         attrs,
     )
+
+
+FORMAT = Format(
+    name="movement", sniff=sniff, read=read, write=write, suffixes=(".nc",), default_for=(".nc",),
+)

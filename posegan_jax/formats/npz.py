@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats.table import ABSURD
+from posegan_jax.formats.format import Format
+from posegan_jax.formats.records import ABSURD
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.runtime.files import atomic_path
 
-NAME = "npz"
-SUFFIX = ".npz"
 _TAG = "posegan"
 _ARRAYS = ("keypoints", "scores", "frames", "provenance")
 
@@ -53,7 +52,7 @@ def read(path: Path, min_score: float | None = None) -> PoseFile:
         for sequence, places in zip(sequences, absurd, strict=True)
     ]
     notes = (f"joints at absurd places, read as holes: {count}",) if count else ()
-    return PoseFile(tuple(sequences), NAME, str(path), None, notes)
+    return PoseFile(tuple(sequences), notes=notes)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -89,3 +88,8 @@ def _sequence(arrays: dict[str, np.ndarray], i: int, min_score: float | None) ->
         return sequence
     low = sequence.scores < min_score
     return sequence.replace(keypoints=np.where(low[..., None], np.nan, sequence.keypoints))
+
+
+FORMAT = Format(
+    name="npz", sniff=sniff, read=read, write=write, suffixes=(".npz",), default_for=(".npz",),
+)

@@ -15,14 +15,10 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats import folder, jsonfile, records
+from posegan_jax.formats.format import Format
 from posegan_jax.pose.sequence import PoseFile
 from posegan_jax.pose.skeleton import get_skeleton
 
-NAME = "openpose"
-OPTIONS = ("skeletons",)
-FOLDER = True
-HOLDS = ("body25", "body25b", "coco18")
-CHOICES = ("body25",)
 MIN_SCORE = 0.1
 """Joints that OpenPose has not found are zeros; hidden ones have low scores."""
 
@@ -39,9 +35,7 @@ def sniff(path: Path) -> bool:
     return any(("{", "people") in jsonfile.outline(file) for file in files)
 
 
-def read(
-    path: Path, min_score: float | None = None, skeletons: Mapping[int, str] | None = None
-) -> PoseFile:
+def read(path: Path, min_score: float, skeletons: Mapping[int, str] | None = None) -> PoseFile:
     """Reads the people of a folder, each a PoseSequence of the frames that hold them.
 
     Args:
@@ -66,8 +60,7 @@ def read(
         known[25], note = which_body25(np.array([record.joints for record in found]))
         notes += note
     known |= dict(skeletons or {})
-    min_score = MIN_SCORE if min_score is None else min_score
-    return records.read(NAME, path, content, found, min_score, known, notes)
+    return records.read(path, content, found, min_score, known, notes)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -186,3 +179,10 @@ def _new(new: records.New, examples: list[dict]) -> dict:
         if new.example is None and new.person is not None:
             person["person_id"] = [new.person]
     return person | {_pose_of(example): records.flat(new.joints)}
+
+
+FORMAT = Format(
+    name="openpose", sniff=sniff, read=read, write=write,
+    is_frame=is_frame, holds=("body25", "body25b", "coco18"), choices=("body25",),
+    min_score=MIN_SCORE,
+)

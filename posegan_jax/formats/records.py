@@ -18,6 +18,7 @@ import numpy as np
 from posegan_jax.errors import InputError
 from posegan_jax.formats import jsonfile
 from posegan_jax.formats.jsonfile import LONGEST
+from posegan_jax.pose.carry import carry_joints
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.pose.tracking import by_frame, detections, similarity, track
@@ -29,7 +30,7 @@ SKELETONS = {
 """Number of joints -> skeleton, where a file does not say. The 28 are what upsampling gives."""
 
 ABSURD = 1e6
-"""No picture is a million pixels wide: joints beyond it are missing."""
+"""No picture is this large, in pixels, and no room in millimetres: joints beyond are missing."""
 
 DOUBLE = 0.95
 """Two poses in one frame that are more alike than this are one person, detected twice. Two people
@@ -146,13 +147,12 @@ class Edits:
 
 
 def read(
-    name: str, path: Path, content: Any, records: Sequence[Record], min_score: float,
+    path: Path, content: Any, records: Sequence[Record], min_score: float,
     skeletons: Mapping[int, str] = SKELETONS, notes: Sequence[str] = (),
 ) -> PoseFile:
     """Makes the people of a file from its records, each a PoseSequence of the frames with them.
 
     Args:
-      name: of the format.
       path: of the file.
       content: what the format needs to write the file again.
       records: every person in every frame, in the order of the file.
@@ -164,7 +164,7 @@ def read(
       InputError: records of different or unknown numbers of joints, or not one usable joint.
     """
     if not records:
-        return PoseFile((), name, str(path), Source(content), (*notes, "no detections"))
+        return PoseFile((), source=Source(content), notes=(*notes, "no detections"))
     skeleton = _by_count(records, skeletons, path)
     values = np.array([record.joints for record in records], np.float64)
     values = values.reshape(len(records), -1, 3)
@@ -182,9 +182,9 @@ def read(
         for person, items in _by_person(rows).items()
     ]
     return PoseFile(
-        tuple(sequences), name, str(path),
-        Source(content, values, frames, rows, skeleton, min_score, provenance),
-        (*notes, *note_tracked, *note_kept, *note_source),
+        tuple(sequences),
+        source=Source(content, values, frames, rows, skeleton, min_score, provenance),
+        notes=(*notes, *note_tracked, *note_kept, *note_source),
     )
 
 
@@ -539,9 +539,7 @@ def _carried(joints: Joints, old: str, new: str) -> Joints:
     """Joints on another skeleton: those of the same name keep their numbers."""
     if old == new:
         return joints
-    source, destination, _ = get_skeleton(old).map_to(get_skeleton(new))
-    values = np.zeros((len(get_skeleton(new)), 3))
-    values[destination] = joints.values[source]
-    provenance = np.full(len(values), Provenance.UNKNOWN, np.uint8)
-    provenance[destination] = joints.provenance[source]
+    skeletons = get_skeleton(old), get_skeleton(new)
+    values = carry_joints(joints.values, *skeletons, 0.0, axis=0)
+    provenance = carry_joints(joints.provenance, *skeletons, Provenance.UNKNOWN, axis=0)
     return Joints(values, None, provenance)

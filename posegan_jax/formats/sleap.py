@@ -13,16 +13,11 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats import table
+from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import resolve
 from posegan_jax.formats.table import Table, Tally, Track
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
-
-NAME = "sleap"
-SUFFIX = ".csv"
-OPTIONS = ("names",)
-MIN_SCORE = 0.2
-"""SLEAP's own ``peak_threshold``: below it, it gives a node no place."""
 
 _FRAME, _TRACK, _SCORE = "frame_idx", "track", "instance.score"
 _NODE = (".x", ".y", ".score")
@@ -34,9 +29,7 @@ def sniff(path: Path) -> bool:
     return _FRAME in cells and any(cell.endswith(".x") for cell in cells)
 
 
-def read(
-    path: Path, min_score: float | None = None, names: Mapping[str, str] | None = None
-) -> PoseFile:
+def read(path: Path, min_score: float, names: Mapping[str, str] | None = None) -> PoseFile:
     """Reads the tracks of a file; instances without a track are followed by their poses.
 
     Args:
@@ -53,7 +46,6 @@ def read(
     if not rows:
         raise InputError(f"{path}: a header and no instances; is the file cut off?")
     tally = Tally()
-    min_score = MIN_SCORE if min_score is None else min_score
     values = table.numbers(rows)
     at = header.index(_FRAME)
     frames = table.near_frames([table.whole(row[at]) for row in rows], tally)
@@ -71,9 +63,8 @@ def read(
         person: table.track(person, joints, nodes, columns, by_frame, values, min_score, tally)
         for person, by_frame in found.items()
     }
-    return table.pose_file(
-        Table([first], rows, frames, tracks, newline), NAME, path, [*joints.notes, *notes], tally
-    )
+    notes = [*joints.notes, *notes]
+    return table.pose_file(Table([first], rows, frames, tracks, newline), path, notes, tally)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -156,3 +147,11 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
             table.fill(row, places, values[t], ~np.isnan(values[t]))
             rows.append((frame, row))
     return [header, *(row for _, row in sorted(rows, key=lambda pair: pair[0]))]
+
+
+FORMAT = Format(
+    name="sleap", sniff=sniff, read=read, write=write,
+    suffixes=(".csv",),
+    # SLEAP's own ``peak_threshold``: below it, it gives a node no place.
+    min_score=0.2,
+)

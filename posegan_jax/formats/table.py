@@ -17,17 +17,12 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats.joint_names import Joints, one_line
-from posegan_jax.formats.records import SKELETONS
+from posegan_jax.formats.jsonfile import LONGEST
+from posegan_jax.formats.records import ABSURD, SKELETONS
 from posegan_jax.pose import tracking
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime.files import atomic_path
-
-ABSURD = 1e6
-"""No picture is this large, in pixels, and no room in millimetres."""
-
-LONGEST = 1_000_000
-"""Most frames on either side of the median one: further away, a frame number is a mistake."""
 
 FRAMES = (
     "frame", "frameidx", "frameindex", "framenumber", "framenum", "frameno", "frameid", "image",
@@ -228,7 +223,7 @@ def numbers(rows: list[list[str]]) -> np.ndarray:
 
 
 def near_frames(frames: list[int | None], tally: Tally) -> list[int | None]:
-    """The frames without those that are far from all others, which ask for endless tracks."""
+    """The frames without those over ``LONGEST`` from the median, which ask for endless tracks."""
     known = [frame for frame in frames if frame is not None]
     middle = int(np.median(known)) if known else 0
     frames = [f if f is not None and abs(f - middle) <= LONGEST else None for f in frames]
@@ -330,7 +325,7 @@ def followed(
     return people, [f"rows without an id: followed {len(set(ids))} people by pose similarity"]
 
 
-def pose_file(table: Table, name: str, path: Path, notes: Iterable[str], tally: Tally) -> PoseFile:
+def pose_file(table: Table, path: Path, notes: Iterable[str], tally: Tally) -> PoseFile:
     """The people of a table. Raises InputError when none was seen."""
     people = tuple(t.sequence for t in table.tracks.values() if len(t.sequence))
     absent = [str(person) for person, t in table.tracks.items() if not len(t.sequence)]
@@ -340,7 +335,7 @@ def pose_file(table: Table, name: str, path: Path, notes: Iterable[str], tally: 
         raise InputError(f"{path}: nothing to use: {reason}")
     if absent:
         lines.append(f"people without any joint are left out: {one_line(absent)}")
-    return PoseFile(people, name, str(path), table, tuple(lines))
+    return PoseFile(people, source=table, notes=tuple(lines))
 
 
 # --- writing --------------------------------------------------------------------------------------

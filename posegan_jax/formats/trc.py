@@ -14,15 +14,13 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats import table
+from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import one_line, resolve
 from posegan_jax.formats.table import Table, Tally, Track
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime.files import atomic_path
 
-NAME = "trc"
-SUFFIX = ".trc"
-OPTIONS = ("names",)
 PIXELS = "px"
 """Units of a picture's markers. Their Y points down, as Sports2D writes it."""
 
@@ -77,9 +75,7 @@ def read(
         found = dataclasses.replace(
             found, sequence=found.sequence.replace(keypoints=flipped), scale=(1.0, -1.0)
         )
-    return table.pose_file(
-        Table(header, rows, frames, {None: found}, newline), NAME, path, notes, tally
-    )
+    return table.pose_file(Table(header, rows, frames, {None: found}, newline), path, notes, tally)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -277,3 +273,9 @@ def _save(rows: list[list[str]], path: Path, newline: str) -> None:
         open(temporary, "w", encoding="utf-8", newline="") as handle,
     ):
         handle.writelines("\t".join(row) + newline for row in rows)
+
+
+FORMAT = Format(
+    name="trc", sniff=sniff, read=read, write=write,
+    suffixes=(".trc",), default_for=(".trc",), in_pixels=False,
+)

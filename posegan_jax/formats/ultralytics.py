@@ -12,14 +12,8 @@ from typing import Any
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats import jsonfile, picture, records
+from posegan_jax.formats.format import Format
 from posegan_jax.pose.sequence import PoseFile
-
-NAME = "ultralytics"
-SUFFIX = ".json"
-OPTIONS = ("skeletons", "image_size")
-HOLDS = tuple(records.SKELETONS.values())
-MIN_SCORE = 0.3
-"""YOLO gives a place to every joint; those that it does not see have low scores."""
 
 
 def sniff(path: Path) -> bool:
@@ -29,7 +23,7 @@ def sniff(path: Path) -> bool:
 
 
 def read(
-    path: Path, min_score: float | None = None, skeletons: Mapping[int, str] | None = None,
+    path: Path, min_score: float, skeletons: Mapping[int, str] | None = None,
     image_size: tuple[float, float] | None = None,
 ) -> PoseFile:
     """Reads the people of a file, each a PoseSequence of the frames that hold them.
@@ -55,9 +49,8 @@ def read(
     if found and picture.is_normalised([record.joints for record in found]):
         scale, notes = picture.scale(image_size, None)
         found = [r._replace(joints=picture.times(r.joints, scale)) for r in found]
-    min_score = MIN_SCORE if min_score is None else min_score
     known = records.SKELETONS | dict(skeletons or {})
-    return records.read(NAME, path, (content, scale), found, min_score, known, notes)
+    return records.read(path, (content, scale), found, min_score, known, notes)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -151,3 +144,11 @@ def _new(new: records.New, old: list[dict], scale: tuple[float, float]) -> dict:
     if "keypoints" in example and "visible" not in example["keypoints"]:
         empty = {"x": [], "y": []}
     return item | {"keypoints": _numbers(joints, empty)}
+
+
+FORMAT = Format(
+    name="ultralytics", sniff=sniff, read=read, write=write,
+    suffixes=(".json",), holds=tuple(records.SKELETONS.values()),
+    # YOLO gives a place to every joint; those that it does not see have low scores.
+    min_score=0.3,
+)

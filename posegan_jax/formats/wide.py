@@ -17,15 +17,12 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats import picture, table
+from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import joint_name, resolve
 from posegan_jax.formats.jsonfile import FrameNames, frame_numbers
 from posegan_jax.formats.table import Table, Tally, Track
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
-
-NAME = "wide"
-SUFFIX = ".csv"
-OPTIONS = ("names", "image_size")
 
 _SUFFIX = re.compile(rf"(.*[^ _.:-])[ _.:-]+(x|y|{'|'.join(table.SCORES)})", re.IGNORECASE)
 _NUMBERED = re.compile(rf"(x|y|{'|'.join(table.SCORES)})[ _]?(\d+)", re.IGNORECASE)
@@ -100,7 +97,7 @@ def read(
         for person, by_frame in found.items()
     }
     notes = [*joints.notes, *notes, *note, *followed]
-    return table.pose_file(Table([first], rows, frames, tracks, newline), NAME, path, notes, tally)
+    return table.pose_file(Table([first], rows, frames, tracks, newline), path, notes, tally)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -233,3 +230,6 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
             table.fill(row, places, values[t], ~np.isnan(values[t]))
             rows.append((number, row))
     return [header, *(row for _, row in sorted(rows, key=lambda pair: pair[0]))]
+
+
+FORMAT = Format(name="wide", sniff=sniff, read=read, write=write, suffixes=(".csv",))

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from posegan_jax.pose.carry import carry_joints, midpoints
 from posegan_jax.pose.sequence import PoseSequence, Provenance
-from posegan_jax.pose.skeleton import DERIVED, DETECTED_12, Skeleton, get_skeleton
+from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, get_skeleton
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,11 +30,9 @@ class Track:
         cls, sequence: PoseSequence, skeleton: Skeleton, inputs: Collection[str] = DETECTED_12
     ) -> "Track":
         """Joints by name, without those that the skeleton lacks; networks may see ``inputs``."""
-        source, destination, _ = get_skeleton(sequence.skeleton).map_to(skeleton)
-        keypoints = np.full((len(sequence), len(skeleton), 2), np.nan)
-        scores = np.zeros(keypoints.shape[:2])
-        keypoints[:, destination] = sequence.keypoints[:, source]
-        scores[:, destination] = sequence.scores[:, source]
+        own = get_skeleton(sequence.skeleton)
+        keypoints = carry_joints(sequence.keypoints, own, skeleton, np.nan)
+        scores = carry_joints(sequence.scores, own, skeleton, 0.0)
         usable = np.array([joint in inputs for joint in skeleton.joints])
         return cls(keypoints, scores, np.isfinite(keypoints[..., 0]) & usable)
 
@@ -125,16 +124,11 @@ def deliver(
             keypoints=completion.keypoints, scores=completion.scores,
             provenance=completion.provenance, skeleton=target.name,
         )
-    keypoints, scores = dense.keypoints.copy(), dense.scores.copy()
-    provenance = dense.provenance.copy()
-    here, there, _ = model.map_to(target)
-    keypoints[:, there] = completion.keypoints[:, here]
-    scores[:, there] = completion.scores[:, here]
-    provenance[:, there] = completion.provenance[:, here]
-    for joint, parts in DERIVED.items():
-        if joint not in target or joint in model:
-            continue
-        at, ends = target.index(joint), [model.index(part) for part in parts]
+    keypoints = carry_joints(completion.keypoints, model, target, dense.keypoints)
+    scores = carry_joints(completion.scores, model, target, dense.scores)
+    provenance = carry_joints(completion.provenance, model, target, dense.provenance)
+    for joint, ends in midpoints(model, target).items():
+        at = target.index(joint)
         whole = np.isfinite(completion.keypoints[:, ends, 0]).all(-1)
         holes = np.isnan(keypoints[:, at, 0]) & whole
         keypoints[holes, at] = completion.keypoints[holes][:, ends].mean(1)

@@ -169,14 +169,14 @@ class PoseFile(Sequence):
 
     Attributes:
       sequences: one per person.
-      format: name of the file's format.
-      path: where it was read from.
+      format: name of the file's format, empty for sequences from elsewhere.
+      path: where it was read from, empty for these.
       source: the format's own record of the file, from which it is written back in full.
       notes: what the reader decided and the user should know, one line each.
     """
 
     sequences: tuple[PoseSequence, ...]
-    format: str
+    format: str = ""
     path: str = ""
     source: Any = dataclasses.field(default=None, repr=False)
     notes: tuple[str, ...] = ()

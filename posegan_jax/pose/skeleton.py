@@ -121,17 +121,36 @@ LISTED = "joints:"
 """Begins the names of skeletons that no one registered; their joints follow, with commas."""
 
 
-@functools.cache
 def get_skeleton(name: str) -> Skeleton:
     """A registered skeleton, or the one whose joints the name lists, e.g. 'joints:nose,neck'.
 
     Raises InputError for an unknown name.
     """
     if name.startswith(LISTED):
-        return make_skeleton(name, tuple(name.removeprefix(LISTED).split(",")))
+        return _listed(name)
     if name not in SKELETONS:
         raise InputError(f"unknown skeleton {name!r}; known: {', '.join(SKELETONS)}")
     return SKELETONS[name]
+
+
+@functools.cache
+def _listed(name: str) -> Skeleton:
+    return make_skeleton(name, tuple(name.removeprefix(LISTED).split(",")))
+
+
+def register(skeleton: Skeleton) -> None:
+    """Makes a skeleton known by its name to sequences, files, commands and models of this process.
+
+    Its joints become names that tables' columns are recognised by. Files that tell joints by their
+    number alone need it as their joint map.
+
+    Raises:
+      InputError: the name is another skeleton's, or one that lists joints.
+    """
+    if skeleton.name.startswith(LISTED):
+        raise InputError(f"the name {skeleton.name!r} lists joints; give the skeleton another one")
+    if SKELETONS.setdefault(skeleton.name, skeleton) != skeleton:
+        raise InputError(f"there is another skeleton {skeleton.name!r} already")
 
 
 # --- the registered skeletons ---------------------------------------------------------------------

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from posegan_jax.errors import InputError
+from posegan_jax.pose.carry import carry_joints
 from posegan_jax.pose.sequence import PoseSequence, Provenance
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.render.skeleton import drawn_bones, panel_aspect, robust_bounds
@@ -117,10 +118,10 @@ def _compared(before: PoseSequence | None, after: PoseSequence | None) -> Pair:
     """The same pair, with the output's provenance found by comparing joints of one name."""
     if before is None or after is None:
         return before, after
-    source, joints, _ = get_skeleton(before.skeleton).map_to(get_skeleton(after.skeleton))
+    skeletons = get_skeleton(before.skeleton), get_skeleton(after.skeleton)
     _, rows, frames = np.intersect1d(before.frames, after.frames, return_indices=True)
     known = np.full(after.keypoints.shape, np.nan)
-    known[np.ix_(frames, joints)] = before.keypoints[np.ix_(rows, source)]
+    known[frames] = carry_joints(before.keypoints, *skeletons, np.nan)[rows]
     moved = np.abs(after.keypoints - known).max(axis=-1)
     provenance = np.where(moved > _SAME, Provenance.REFINED, Provenance.OBSERVED)
     return before, after.replace(

@@ -11,6 +11,7 @@ from posegan_jax.inpainting.settings import FillOptions
 from posegan_jax.model.networks import build_networks
 from posegan_jax.model.options import NetworkOptions
 from posegan_jax.motion.procedural import procedural_clips
+from posegan_jax.pose.carry import carry_joints
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.training.checkpoints import save_params
@@ -50,14 +51,13 @@ def people():
     """Makes people with noise and holes: a seed, a number of frames -> PoseSequence."""
     skeleton = get_skeleton("alphapose12")
     motion = procedural_clips("validation")[1].positions
-    source, destination, _ = get_skeleton("mpi_inf_3dhp").map_to(skeleton)
 
     def make(seed, frames=40, person=1):
         rng = np.random.default_rng(seed)
         part = motion[seed : seed + frames]
         camera = look_at(0.3 * seed, 0.1, 5000.0, part.mean(axis=(0, 1)), 0.0, 1500.0)
-        keypoints = np.full((frames, len(skeleton), 2), np.nan)
-        keypoints[:, destination] = (np.asarray(project(part, camera)[0]) + (640, 360))[:, source]
+        image = np.asarray(project(part, camera)[0], float) + (640, 360)
+        keypoints = carry_joints(image, get_skeleton("mpi_inf_3dhp"), skeleton, np.nan)
         keypoints += rng.normal(0, 2.0, keypoints.shape)
         keypoints[rng.random(keypoints.shape[:2]) < 0.2] = np.nan
         return PoseSequence(keypoints, fps=25.0, skeleton="alphapose12", person=person)

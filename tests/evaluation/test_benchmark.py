@@ -15,6 +15,7 @@ from posegan_jax.evaluation.protocols import PROTOCOLS
 from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.motion.clips2d import FILE, Clip2D, save_clips2d
 from posegan_jax.motion.procedural import procedural_clips
+from posegan_jax.pose.carry import carry_joints
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 
@@ -182,9 +183,7 @@ def flat(tmp_path):
 
 
 def write_detections(path, clip, offset=0.0, person=1):
-    source, destination, _ = MPI.map_to(COCO)
-    keypoints = np.full((len(clip.frames), 17, 2), np.nan)
-    keypoints[:, destination] = clip.keypoints[:, source] + offset
+    keypoints = carry_joints(clip.keypoints.astype(float), MPI, COCO, np.nan) + offset
     scores = np.isfinite(keypoints[..., 0]) * (0.9 if person == 1 else 0.3)
     path.parent.mkdir(parents=True, exist_ok=True)
     return PoseSequence(keypoints, scores, 25.0, "coco17", clip.frames, person)

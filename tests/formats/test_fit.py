@@ -7,12 +7,11 @@ import pytest
 
 from posegan_jax import formats
 from posegan_jax.errors import InputError
-from posegan_jax.formats.fit import fit, on_skeleton
-from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
-from posegan_jax.pose.skeleton import DERIVED, SKELETONS, get_skeleton
+from posegan_jax.formats.fit import fit
+from posegan_jax.pose.sequence import PoseFile, PoseSequence
+from posegan_jax.pose.skeleton import get_skeleton
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "detections"
-BODY = get_skeleton("body25")
 
 
 def someone(skeleton, **keys):
@@ -27,36 +26,6 @@ def someone(skeleton, **keys):
 
 def file_of(*sequences):
     return PoseFile(sequences, "npz", "in.npz")
-
-
-@pytest.mark.parametrize("target", SKELETONS)
-@pytest.mark.parametrize("skeleton", ["coco17", "halpe26", "mpi_inf_3dhp", "mediapipe33"])
-def test_joints_of_one_name_keep_their_numbers(skeleton, target):
-    before = someone(skeleton)
-    after = on_skeleton(before, target)
-    old, new = get_skeleton(skeleton), get_skeleton(target)
-    for k, joint in enumerate(new.joints):
-        if joint in old:
-            at = old.index(joint)
-            np.testing.assert_array_equal(after.keypoints[:, k], before.keypoints[:, at])
-            np.testing.assert_array_equal(after.scores[:, k], before.scores[:, at])
-        elif joint not in DERIVED:
-            assert np.isnan(after.keypoints[:, k]).all() and not after.scores[:, k].any()
-    assert (after.skeleton, after.person, after.fps) == (target, 3, 25.0)
-
-
-def test_midpoints_are_made_of_their_two_joints():
-    before = someone("coco17")
-    keypoints, provenance = before.keypoints.copy(), before.provenance.copy()
-    left, right = (get_skeleton("coco17").index(f"{side}_hip") for side in ("left", "right"))
-    keypoints[1, left] = np.nan
-    provenance[2, right] = Provenance.FILLED
-    before = before.replace(keypoints=keypoints, provenance=provenance)
-    after, hip = on_skeleton(before, "body25"), BODY.index("mid_hip")
-    np.testing.assert_array_equal(after.keypoints[:, hip], keypoints[:, [left, right]].mean(1))
-    np.testing.assert_array_equal(after.scores[:, hip], before.scores[:, [left, right]].min(1))
-    assert after.provenance[:, hip].tolist() == [1, 0, 3, 1]
-    assert after.observed[:, BODY.index("mid_shoulder")].all()
 
 
 def test_what_is_lost_and_what_is_missing_is_told():

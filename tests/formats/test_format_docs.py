@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from posegan_jax import formats
+from posegan_jax.formats import movement, table
 from posegan_jax.pose.sequence import PoseSequence, Provenance
 from posegan_jax.pose.skeleton import SKELETONS
 
@@ -26,12 +27,10 @@ def test_every_format_has_a_row_and_a_section():
 
 @pytest.mark.parametrize("name", formats.FORMATS)
 def test_the_least_score(name):
-    module = formats.FORMATS[name]
     said = re.search(r"none|[0-9.]+", ROWS[name][2])[0]
-    if name == "wide":
-        assert float(said) == formats.wide.table.MIN_SCORE
-    else:
-        assert said == str(getattr(module, "MIN_SCORE", "none"))
+    in_the_file = {"wide": table.MIN_SCORE, "movement": movement.MIN_SCORE}
+    least = in_the_file.get(name, formats.FORMATS[name].min_score)
+    assert said == ("none" if least is None else str(least))
 
 
 @pytest.mark.parametrize("name", formats.FORMATS)
@@ -51,5 +50,7 @@ def test_where_joints_come_from_is_kept_or_not(name, tmp_path):
 def test_the_order_of_joints():
     lists = dict(re.findall(r"^- `(\w+)`: ([a-z0-9_,\s]+)\.$", TEXT, re.MULTILINE))
     assert len(lists) == 9
+    named = set(re.findall(r"^- `(\w+)`: ", TEXT, re.MULTILINE))
+    assert named == set(SKELETONS) - {"alphapose12"}
     for name, joints in lists.items():
         assert tuple(re.split(r",\s+", joints)) == SKELETONS[name].joints

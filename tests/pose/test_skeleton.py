@@ -1,11 +1,16 @@
 """Skeletons: names, mirror images, rows, and the way from one to another."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
 
+from posegan_jax import formats
+from posegan_jax.arguments import make_parser
 from posegan_jax.errors import InputError
+from posegan_jax.formats.joint_names import joint_name
+from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import (
     DERIVED,
     DETECTED_12,
@@ -13,6 +18,8 @@ from posegan_jax.pose.skeleton import (
     Skeleton,
     get_skeleton,
     make_skeleton,
+    register,
+    skeleton_of,
 )
 
 MPI = get_skeleton("mpi_inf_3dhp")
@@ -293,3 +300,37 @@ def test_a_skeleton_cannot_be_changed():
     with pytest.raises(AttributeError):
         MPI.joints = ()
     assert isinstance(MPI, Skeleton) and hash(MPI) == hash(get_skeleton("mpi_inf_3dhp"))
+
+
+# --- more of them ---------------------------------------------------------------------------------
+
+
+def test_a_registered_skeleton_is_known_everywhere(registries, tmp_path):
+    joints = ("left_fin", "right_fin", *DETECTED_12)
+    with pytest.raises(InputError, match="unknown skeleton 'fish'"):
+        get_skeleton("fish")
+    assert joint_name("LFin") is None
+    fish = make_skeleton("fish", joints)
+    register(fish)
+    register(fish)
+    assert get_skeleton("fish") is fish and skeleton_of(joints[::-1]) is fish
+    assert joint_name("LFin") == "left_fin"
+    assert make_parser().parse_args(["convert", "a", "b", "--joints", "fish"]).joints == "fish"
+    sequence = PoseSequence(np.arange(1.0, 57).reshape(2, 14, 2), skeleton="fish")
+    for name in ("a.npz", "a.csv"):
+        formats.write([sequence], tmp_path / name)
+        assert formats.read(tmp_path / name)[0].skeleton == "fish"
+    records = [{"image_id": 0, "keypoints": [5.0, 6.0, 0.5] * 14}]
+    (tmp_path / "a.json").write_text(json.dumps(records))
+    file = formats.read(tmp_path / "a.json", joint_map="fish")
+    assert file[0].skeleton == "fish"
+    formats.write(file, tmp_path / "b.json")
+    assert formats.read(tmp_path / "b.json", joint_map="fish")[0].skeleton == "fish"
+
+
+def test_a_name_is_one_skeleton_s(registries):
+    with pytest.raises(InputError, match="there is another skeleton 'coco17' already"):
+        register(make_skeleton("coco17", DETECTED_12))
+    with pytest.raises(InputError, match="the name 'joints:nose' lists joints"):
+        register(make_skeleton("joints:nose", ("nose",)))
+    assert len(get_skeleton("coco17")) == 17
