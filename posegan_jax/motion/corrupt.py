@@ -65,6 +65,8 @@ class CorruptionOptions:
             "miss_rate", "inversions",
         ):
             value = getattr(self, name)
+            if isinstance(value, jax.core.Tracer):  # of a program for any probabilities
+                continue
             require(0 <= value <= 1, name, "from 0 to 1", value)
 
 
