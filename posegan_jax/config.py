@@ -153,7 +153,7 @@ def typed(config: ConfigDict) -> Config:
 
 
 def network_options(config: ConfigDict) -> NetworkOptions:
-    return typed(config).model
+    return _made(NetworkOptions, config.model, "config.model")
 
 
 def step_options(config: ConfigDict) -> StepOptions:

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from ml_collections import ConfigDict
 
-from posegan_jax.config import default_config, load
+from posegan_jax.config import Config, check, default_config, load, typed
 from posegan_jax.errors import InputError
+from posegan_jax.training.options import StepOptions
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -62,3 +64,75 @@ def test_files_gone_wrong(tmp_path, text, message):
 def test_no_such_file(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         load(str(tmp_path / "config.py"))
+
+
+# --- typed options --------------------------------------------------------------------------------
+
+
+def test_the_defaults_are_those_of_the_typed_options():
+    assert typed(default_config()) == Config()
+    assert typed(default_config()).step == StepOptions()
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.py")), ids=lambda path: path.stem)
+def test_ours_are_good(path):
+    config = load(str(path))
+    made = typed(config)
+    assert (made.name, made.train.steps) == (config.name, config.train.steps)
+
+
+def test_names_with_commas_are_several_and_lists_are_tuples():
+    config = default_config()
+    config.evaluate.methods = "input,fast"
+    config.corruption.never_observed = ("left_knee",)
+    made = typed(ConfigDict({**config.to_dict(), "views": {**config.views, "speed": [1.0, 1.0]}}))
+    assert made.evaluate.methods == ("input", "fast") and made.evaluate.protocols == ()
+    assert made.corruption.never_observed == ("left_knee",) and made.views.speed == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "name, value, rule",
+    [
+        ("mode", "dance", "'train' or 'evaluate'"),
+        ("seed", -1, "0 or more"),
+        ("data.window_stride", 0, "1 or more"),
+        ("model.frames", 20, "a positive multiple of 8"),
+        ("model.frames", 0, "a positive multiple of 8"),
+        ("model.latent", 0, "1 or more"),
+        ("model.skeleton", "coco17", "'mpi_inf_3dhp', the motion's"),
+        ("model.final_activation", "tanh", "'linear' or 'sigmoid'"),
+        ("model.critic_normalization", "group", "'batch', 'layer' or 'none'"),
+        ("model.last_speed", "mean", "'repeat' or 'zero'"),
+        ("views.pitch", (3.0, 1.0), "two numbers, the lower one first"),
+        ("views.distance", (1.0, 2.0, 3.0), "two numbers, the lower one first"),
+        ("views.speed", (0.0, 1.0), "positive"),
+        ("corruption.clean", -0.1, "from 0 to 1"),
+        ("corruption.miss_rate", 2.0, "from 0 to 1"),
+        ("optimizer.learning_rate", -1.0, "0 or more"),
+        ("optimizer.warmup_steps", -1, "0 or more"),
+        ("optimizer.reconstruction_steps", 3, "a multiple of train.steps_per_dispatch=50"),
+        ("train.steps", 0, "1 or more"),
+        ("train.steps", 3, "a multiple of train.steps_per_dispatch=50"),
+        ("train.batch_size", 0, "1 or more"),
+        ("train.normalize_by", "all", "'observed' or 'full'"),
+        ("train.dtype", "float16", "'float32' or 'bfloat16'"),
+        ("train.samples_every", 3, "a multiple of train.steps_per_dispatch=50"),
+        ("train.steps_per_dispatch", 0, "1 or more"),
+        ("evaluate.windows", 0, "1 or more"),
+        ("evaluate.longest", -1, "0 or more"),
+        ("evaluate.head", "hat", "'neck' or 'head'"),
+    ],
+)
+def test_values_that_would_fail_later_are_named_as_they_were_typed(name, value, rule):
+    config = default_config()
+    config.update_from_flattened_dict({name: value})
+    with pytest.raises(InputError) as caught:
+        check(config)
+    assert str(caught.value) == f"config.{name} must be {rule}, not {value!r}"
+
+
+def test_a_field_that_there_is_not():
+    config = default_config()
+    config.train.stepz = 3
+    with pytest.raises(InputError, match="^config.train: .* unexpected keyword argument 'stepz'$"):
+        check(config)

@@ -29,7 +29,7 @@ from posegan_jax.evaluation.plausibility import Real, plausibility
 from posegan_jax.evaluation.protocols import PROTOCOLS, Case, make_case
 from posegan_jax.evaluation.regressor import Regressor
 from posegan_jax.evaluation.scores import Scores, score
-from posegan_jax.evaluation.settings import EvaluateOptions
+from posegan_jax.evaluation.settings import DEFAULT_PROTOCOLS, EvaluateOptions
 from posegan_jax.formats import npz
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.solver import Solver
@@ -41,7 +41,6 @@ from posegan_jax.runtime.files import atomic_path
 DETECTIONS = "detections"
 TRUTH = "truth"
 EVERYTHING = "everything"
-DEFAULT_PROTOCOLS = ("clean", "holes40", "gap10", "legs", "noise")
 DEFAULT_PROTOCOLS_2D = ("noise",)
 TRAIN_WINDOWS = 4096
 """Windows of training motion that regressions are fitted on."""

@@ -9,6 +9,7 @@ from posegan_jax.runtime.options import check_choices, check_least, option
 Head = Literal["neck", "head"]
 """Where the head ends: its size is |head_top - neck|, or |head_top - head|."""
 
+DEFAULT_PROTOCOLS = ("clean", "holes40", "gap10", "legs", "noise")
 LONGEST = 250
 """Frames of a clip at most: ten seconds."""
 
@@ -38,7 +39,7 @@ class EvaluateOptions:
     )
     protocols: tuple[str, ...] = option(
         (), "clean, holes10, holes20, holes40, holes60, arm, leg, legs, lower, gap5, gap10, "
-        "gap20, crop, noise, wild, all, or everything (default: clean,holes40,gap10,legs,noise)",
+        f"gap20, crop, noise, wild, all, or everything (default: {','.join(DEFAULT_PROTOCOLS)})",
         name="protocol",
     )
     methods: tuple[str, ...] = option(

@@ -60,10 +60,12 @@ class CorruptionOptions:
 
     def __post_init__(self):
         """Raises OptionError on probabilities that are none."""
-        check_shares(
-            self, "clean", "scattered", "runs", "joints", "limbs", "gap", "crop", "jitter",
-            "misses", "miss_rate", "inversions",
-        )
+        names = (
+            "clean", "scattered", "runs", "joints", "limbs", "gap", "crop", "jitter", "misses",
+            "miss_rate", "inversions",
+        )  # but not those of a program for any probabilities
+        known = [n for n in names if not isinstance(getattr(self, n), jax.core.Tracer)]
+        check_shares(self, *known)
 
 
 def observable(skeleton: Skeleton, options: CorruptionOptions) -> np.ndarray:

@@ -192,13 +192,21 @@ def test_mistakes_are_found_before_computing(command, posegan, refused, clips, t
     assert "cannot write" in refused(command(folder, output=tmp_path / "file"))
     given = command(folder, output=tmp_path / "out")
     for option, value, said in (
-        ("--shift", "99", "shift must be"), ("--fps", "1000", "fps must be between 5 and 240"),
+        ("--shift", "17", "shift must be between 1 and 16 frames, not 17"),
+        ("--fps", "1000", "fps must be between 5 and 240"),
         ("--joint-map", "nope", "nope: no such joint map"),
     ):
         assert said in refused([*given, option, value])
     with pytest.raises(SystemExit, match="2"):
         posegan([*given[:-1], "-1"])
     assert not (tmp_path / "out").exists()
+
+
+def test_windows_are_as_long_as_the_checkpoint_says(options, tmp_path, monkeypatch):
+    monkeypatch.setattr(run_module, "read_metadata", lambda path: {"networks": {"frames": 48}})
+    run_module._check_windows(tmp_path, dataclasses.replace(options, shift=48))
+    with pytest.raises(InputError, match="shift must be between 1 and 48 frames, not 49"):
+        run_module._check_windows(tmp_path, dataclasses.replace(options, shift=49))
 
 
 def test_mistakes_from_python_are_found_before_computing(options, clips, tmp_path, no_engine):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -109,6 +110,11 @@ def test_windows(inpainter):
 
 
 # --- names ----------------------------------------------------------------------------------------
+
+
+def test_the_command_s_help_names_every_protocol():
+    (field,) = (f for f in dataclasses.fields(EvaluateOptions) if f.name == "protocols")
+    assert {*PROTOCOLS, "everything"} <= {*re.findall(r"\w+", field.metadata["help"])}
 
 
 def test_choices_where_nothing_is_named():

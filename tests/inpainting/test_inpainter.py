@@ -865,7 +865,7 @@ def test_what_is_no_checkpoint_is_refused_in_one_line(run, tmp_path):
     "options, told",
     [
         (3, "no network options"),
-        ({"frames": 31}, "make no networks .the window length must be .* not 31"),
+        ({"frames": 31}, "make no networks .frames must be .* not 31"),
         ({"frames": "8"}, "make no networks"),
         ({"colour": "red"}, "make no networks .*colour"),
         ({"latent": 16}, r"want encoder/params/\S+ as \[16\], there is \[8\]$"),
