@@ -138,6 +138,7 @@ class Completer:
         target = self.target(sequence.skeleton, joints)
         check_observed(observed)
         settings = QUALITIES["balanced"] if settings is None else settings
+        check_shift(settings, self.frames)
         rate = Rate.of(sequence.fps)
         if not self.can_complete(sequence):
             raise InputError(
@@ -269,16 +270,14 @@ class Completer:
 
 def settings_of(
     quality: Quality = "balanced", shift: int | None = None, steps: int | None = None,
-    frames: int = 24, settings: Settings | None = None,
+    settings: Settings | None = None,
 ) -> Settings:
     """The settings of a quality, or those that are given, with shift and steps where given.
 
-    Args:
-      quality, shift, steps, settings: as of ``inpainter.Inpainter.__call__``.
-      frames: of a window.
+    Args: as of ``inpainter.Inpainter.__call__``.
 
     Raises:
-      InputError: no such quality, or a shift or a number of steps out of range.
+      InputError: no such quality, or no such shift or number of steps.
     """
     if settings is None:
         if quality not in QUALITIES:
@@ -292,9 +291,13 @@ def settings_of(
         settings = dataclasses.replace(
             settings, descent=dataclasses.replace(settings.descent, steps=steps)
         )
+    return settings
+
+
+def check_shift(settings: Settings, frames: int) -> None:
+    """Raises InputError where windows of so many frames would leave frames out between them."""
     if not 1 <= settings.shift <= frames:
         raise InputError(f"shift must be between 1 and {frames} frames, not {settings.shift}")
-    return settings
 
 
 def _check(sequence: PoseSequence) -> None:

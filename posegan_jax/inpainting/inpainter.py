@@ -149,8 +149,7 @@ class Inpainter:
           InputError: unknown options, a frame rate out of range, or a sequence without any joint
             that the model observes.
         """
-        frames = self.networks.options.frames
-        settings = settings_of(quality, shift, steps, frames, settings)
+        settings = settings_of(quality, shift, steps, settings)
         steps = self.completer.steps(sequence, joints, settings, observed, repair_sides)
         try:
             request = next(steps)

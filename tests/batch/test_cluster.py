@@ -18,8 +18,9 @@ from posegan_jax import cli
 from posegan_jax.batch import cluster as cluster_module
 from posegan_jax.batch import run as run_module
 from posegan_jax.batch.cluster import IN_FLIGHT, cluster
-from posegan_jax.batch.engine import STARTS, Usage
+from posegan_jax.batch.devices import Usage
 from posegan_jax.batch.manifest import Job
+from posegan_jax.batch.schedule import STARTS
 from posegan_jax.batch.work import Outcome
 from posegan_jax.errors import InputError
 

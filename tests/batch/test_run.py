@@ -15,7 +15,7 @@ import pytest
 
 from posegan_jax import cli, formats
 from posegan_jax.batch import run as run_module
-from posegan_jax.batch.engine import Usage
+from posegan_jax.batch.devices import Usage
 from posegan_jax.batch.manifest import Job
 from posegan_jax.batch.run import Summary
 from posegan_jax.batch.work import Outcome
