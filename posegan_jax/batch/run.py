@@ -20,7 +20,8 @@ from posegan_jax.batch.engine import Engine
 from posegan_jax.batch.manifest import SUMMARY, Job, collect
 from posegan_jax.batch.work import FillOptions, Outcome
 from posegan_jax.errors import InputError
-from posegan_jax.inpainting.inpainter import load, pretrained_path
+from posegan_jax.inpainting.completer import check_shift
+from posegan_jax.inpainting.inpainter import load, pretrained_path, window_frames
 from posegan_jax.pose.rate import UNKNOWN_FPS
 from posegan_jax.runtime.files import atomic_path
 from posegan_jax.runtime.progress import Progress
@@ -135,6 +136,7 @@ def run(
     jobs = collect(inputs, folder)
     if checkpoint:  # a training run may save newer ones meanwhile
         checkpoint = str(find_checkpoint(checkpoint))
+    check_shift(options.settings, window_frames(checkpoint))
     how = {"checkpoint": _weights(checkpoint), **dataclasses.asdict(options)}
     if options.joint_map and os.path.isfile(options.joint_map):  # else a skeleton's name
         how["joint_map"] = f"sha256:{_digest(Path(options.joint_map)).hex()}"

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
@@ -12,9 +11,17 @@ from posegan_jax import formats
 from posegan_jax.batch.manifest import Job
 from posegan_jax.errors import InputError
 from posegan_jax.inpainting.completer import Completer, Request, Settings, Steps
+from posegan_jax.inpainting.people import (
+    Answer,
+    Filled,
+    Person,
+    complete,
+    count_joints,
+    is_rate_assumed,
+)
 from posegan_jax.inpainting.reliability import Observed
 from posegan_jax.pose.rate import Rate
-from posegan_jax.pose.sequence import PoseSequence, Provenance
+from posegan_jax.pose.sequence import PoseSequence
 
 AT_ONCE = 20_000
 """Frames of a file's people that are completed at the same time, which bounds the memory."""
@@ -76,7 +83,7 @@ def died(job: Job, who: str) -> Outcome:
 
 def fill(
     job: Job, completer: Completer, options: FillOptions
-) -> Generator[Request, tuple[np.ndarray, np.ndarray], Outcome]:
+) -> Generator[Request, Answer, Outcome]:
     """Reads, completes and writes a file: a generator of what is to be solved on the way.
 
     Raises:
@@ -86,19 +93,21 @@ def fill(
         job.input, fps=options.fps, min_score=options.min_score, joint_map=options.joint_map,
         image_size=options.image_size,
     )
-    result = []
-    for people in _groups(file):
-        result += yield from _complete(people, completer, options)
-    filled = file.replace([sequence for sequence, _ in result])
+
+    def steps(sequence: PoseSequence) -> Steps:
+        return completer.steps(
+            sequence, options.joints, options.settings, options.observed, options.repair_sides
+        )
+
+    people: list[Person] = []
+    for group in _groups(file):
+        people += yield from complete(group, steps)
+    filled = Filled.of(file, people)
     os.makedirs(Path(job.output).parent, exist_ok=True)
-    formats.write(filled, job.output)
-    counts = Counter()
-    for sequence in filled:
-        kinds = np.bincount(sequence.provenance.ravel(), minlength=len(Provenance))
-        counts.update({kind.name.lower(): int(kinds[kind]) for kind in Provenance})
+    formats.write(filled.file, job.output)
     return Outcome(
-        job, None, sum(map(len, filled)), len(filled), dict(counts),
-        sum(not done for _, done in result), any(sequence.fps is None for sequence in file),
+        job, None, filled.frames, len(people), count_joints(filled.file), filled.left,
+        is_rate_assumed(file),
     )
 
 
@@ -113,47 +122,6 @@ def _groups(people: Sequence[PoseSequence]) -> Iterator[list[PoseSequence]]:
         frames += len(sequence)
     if group:
         yield group
-
-
-def _complete(
-    people: Sequence[PoseSequence], completer: Completer, options: FillOptions
-) -> Generator[Request, tuple[np.ndarray, np.ndarray], list[tuple[PoseSequence, bool]]]:
-    """Completes people at the same time; tells of each whether there was anything to start from."""
-    steps: dict[int, Steps] = {
-        i: completer.steps(
-            sequence, options.joints, options.settings, options.observed, options.repair_sides
-        )
-        for i, sequence in enumerate(people) if completer.can_complete(sequence)
-    }
-    done = {i: (sequence, False) for i, sequence in enumerate(people) if i not in steps}
-    answers = dict.fromkeys(steps)
-    while answers:
-        requests = {}
-        for i, answer in answers.items():
-            try:
-                requests[i] = steps[i].send(answer)
-            except StopIteration as end:
-                done[i] = end.value, True
-        answers = yield from _ask(requests)
-    return [done[i] for i in range(len(people))]
-
-
-def _ask(
-    requests: dict[int, Request]
-) -> Generator[Request, tuple[np.ndarray, np.ndarray], dict[int, tuple[np.ndarray, np.ndarray]]]:
-    """The answers to several requests: those of equal options are asked for as one."""
-    answers = {}
-    for options in dict.fromkeys(request.options for request in requests.values()):
-        mine = {i: request for i, request in requests.items() if request.options == options}
-        windows, loss = yield Request(
-            np.concatenate([request.x for request in mine.values()]),
-            np.concatenate([request.mask for request in mine.values()]),
-            options, all(request.look for request in mine.values()),
-        )
-        seams = np.cumsum([len(request.x) for request in mine.values()])[:-1]
-        parts = zip(np.split(windows, seams), np.split(loss, seams), strict=True)
-        answers |= zip(mine, parts, strict=True)
-    return answers
 
 
 class Bench:

@@ -1,15 +1,17 @@
 """Completing, refining and upsampling pose sequences: the tool's main function."""
 
+import contextlib
 import os
+from collections.abc import Generator
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
 from posegan_jax.errors import InputError, whole
 from posegan_jax.geometry.moments import ResidualMoments
-from posegan_jax.inpainting.completer import Completer, Quality, Settings, settings_of
+from posegan_jax.inpainting.completer import Completer, Quality, Request, Settings, settings_of
 from posegan_jax.inpainting.descent import DescentOptions
 from posegan_jax.inpainting.reliability import Observed
 from posegan_jax.inpainting.residual import ResidualModel
@@ -20,7 +22,9 @@ from posegan_jax.model.networks import NetworkOptions, Networks, Variables, buil
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, get_skeleton
 from posegan_jax.runtime import cpus
-from posegan_jax.training.checkpoints import load_params
+from posegan_jax.training.checkpoints import load_metadata, load_params
+
+T = TypeVar("T")
 
 
 class Inpainter:
@@ -151,6 +155,14 @@ class Inpainter:
         """
         settings = settings_of(quality, shift, steps, settings)
         steps = self.completer.steps(sequence, joints, settings, observed, repair_sides)
+        return self.solve(steps, progress)
+
+    def solve(
+        self, steps: Generator[Request, tuple[np.ndarray, np.ndarray], T],
+        progress: Progress | None = None,
+    ) -> T:
+        """Solves what is asked for, see ``completer.Completer.steps``, and gives what it comes to.
+        """
         try:
             request = next(steps)
             while True:
@@ -203,6 +215,23 @@ def load(checkpoint: str | os.PathLike | None) -> Inpainter:
     """
     cpus.one_device_each()
     return Inpainter.from_checkpoint(checkpoint) if checkpoint else Inpainter.from_pretrained()
+
+
+def window_frames(checkpoint: str | os.PathLike | None) -> int:
+    """Frames of a window of the networks that ``load`` would give, which are not loaded.
+
+    Raises:
+      InputError: there is no checkpoint, or it does not tell.
+    """
+    with contextlib.ExitStack() as stack:
+        path = checkpoint or stack.enter_context(resources.as_file(pretrained_path()))
+        options = load_metadata(path).get("networks")
+    try:
+        return whole("frames", NetworkOptions.from_dict(options).frames)
+    except (TypeError, InputError) as error:
+        raise InputError(
+            f"{checkpoint}: not a checkpoint of posegan_jax (no network options)"
+        ) from error
 
 
 def pretrained_path():

@@ -257,6 +257,15 @@ def load_params(
     return {name: arrays[part][name] for name, part in networks.items()}, metadata
 
 
+def load_metadata(path: str | os.PathLike) -> dict[str, Any]:
+    """Reads the metadata that `load_params` gives with the parameters, and no array.
+
+    Raises:
+      InputError: `path` is no checkpoint, or one without metadata.
+    """
+    return _read_metadata(find_checkpoint(path))
+
+
 def find_checkpoint(path: str | os.PathLike, step: int | None = None) -> Path:
     """The folder of the one checkpoint that `load_params` reads, given the same.
 

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from posegan_jax import cli, formats
@@ -21,6 +22,7 @@ from posegan_jax.batch.run import Summary
 from posegan_jax.batch.work import Outcome
 from posegan_jax.errors import InputError
 from posegan_jax.runtime.files import atomic_folder, atomic_path
+from posegan_jax.training.checkpoints import save_params
 
 
 @pytest.fixture
@@ -79,6 +81,21 @@ def test_a_file_is_filled_as_by_fill(command, posegan, clips, tmp_path):
     assert posegan(given)[0] == 0
     alone = ["fill", str(folder / "clip0.npz"), "-o", str(tmp_path / "clip0.npz"),
              *given[given.index("--quality") : given.index("--workers")]]
+    assert posegan(alone)[0] == 0
+    assert (out / "clip0.npz").read_bytes() == (tmp_path / "clip0.npz").read_bytes()
+
+
+def test_shifts_are_up_to_the_windows_of_the_checkpoint(
+    command, posegan, weights, clips, tmp_path
+):
+    folder, out = clips(1, frames=90), tmp_path / "out"
+    given = [*command(folder, output=out), "--checkpoint", weights(frames=48), "--shift"]
+    code, _, said = posegan([*given, "49"])
+    assert code == 2 and "shift must be between 1 and 48 frames, not 49" in said
+    assert not out.exists()
+    assert posegan([*given, "30"])[0] == 0
+    alone = ["fill", str(folder / "clip0.npz"), "-o", str(tmp_path / "clip0.npz"),
+             "--quality", "fast", "--fps", "25", *given[-3:], "30"]
     assert posegan(alone)[0] == 0
     assert (out / "clip0.npz").read_bytes() == (tmp_path / "clip0.npz").read_bytes()
 
@@ -199,6 +216,24 @@ def test_mistakes_are_found_before_computing(command, posegan, refused, clips, t
     with pytest.raises(SystemExit, match="2"):
         posegan([*given[:-1], "-1"])
     assert not (tmp_path / "out").exists()
+
+
+def test_shifts_beyond_the_packaged_windows_are_found_before_computing(
+    command, refused, clips, tmp_path
+):
+    given = command(clips(1), output=tmp_path / "out")
+    at = given.index("--checkpoint")
+    assert "shift must be between 1 and 24 frames, not 25" in refused(
+        [*given[:at], *given[at + 2 :], "--shift", "25"]
+    )
+
+
+def test_a_checkpoint_that_does_not_tell_its_windows(command, refused, clips, tmp_path):
+    save_params(tmp_path / "weights", {"a": {"b": np.ones(2)}}, {"networks": None})
+    given = command(clips(1), output=tmp_path / "out")
+    assert "weights: not a checkpoint of posegan_jax (no network options)" in refused(
+        [*given, "--checkpoint", str(tmp_path / "weights")]
+    )
 
 
 def test_mistakes_from_python_are_found_before_computing(options, clips, tmp_path, no_engine):
