@@ -94,9 +94,13 @@ def clips(tmp_path, people):
 
 @pytest.fixture(scope="session")
 def contents():
-    """Reads a folder: its path -> bytes of all outputs by their names."""
+    """Reads a folder: its path -> bytes of all outputs by their names.
 
-    def read(folder, pattern="*.npz"):
-        return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob(pattern))}
+    A file that is being written, or was when its process was killed, is no output yet.
+    """
+
+    def read(folder):
+        paths = (p for p in sorted(folder.rglob("*.npz")) if not p.name.startswith("."))
+        return {str(p.relative_to(folder)): p.read_bytes() for p in paths}
 
     return read

@@ -18,6 +18,9 @@ from posegan_jax.batch.schedule import STARTS
 from posegan_jax.errors import InputError
 from posegan_jax.pose.sequence import PoseSequence
 
+LONG = 600
+"""Seconds after which nobody waits any more for what should have happened."""
+
 
 @pytest.fixture
 def jobs(tmp_path, people):
@@ -38,7 +41,7 @@ def jobs(tmp_path, people):
 def fill(inpainter, options, jobs, workers=0):
     with Engine(inpainter, options, workers) as engine:
         futures = [engine.submit(job) for job in jobs]
-        return [future.result(timeout=120) for future in futures]
+        return [future.result(timeout=LONG) for future in futures]
 
 
 def one_by_one(inpainter, options, jobs, folder):
@@ -125,11 +128,11 @@ def test_what_is_in_flight_is_dropped_at_the_end(inpainter, options, jobs, monke
 def test_a_promise_may_be_cancelled(inpainter, options, jobs):
     with Engine(inpainter, options, workers=0) as engine:
         with engine._changed:  # the first file is in work, and cannot end meanwhile
-            assert engine._changed.wait_for(lambda: engine._schedule.any_ready, timeout=60)
+            assert engine._changed.wait_for(lambda: engine._schedule.any_ready, timeout=LONG)
             futures = [engine.submit(job) for job in jobs]
             assert engine._tries
             assert futures[0].cancel() and futures[-1].cancel()
-        assert not wait(futures, timeout=60).not_done
+        assert not wait(futures, timeout=LONG).not_done
     assert [future.result().error for future in futures[1:-1]] == [None] * 4
     assert not os.path.exists(jobs[-1].output)
 
@@ -154,7 +157,7 @@ def test_usage_counts_from_the_start(inpainter, options, jobs):
     with Engine(inpainter, options, workers=0) as engine:
         assert engine.usage().busy == engine.usage().wall == 0
         for future in [engine.submit(job) for job in jobs]:
-            future.result(timeout=120)
+            future.result(timeout=LONG)
         taken = time.perf_counter() - begun
         assert 0 < engine.usage().busy <= engine.usage().wall <= taken
 
@@ -202,10 +205,10 @@ def test_a_worker_that_is_killed_loses_nothing(inpainter, options, jobs, tmp_pat
         begun = threading.Event()
         engine.submit(jobs[0]).add_done_callback(lambda future: begun.set())
         futures = [engine.submit(job) for job in jobs[1:]]
-        assert begun.wait(timeout=120)
+        assert begun.wait(timeout=LONG)
         for process in list(engine._hosts[0]._executor._processes.values()):
             os.kill(process.pid, signal.SIGKILL)
-        assert not any(future.result(timeout=120).error for future in futures)
+        assert not any(future.result(timeout=LONG).error for future in futures)
     one_by_one(inpainter, options, jobs, tmp_path / "alone")
     # A process has one thread for its linear algebra, which rounds in another way than many.
     made, alone = tmp_path / "out", tmp_path / "alone"
@@ -254,7 +257,7 @@ def test_workers_that_never_start_are_given_up(inpainter, options, jobs, stillbo
         futures = [engine.submit(job) for job in jobs]
         for future in futures:
             with pytest.raises(InputError, match=r"^3 workers in a row died while they started; "):
-                future.result(timeout=120)
+                future.result(timeout=LONG)
         assert hosts.made == STARTS == 3
 
 
@@ -289,7 +292,7 @@ def test_workers_that_are_found_dead_before_they_started(inpainter, options, job
     with Engine(inpainter, options, workers=1) as engine:
         for job in jobs[:2]:
             with pytest.raises(InputError, match="^3 workers in a row died while they started; "):
-                engine.submit(job).result(timeout=60)
+                engine.submit(job).result(timeout=LONG)
         assert not engine._hosts[0].asked
 
 
@@ -307,7 +310,7 @@ def test_a_worker_that_is_found_dead_where_no_other_can_be_started(
     with Engine(inpainter, options, workers=1) as engine:
         for job in jobs[:2]:
             with pytest.raises(InputError, match="^cannot start a worker: Cannot allocate memory;"):
-                engine.submit(job).result(timeout=60)
+                engine.submit(job).result(timeout=LONG)
 
 
 class Guarded(Host):
@@ -342,14 +345,14 @@ def test_a_worker_that_dies_while_it_is_given_something(inpainter, options, jobs
     monkeypatch.setattr(engine_module, "Host", make)
     with Engine(inpainter, options, workers=0) as engine:
         futures = [engine.submit(jobs[0])]
-        assert hosts[0].asked.wait(timeout=60)
+        assert hosts[0].asked.wait(timeout=LONG)
         dying = threading.Thread(target=hosts[0].die, daemon=True)
         dying.start()
-        assert hosts[0].locked.wait(timeout=60)
+        assert hosts[0].locked.wait(timeout=LONG)
         with engine._changed:
             hosts[0].end.set()
             futures += [engine.submit(job) for job in jobs[1:]]
-        assert not any(future.result(timeout=120).error for future in futures)
+        assert not any(future.result(timeout=LONG).error for future in futures)
         dying.join()
 
 
