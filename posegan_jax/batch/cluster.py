@@ -97,9 +97,10 @@ class _Dispatch:
 
     def __init__(self, ray, jobs: Sequence[Job], arguments, workers: int | None):
         self._ray, self._arguments, self._workers = ray, arguments, workers
-        self._places = _places(ray.nodes())[: len(jobs)]
-        if not self._places:
+        places = _places(ray.nodes())
+        if not places:
             raise InputError("the Ray cluster has no node with a CPU")
+        self._places = places[: len(jobs)]
         # An engine has a node's memory, or its share of it, for itself.
         self._schedule = Schedule(len(self._places), IN_FLIGHT, isolate=False)
         for job in jobs:
