@@ -23,7 +23,7 @@ from posegan_jax.errors import InputError, out_of_memory
 from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.formats.options import ReadOptions
 from posegan_jax.inpainting.settings import UPSAMPLED, FillOptions
-from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance, densify
+from posegan_jax.pose.sequence import PoseFile, PoseSequence, densify
 from posegan_jax.pose.skeleton import LISTED, get_skeleton
 from posegan_jax.runtime import compilation_cache
 from posegan_jax.runtime.files import check_file, is_same
@@ -284,19 +284,17 @@ def _complete(file: PoseFile, how: FillOptions, checkpoint: str | None = None) -
     from tqdm import tqdm
 
     from posegan_jax.inpainting.inpainter import load
+    from posegan_jax.inpainting.people import Filled, complete, is_rate_assumed
 
     _say_read(file)
     inpainter = load(checkpoint)
-    if any(sequence.fps is None for sequence in file):
+    if is_rate_assumed(file):
         from posegan_jax.pose.rate import UNKNOWN_FPS
 
         print(f"  frames per second not known: {UNKNOWN_FPS:g} assumed; --fps gives them")
-    result, begun = [], time.perf_counter()
+
+    people, begun = [], time.perf_counter()
     for number, sequence in enumerate(file, 1):
-        if not inpainter.can_complete(sequence):
-            print(f"  {_who(sequence)}: nothing that the model could start from; left as it is")
-            result.append(sequence)
-            continue
         label = f"person {number} of {len(file)}"
         with tqdm(desc=label, unit="window", leave=False, disable=None) as bar:
 
@@ -304,16 +302,15 @@ def _complete(file: PoseFile, how: FillOptions, checkpoint: str | None = None) -
                 bar.total = total
                 bar.update(done - bar.n)
 
-            filled = inpainter(
-                sequence, joints=how.joints, observed=how.observed, settings=how.settings,
-                progress=progress, repair_sides=how.repair_sides,
-            )
-        result.append(filled)
-        print(f"  {_who(sequence)}: {_what(filled)}")
-    frames = sum(len(sequence) for sequence in result)
+            steps = complete([sequence], inpainter.completer, how)
+            (person,) = inpainter.solve(steps, progress)
+        people.append(person)
+        print(f"  {_who(sequence)}: {_what(person)}")
+    filled = Filled.of(file, people)
     seconds = time.perf_counter() - begun
-    print(f"completed {frames} frames in {seconds:.1f} s ({frames / max(seconds, 1e-9):.0f} fps)")
-    return file.replace(result)
+    rate = filled.frames / max(seconds, 1e-9)
+    print(f"completed {filled.frames} frames in {seconds:.1f} s ({rate:.0f} fps)")
+    return filled.file
 
 
 def _source(options: argparse.Namespace, video: str | os.PathLike | None):
@@ -437,10 +434,14 @@ def _who(sequence: PoseSequence) -> str:
     return f"person {sequence.person}, frames {sequence.frames[0]} to {sequence.frames[-1]}"
 
 
-def _what(sequence: PoseSequence) -> str:
-    counts = [int((sequence.provenance == kind).sum()) for kind in Provenance]
-    parts = [f"{n} {kind.name.lower()}" for kind, n in zip(Provenance, counts, strict=True) if n]
-    return f"joints {', '.join(parts)}"
+def _what(person) -> str:
+    """What was made of a person, see ``people.Person``."""
+    from posegan_jax.inpainting.people import count_joints
+
+    if person.left:
+        return "nothing that the model could start from; left as it is"
+    counts = count_joints([person.sequence])
+    return f"joints {', '.join(f'{count} {name}' for name, count in counts.items() if count)}"
 
 
 _COMMANDS = {

@@ -21,7 +21,7 @@ def test_it_runs_and_shows_its_results(notebook, tmp_path):
     assert len(installing) == 1 and "%pip install" in installing[0].source
     notebook.cells.remove(installing[0])
 
-    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": tmp_path}})
+    client = NotebookClient(notebook, timeout=900, resources={"metadata": {"path": tmp_path}})
     client.execute()
 
     written = {path.name for path in tmp_path.iterdir()}

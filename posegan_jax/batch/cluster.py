@@ -1,22 +1,22 @@
 """The same over a cluster: Ray places an engine beside every accelerator and feeds it files.
 
 Ray starts the engines where there is room, watches them and their nodes, and tells of their end.
-What becomes of files whose engine has died is as with workers of an engine: each of them may be to
-blame, so it is tried again on an engine of its own, and given up if that one dies, too. Outputs
-appear whole, so that doing a file again changes nothing.
+Which engine gets which file, and what becomes of the files of one that dies, is up to ``schedule``.
+Outputs appear whole, so that doing a file again changes nothing.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import itertools
-import math
 import os
 import sys
-from collections import deque
 from collections.abc import Iterator, Sequence
 
-from posegan_jax.batch.engine import STARTS, Engine, Usage
+from posegan_jax.batch.devices import Usage
+from posegan_jax.batch.engine import Engine
 from posegan_jax.batch.manifest import Job
+from posegan_jax.batch.schedule import Assign, Fail, GiveUp, Schedule, Start
 from posegan_jax.batch.work import Outcome, died
 from posegan_jax.errors import InputError
 from posegan_jax.inpainting.inpainter import load
@@ -30,25 +30,12 @@ PATIENCE = 60.0
 is told that none has started yet."""
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class _Slot:
-    """An engine on the cluster.
-
-    Attributes:
-      name: unlike that of any other.
-      actor: Ray's handle of it.
-      resources: what it takes of a node, as Ray's options.
-      files: that it has been given and that have not come back.
-      ready: whether it has been started.
-      taken: whether the file that it has is to be alone.
-    """
+    """An engine on the cluster: a name unlike that of any other, and Ray's handle of its actor."""
 
     name: str
     actor: object
-    resources: dict
-    files: int = 0
-    ready: bool = False
-    taken: bool = False
 
 
 class Remote:
@@ -98,58 +85,80 @@ def cluster(
         except (OSError, RuntimeError, ValueError) as error:
             said = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(f"no Ray cluster (RAY_ADDRESS names one): {said}") from error
-    slots: list[_Slot] = []
-    try:
-        yield from _Dispatch(ray, slots, jobs, (checkpoint, options), workers).results()
-    finally:
-        closing = [slot.actor.close.remote() for slot in slots if slot.ready and slot.files]
-        if closing:
-            ray.wait(closing, num_returns=len(closing), timeout=PATIENCE)
-        for slot in slots:
-            ray.kill(slot.actor)
+    with contextlib.ExitStack() as stack:
         if own:
-            ray.shutdown()
+            stack.callback(ray.shutdown)
+        dispatch = _Dispatch(ray, jobs, (checkpoint, options), workers)
+        stack.callback(dispatch.close)
+        yield from dispatch.results()
 
 
 class _Dispatch:
-    """Gives files to engines, and again where an engine has died."""
+    """Does on a cluster what the schedule says."""
 
-    def __init__(self, ray, slots: list[_Slot], jobs: Sequence[Job], arguments, workers):
-        self._ray, self._slots, self._jobs = ray, slots, deque(jobs)
-        self._arguments, self._workers = arguments, workers
-        self._calls: dict = {}  # reference of a call -> its slot, and its file or None
-        self._suspects: deque[Job] = deque()
-        self._failed_starts = 0
+    def __init__(self, ray, jobs: Sequence[Job], arguments, workers: int | None):
+        self._ray, self._arguments, self._workers = ray, arguments, workers
+        places = _places(ray.nodes())
+        if not places:
+            raise InputError("the Ray cluster has no node with a CPU")
+        self._places = places[: len(jobs)]
+        # An engine has a node's memory, or its share of it, for itself.
+        self._schedule = Schedule(len(self._places), IN_FLIGHT, isolate=False)
+        for job in jobs:
+            self._schedule.add(job)
+        self._slots: dict[int, _Slot] = {}
+        self._calls: dict = {}  # reference of a call -> number of its slot, and its file or None
         self._numbers = itertools.count(1)
 
     def results(self) -> Iterator[tuple[Outcome, str, Usage]]:
-        wanted = _places(self._ray.nodes())
-        if not wanted:
-            raise InputError("the Ray cluster has no node with a CPU")
-        for resources in wanted[: len(self._jobs)]:
-            self._start(resources)
-        left = len(self._jobs)
-        while left:
+        """Outcomes as they come, each with its engine's name and how busy that was so far."""
+        why = ""
+        while True:
+            for job in self._act(why):
+                yield died(job, "engine"), "", Usage()
+            if self._schedule.done:
+                return
             call = self._next()
-            slot, job = self._calls.pop(call)
+            number, job = self._calls.pop(call)
+            name = self._slots[number].name
             try:
                 result = self._ray.get(call)
             except self._ray.exceptions.RayActorError as error:
-                lost = self._lose(slot, job, error)
-                if lost is not None:
-                    left -= 1
-                    yield lost, "", Usage()
+                why = str(error).strip().splitlines()[-1]
+                self._bury(number)
             except InputError as error:  # of the engine; Ray puts its own report around it
-                raise InputError(f"{slot.name}: {getattr(error, 'cause', error)}") from error
+                raise InputError(f"{name}: {getattr(error, 'cause', error)}") from error
             else:
                 if job is None:
-                    slot.ready, self._failed_starts = True, 0
+                    self._schedule.ready(number)
                 else:
-                    slot.files -= 1
-                    slot.taken = False
-                    left -= 1
-                    yield result[0], slot.name, result[1]
-            self._feed()
+                    self._schedule.finished(job)
+                    yield result[0], name, result[1]
+
+    def close(self) -> None:
+        """Ends the engines; what they are writing is written to its end."""
+        closing = [
+            slot.actor.close.remote() for number, slot in self._slots.items()
+            if self._schedule.holds(number)
+        ]
+        if closing:
+            self._ray.wait(closing, num_returns=len(closing), timeout=PATIENCE)
+        for slot in self._slots.values():
+            self._ray.kill(slot.actor)
+
+    def _act(self, why: str) -> Iterator[Job]:
+        """Does what there is to do, given why an engine died last; gives files that are given up.
+        """
+        while (action := self._schedule.next()) is not None:
+            match action:
+                case Start(number):
+                    self._start(number)
+                case Assign(job, number):
+                    self._calls[self._slots[number].actor.fill.remote(job)] = number, job
+                case GiveUp(job):
+                    yield job
+                case Fail():
+                    raise InputError(f"no engine can be started: {why}")
 
     def _next(self):
         """The next call that ends."""
@@ -157,12 +166,12 @@ class _Dispatch:
             done, _ = self._ray.wait(list(self._calls), num_returns=1, timeout=PATIENCE)
             if done:
                 return done[0]
-            if not any(slot.ready for slot in self._slots):
-                wanted = ", ".join(str(slot.resources) for slot in self._slots)
+            if not self._schedule.any_ready:
+                wanted = ", ".join(map(str, self._places))
                 print(f"waiting for the cluster to have room for {wanted}", file=sys.stderr)
 
-    def _start(self, resources: dict) -> None:
-        workers = self._workers
+    def _start(self, number: int) -> None:
+        resources, workers = self._places[number], self._workers
         if workers is None:
             cores = resources["num_cpus"]
             workers = cores + 1 if set(resources) == {"num_cpus"} else max(cores - 1, 1)
@@ -170,50 +179,15 @@ class _Dispatch:
             max_concurrency=2 * IN_FLIGHT, runtime_env=_environment(resources["num_cpus"]),
             **resources,
         )
-        name = f"engine {next(self._numbers)}"
-        slot = _Slot(name, actor.remote(*self._arguments, workers), resources)
-        self._slots.append(slot)
-        self._calls[slot.actor.ready.remote()] = slot, None
+        slot = _Slot(f"engine {next(self._numbers)}", actor.remote(*self._arguments, workers))
+        self._slots[number] = slot
+        self._calls[slot.actor.ready.remote()] = number, None
 
-    def _feed(self) -> None:
-        """Gives every engine enough to do, the least busy one first; at last, suspects alone."""
-        ready = [slot for slot in self._slots if slot.ready and not slot.taken]
-        # Engines that are ready later, or done earlier, are to find their share.
-        left = len(self._jobs) + sum(slot.files for slot in self._slots)
-        most = min(IN_FLIGHT, math.ceil(left / len(self._slots)))
-        while self._jobs and ready:
-            slot = min(ready, key=lambda slot: slot.files)
-            if slot.files >= most:
-                return
-            self._give(slot, self._jobs.popleft())
-        for slot in ready:
-            if self._suspects and not slot.files:
-                slot.taken = True
-                self._give(slot, self._suspects.popleft())
-
-    def _give(self, slot: _Slot, job: Job) -> None:
-        slot.files += 1
-        self._calls[slot.actor.fill.remote(job)] = slot, job
-
-    def _lose(self, slot: _Slot, job: Job | None, error: Exception) -> Outcome | None:
-        """An engine has died, or counts as dead: another one is asked for.
-
-        Returns:
-          The file's outcome if it is given up.
-        """
-        if slot in self._slots:
-            self._slots.remove(slot)
-            self._ray.kill(slot.actor)  # one that is only out of reach would keep its place
-            self._failed_starts += not slot.ready
-            if self._failed_starts == STARTS:
-                raise InputError(f"no engine can be started: {str(error).strip().splitlines()[-1]}")
-            self._start(slot.resources)
-        if job is None:
-            return None
-        if slot.taken:
-            return died(job, "engine")
-        self._suspects.append(job)
-        return None
+    def _bury(self, number: int) -> None:
+        """An engine has died, or counts as dead."""
+        self._ray.kill(self._slots.pop(number).actor)  # one out of reach would keep its place
+        self._calls = {call: what for call, what in self._calls.items() if what[0] != number}
+        self._schedule.died(number)
 
 
 def _environment(cores: int) -> dict:

@@ -1,91 +1,55 @@
-"""Keeps the devices of a machine busy: windows of many files in full batches.
+"""Keeps the devices of a machine busy with the windows of many files.
 
 Three things overlap: hosts read files, do what follows the search, and write; the devices solve one
-batch while the next one waits behind it; and this process brings them together. A program has one
-shape, whatever it is fed with, so that a file's result does not depend on which files are about.
+batch while the next one waits behind it; and this process brings them together. Which host gets
+which file, and what becomes of the files of one that dies, is up to ``schedule``.
 """
 
 import contextlib
 import dataclasses
 import itertools
+import queue
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Future, InvalidStateError, wait
+from functools import partial
 
 import jax
 import numpy as np
 
+from posegan_jax.batch.devices import Batch, Queue, Usage, solve, warm_up
 from posegan_jax.batch.hosts import Host
 from posegan_jax.batch.manifest import Job
+from posegan_jax.batch.schedule import STARTS, Assign, Fail, GiveUp, Schedule, Start
 from posegan_jax.batch.work import Outcome, died
 from posegan_jax.errors import InputError
-from posegan_jax.inpainting.completer import Request
 from posegan_jax.inpainting.inpainter import Inpainter
-from posegan_jax.inpainting.settings import QUALITIES, DescentOptions, FillOptions, check_shift
+from posegan_jax.inpainting.settings import QUALITIES, FillOptions, check_shift
 from posegan_jax.runtime import cpus
 
-AHEAD = 2
-"""Batches that the devices have at a time, and tasks that a host has: one is being worked on, and
-the next one is there."""
+TASKS = 2
+"""Files that a host works on at a time: it is at one, and the next one is there."""
 QUEUE = 4
 """Batches of windows that wait for the devices while there are files."""
-STARTS = 3
-"""Workers, or engines on a cluster, that may end one after the other before they are ready."""
 
 _FEWER = "try fewer (--workers), or none (--workers 0)"
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True, eq=False)
 class _File:
-    """A file in work.
-
-    Attributes:
-      job, future: what was submitted, and the promise given for it.
-      host: number of the host where it is.
-      alone: whether it was in work when a worker died, so that it may be the cause.
-      windows, loss: answers so far to what it asked for.
-      missing: windows without an answer.
-    """
+    """A file that was submitted, and the promise given for it."""
 
     job: Job
     future: Future
-    alone: bool = False
-    host: int = -1
-    windows: np.ndarray | None = None
-    loss: np.ndarray | None = None
-    missing: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
-class _Piece:
-    """Windows of a file, rows ``first`` and on of what it asked for."""
+class _Try:
+    """A file that a host has."""
 
-    ticket: int
-    first: int
-    x: np.ndarray
-    mask: np.ndarray
-
-    def cut(self, count: int) -> tuple["_Piece", "_Piece"]:
-        parts = slice(None, count), slice(count, None)
-        return tuple(
-            _Piece(self.ticket, self.first + (part.start or 0), self.x[part], self.mask[part])
-            for part in parts
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class Usage:
-    """How busy the devices were.
-
-    Attributes:
-      busy: seconds in which a program was there to execute.
-      wall: seconds from when everything was compiled and ready until the last outcome.
-    """
-
-    busy: float = 0.0
-    wall: float = 0.0
+    file: _File
+    host: Host
 
 
 class Engine:
@@ -110,19 +74,30 @@ class Engine:
         self._options = options
         check_shift(options.settings, self._completer.frames)
         self.workers = default_workers() if workers is None else workers
-        self._hosts = [self._host() for _ in range(max(self.workers, 1))]
-        self._tasks = [0] * len(self._hosts)
-        self._failed_starts = [0] * len(self._hosts)
+        places = max(self.workers, 1)
+        self._hosts: list[Host | None] = [None] * places
+        # Hosts share the machine's memory, so that one alone has all of it.
+        self._schedule = Schedule(places, TASKS, isolate=True)
+        self._queue = Queue(self._solver.batch)
         self._tickets = itertools.count()
-        self._files: dict[int, _File] = {}
-        self._jobs: deque[_File] = deque()
-        self._suspects: deque[_File] = deque()
-        self._waiting: dict[DescentOptions, deque[_Piece]] = {}
+        self._tries: dict[int, _Try] = {}
         self._changed = threading.Condition(threading.RLock())
-        self._closed, self._error = False, None
+        self._error: Exception | None = None
         self._busy, self._began, self._last = 0.0, None, None
-        self._thread = threading.Thread(target=self._devices, name="devices", daemon=True)
-        self._thread.start()
+        # Who tells of a host's death may hold a lock that giving the host something takes, so that
+        # what hosts tell waits here and not for the lock of this engine.
+        self._heard: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        with self._changed:
+            self._act()
+        if self._error is not None:
+            self._close_hosts()
+            raise self._error
+        self._threads = [
+            threading.Thread(target=target, name=name, daemon=True)
+            for name, target in (("devices", self._solve), ("hosts", self._listen))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, job: Job) -> "Future[Outcome]":
         """Promises to fill a file. Files are taken up in this order, as there is room for them.
@@ -133,11 +108,11 @@ class Engine:
         with self._changed:
             if self._error is not None:
                 file.future.set_exception(self._error)
-            elif self._closed:
+            elif self._schedule.closed:
                 raise RuntimeError("the engine is closed")
             else:
-                self._jobs.append(file)
-                self._admit()
+                self._schedule.add(file)
+                self._act()
         return file.future
 
     def usage(self) -> Usage:
@@ -149,13 +124,15 @@ class Engine:
 
     def close(self) -> None:
         """Drops what is not finished; what is being written is written to its end."""
+        devices, hosts = self._threads
         with self._changed:
-            self._closed = True
+            self._schedule.close()
             self._changed.notify_all()
-        self._thread.join()
-        for host in self._hosts:
-            host.close()
-        for file in [*self._jobs, *self._suspects, *self._files.values()]:
+        devices.join()
+        self._close_hosts()
+        self._heard.put(None)
+        hosts.join()
+        for file in self._schedule.unfinished:
             if file.future.cancel():
                 file.future.set_running_or_notify_cancel()
 
@@ -165,226 +142,157 @@ class Engine:
     def __exit__(self, *unused) -> None:
         self.close()
 
-    # --- hosts ------------------------------------------------------------------------------------
+    # --- what the schedule says -------------------------------------------------------------------
 
-    def _host(self) -> Host:
-        try:
-            return Host(self._completer, self._options, process=self.workers > 0)
-        except OSError as error:  # too many processes, no memory
-            raise InputError(f"cannot start a worker: {error.strerror}; {_FEWER}") from error
-
-    def _admit(self) -> None:
-        """Takes up files while hosts and devices have less than enough before them."""
-        # A host may turn out to be dead when it is given a file, and no other can be started.
-        while (
-            self._jobs and not self._closed
-            and not any(file.alone for file in self._files.values())
-        ):
-            held = Counter(file.host for file in self._files.values())
-            host = min(range(len(self._hosts)), key=lambda i: (self._tasks[i], held[i]))
-            waiting = sum(len(piece.x) for pieces in self._waiting.values() for piece in pieces)
-            if self._tasks[host] >= AHEAD or waiting >= QUEUE * self._solver.batch:
-                return
-            file = self._jobs.popleft()
-            if file.future.cancelled():
-                file.future.set_running_or_notify_cancel()
-            else:
-                self._begin(file, host)
-        if self._suspects and not self._closed and not self._files and not self._jobs:
-            self._begin(self._suspects.popleft(), 0)
-
-    def _begin(self, file: _File, host: int) -> None:
-        ticket = next(self._tickets)
-        file.host = host
-        self._files[ticket] = file
-        self._give(ticket, "begin", file.job)
-
-    def _give(self, ticket: int, method: str, *arguments) -> None:
-        """Gives a host something to do."""
-        number = self._files[ticket].host
-        host = self._hosts[number]
-        try:
-            future = host.submit(method, ticket, *arguments)
-        except BrokenExecutor:
-            self._bury(number, host)
-            return
-        self._tasks[number] += 1
-        future.add_done_callback(lambda future: self._done(ticket, number, host, future))
-
-    def _done(self, ticket: int, number: int, host: Host, future: Future) -> None:
-        """A host has done something."""
-        with self._changed:
-            if host is not self._hosts[number] or self._error is not None:
-                return  # it was buried, and its files with it, or nobody waits any more
-            self._tasks[number] -= 1
-            try:
-                result = future.result()
-            except CancelledError:  # the engine is being closed
-                return
-            except BrokenExecutor:
-                self._bury(number, host)
-                return
-            except Exception as error:  # what cannot go from one process to the other
-                result = Outcome(self._files[ticket].job, f"{type(error).__name__}: {error}")
-            if isinstance(result, Outcome):
-                self._last = time.perf_counter()
-                _keep(self._files.pop(ticket).future, result)
-            else:
-                self._ask(ticket, result)
-            self._admit()
-            self._changed.notify_all()
-
-    def _ask(self, ticket: int, request: Request) -> None:
-        file = self._files[ticket]
-        file.missing = len(request.x)
-        file.windows = np.empty(request.x.shape, np.float32)
-        file.loss = np.empty(len(request.x), np.float32)
-        queue = self._waiting.setdefault(request.options, deque())
-        queue.append(_Piece(ticket, 0, request.x, request.mask))
-
-    def _bury(self, number: int, host: Host) -> None:
-        """A worker has died: one of its files may be to blame, each of them is tried again alone.
-
-        They are not if it had not even started.
-        """
-        if host is not self._hosts[number]:
-            return
-        lost = {ticket: file for ticket, file in self._files.items() if file.host == number}
-        for ticket in lost:
-            del self._files[ticket]
-        for queue in self._waiting.values():
-            kept = [piece for piece in queue if piece.ticket not in lost]
-            queue.clear()
-            queue.extend(kept)
-        if host.started:
-            self._failed_starts[number] = 0
-            self._suspect(lost.values())
-        else:
-            self._failed_starts[number] += 1
-            for file in reversed(lost.values()):
-                (self._suspects if file.alone else self._jobs).appendleft(file)
-        if not self._closed:
-            self._replace(number)
+    def _act(self) -> None:
+        """Does what there is to do; files are taken up while the devices have less than enough."""
+        while True:
+            room = len(self._queue) < QUEUE * self._solver.batch
+            match self._schedule.next(room):
+                case None:
+                    break
+                case Start(number):
+                    self._start(number)
+                case Assign(file, number):
+                    self._begin(file, number)
+                case GiveUp(file):
+                    _keep(file.future, died(file.job, "worker"))
+                case Fail():
+                    self._fail(
+                        InputError(f"{STARTS} workers in a row died while they started; {_FEWER}")
+                    )
         self._changed.notify_all()
 
-    def _suspect(self, files: Iterable[_File]) -> None:
-        for file in files:
-            if file.alone:
-                _keep(file.future, died(file.job, "worker"))
-            else:
-                file.alone = True
-                self._suspects.append(file)
-
-    def _replace(self, number: int) -> None:
-        """Starts a worker in the place of one that has died."""
+    def _start(self, number: int) -> None:
         try:
-            if self._failed_starts[number] == STARTS:
-                raise InputError(f"{STARTS} workers in a row died while they started; {_FEWER}")
-            self._hosts[number], self._tasks[number] = self._host(), 0
-        except InputError as error:
-            self._fail(error)
-        else:
-            self._admit()
+            host = Host(self._completer, self._options, process=self.workers > 0)
+        except OSError as error:  # too many processes, no memory
+            self._fail(InputError(f"cannot start a worker: {error.strerror}; {_FEWER}"))
+            return
+        self._hosts[number] = host
+        host.ready.add_done_callback(
+            lambda future: self._heard.put(partial(self._ready, number, host, future))
+        )
+
+    def _begin(self, file: _File, number: int) -> None:
+        if file.future.cancelled():
+            file.future.set_running_or_notify_cancel()
+            self._schedule.finished(file)
+            return
+        ticket = next(self._tickets)
+        self._tries[ticket] = _Try(file, self._hosts[number])
+        self._give(ticket, "begin", file.job)
 
     def _fail(self, error: Exception) -> None:
         """Nothing can be done any more."""
-        with self._changed:
-            self._closed, self._error = True, error
-            for file in [*self._jobs, *self._suspects, *self._files.values()]:
-                with contextlib.suppress(InvalidStateError):  # cancelled
-                    file.future.set_exception(error)
-            self._changed.notify_all()
+        self._error = error
+        self._schedule.close()
+        for file in self._schedule.unfinished:
+            with contextlib.suppress(InvalidStateError):  # cancelled
+                file.future.set_exception(error)
+
+    # --- hosts ------------------------------------------------------------------------------------
+
+    def _give(self, ticket: int, method: str, *arguments) -> None:
+        """Gives a host something to do."""
+        host = self._tries[ticket].host
+        try:
+            future = host.submit(method, ticket, *arguments)
+        except BrokenExecutor:
+            self._bury(host)
+            return
+        future.add_done_callback(
+            lambda future: self._heard.put(partial(self._done, ticket, future))
+        )
+
+    def _listen(self) -> None:
+        """The thread that hears what hosts tell."""
+        while (event := self._heard.get()) is not None:
+            with self._changed:
+                event()
+                self._act()
+
+    def _ready(self, number: int, host: Host, ready: Future) -> None:
+        """A host is there, or has died before."""
+        if ready.cancelled():  # the engine is being closed
+            return
+        if ready.exception() is None:
+            self._schedule.ready(number)
+        else:
+            self._bury(host)
+
+    def _done(self, ticket: int, future: Future) -> None:
+        """A host has done something."""
+        if ticket not in self._tries or self._error is not None:
+            return  # its host was buried, or nobody waits any more
+        file, host = self._tries[ticket].file, self._tries[ticket].host
+        try:
+            result = future.result()
+        except CancelledError:  # the engine is being closed
+            return
+        except BrokenExecutor:
+            self._bury(host)
+            return
+        except Exception as error:  # what cannot go from one process to the other
+            result = Outcome(file.job, f"{type(error).__name__}: {error}")
+        if isinstance(result, Outcome):
+            self._last = time.perf_counter()
+            del self._tries[ticket]
+            self._schedule.finished(file)
+            _keep(file.future, result)
+        else:
+            self._schedule.rested(file)
+            self._queue.ask(ticket, result)
+
+    def _bury(self, host: Host) -> None:
+        """A host has died, and all that it had is lost."""
+        lost = [ticket for ticket, there in self._tries.items() if there.host is host]
+        for ticket in lost:
+            del self._tries[ticket]
+        self._queue.drop(lost)
+        self._schedule.died(self._hosts.index(host))
+
+    def _close_hosts(self) -> None:
+        for host in filter(None, self._hosts):
+            host.close()
 
     # --- devices ----------------------------------------------------------------------------------
 
-    def _devices(self) -> None:
+    def _solve(self) -> None:
         """The thread of the devices."""
+        searches = self._options.settings.descent, QUALITIES["fast"].descent
         try:
-            self._warm_up()
-            self._run()
-        except Exception as error:  # nothing can be solved any more
-            self._fail(error)
-
-    def _run(self) -> None:
-        """Solves batch after batch until the engine is closed."""
-        under_way: deque = deque()
-        free_since = 0.0
-        while True:
+            warm_up(self._solver, self._completer, searches)
+            wait([host.ready for host in self._hosts])
             with self._changed:
-                while not (batch := self._take(idle=not under_way)) and not under_way:
-                    if self._closed:
-                        return
-                    self._changed.wait()
-            if batch:
-                options, pieces = batch
-                begun = time.perf_counter()
-                result = self._solver.start(
-                    np.concatenate([piece.x for piece in pieces]),
-                    np.concatenate([piece.mask for piece in pieces]), options,
-                )
-                under_way.append((begun, pieces, result))
-            if not batch or len(under_way) == AHEAD:
-                begun, pieces, result = under_way.popleft()
-                windows, loss = (np.asarray(array) for array in result)
-                now = time.perf_counter()
-                with self._changed:
-                    self._busy += now - max(begun, free_since)
-                    free_since = now
-                    self._deliver(pieces, windows, loss)
+                self._began = time.perf_counter()
+            solve(self._solver, self._take, self._deliver)
+        except Exception as error:  # nothing can be solved any more
+            with self._changed:
+                self._fail(error)
 
-    def _warm_up(self) -> None:
-        """Compiles all programs there will be, and waits for the hosts to be there."""
-        window = (1, self._completer.frames, len(self._completer.skeleton))
-        for options in {self._options.settings.descent, QUALITIES["fast"].descent}:
-            ones = np.ones((*window, 2), np.float32), np.ones(window, np.float32)
-            jax.block_until_ready(self._solver.start(*ones, options))
-        wait([host.ready for host in self._hosts])
+    def _take(self, idle: bool) -> Batch | None:
+        """The next batch: a full one, or what there is when nothing else can happen."""
         with self._changed:
-            self._began = time.perf_counter()
-
-    def _take(self, idle: bool) -> tuple[DescentOptions, list[_Piece]] | None:
-        """The next batch: a full one, or what there is when nothing else can happen.
-
-        Searches go before first looks, so that files that were begun end.
-        """
-        if self._closed:
+            while not self._schedule.closed:
+                batch = self._queue.take(partial=idle and not self._schedule.busy)
+                if batch:
+                    self._act()
+                if batch or not idle:
+                    return batch
+                self._changed.wait()
             return None
-        counts = {
-            options: sum(len(piece.x) for piece in pieces)
-            for options, pieces in self._waiting.items()
-        }
-        order = sorted(counts, key=lambda options: options.steps, reverse=True)
-        full = [options for options in order if counts[options] >= self._solver.batch]
-        if not full and idle and not any(self._tasks):
-            full = [options for options in order if counts[options]]
-        if not full:
-            return None
-        queue, room, pieces = self._waiting[full[0]], self._solver.batch, []
-        while queue and room:
-            piece = queue.popleft()
-            if len(piece.x) > room:
-                piece, rest = piece.cut(room)
-                queue.appendleft(rest)
-            pieces.append(piece)
-            room -= len(piece.x)
-        self._admit()
-        return full[0], pieces
 
-    def _deliver(self, pieces: Sequence[_Piece], windows: np.ndarray, loss: np.ndarray) -> None:
+    def _deliver(self, batch: Batch, windows: np.ndarray, loss: np.ndarray, busy: float) -> None:
         """Hands solved windows to the files that asked for them."""
-        begin = 0
-        for piece in pieces:
-            rows = slice(begin, begin + len(piece.x))
-            begin = rows.stop
-            file = self._files.get(piece.ticket)
-            if file is None:  # its worker died
-                continue
-            there = slice(piece.first, piece.first + len(piece.x))
-            file.windows[there], file.loss[there] = windows[rows], loss[rows]
-            file.missing -= len(piece.x)
-            if not file.missing and not self._closed:
-                answer, file.windows, file.loss = (file.windows, file.loss), None, None
-                self._give(piece.ticket, "go_on", *answer)
+        with self._changed:
+            self._busy += busy
+            if self._schedule.closed:
+                return
+            for ticket, *answer in self._queue.deliver(batch, windows, loss):
+                self._schedule.resumed(self._tries[ticket].file)
+                self._give(ticket, "go_on", *answer)
+            self._act()
 
 
 def _keep(promise: Future, outcome: Outcome) -> None:

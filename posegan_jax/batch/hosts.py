@@ -32,6 +32,9 @@ class Host:
     Args:
       completer, options: as of ``Bench``.
       process: in a process of its own, or else in a thread of this one.
+
+    Attributes:
+      ready: done when it can work, or has died before.
     """
 
     def __init__(self, completer: Completer, options: FillOptions, process: bool):
@@ -47,12 +50,6 @@ class Host:
             self._bench = Bench(completer, options)
             self._executor = ThreadPoolExecutor(1)
             self.ready = self._executor.submit(_nothing)
-
-    @property
-    def started(self) -> bool:
-        """Whether its process has come to be ready, and did not die before."""
-        ready = self.ready
-        return ready.done() and not ready.cancelled() and ready.exception() is None
 
     def submit(self, method: str, *arguments) -> Future:
         """Calls a method of the bench; the result is a Request or an Outcome."""

@@ -15,7 +15,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from posegan_jax.batch.engine import Engine, Usage
+from posegan_jax.batch.devices import Usage
+from posegan_jax.batch.engine import Engine
 from posegan_jax.batch.manifest import SUMMARY, Job, collect
 from posegan_jax.batch.work import Outcome
 from posegan_jax.errors import InputError

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
@@ -12,9 +11,10 @@ from posegan_jax import formats
 from posegan_jax.batch.manifest import Job
 from posegan_jax.errors import InputError
 from posegan_jax.inpainting.completer import Completer
+from posegan_jax.inpainting.people import Filled, Person, complete, count_joints, is_rate_assumed
 from posegan_jax.inpainting.settings import FillOptions
-from posegan_jax.inpainting.together import Request, Steps, together
-from posegan_jax.pose.sequence import PoseSequence, Provenance
+from posegan_jax.inpainting.together import Request, Steps
+from posegan_jax.pose.sequence import PoseSequence
 
 AT_ONCE = 20_000
 """Frames of a file's people that are completed at the same time, which bounds the memory."""
@@ -61,19 +61,15 @@ def fill(
         job.input, fps=options.fps, min_score=options.min_score, joint_map=options.joint_map,
         image_size=options.image_size,
     )
-    result = []
-    for people in _groups(file):
-        result += yield from _complete(people, completer, options)
-    filled = file.replace([sequence for sequence, _ in result])
+    people: list[Person] = []
+    for group in _groups(file):
+        people += yield from complete(group, completer, options)
+    filled = Filled.of(file, people)
     os.makedirs(Path(job.output).parent, exist_ok=True)
-    formats.write(filled, job.output)
-    counts = Counter()
-    for sequence in filled:
-        kinds = np.bincount(sequence.provenance.ravel(), minlength=len(Provenance))
-        counts.update({kind.name.lower(): int(kinds[kind]) for kind in Provenance})
+    formats.write(filled.file, job.output)
     return Outcome(
-        job, None, sum(map(len, filled)), len(filled), dict(counts),
-        sum(not done for _, done in result), any(sequence.fps is None for sequence in file),
+        job, None, filled.frames, len(people), count_joints(filled.file), filled.left,
+        is_rate_assumed(file),
     )
 
 
@@ -88,20 +84,6 @@ def _groups(people: Sequence[PoseSequence]) -> Iterator[list[PoseSequence]]:
         frames += len(sequence)
     if group:
         yield group
-
-
-def _complete(
-    people: Sequence[PoseSequence], completer: Completer, options: FillOptions
-) -> Steps[list[tuple[PoseSequence, bool]]]:
-    """Completes people at the same time; tells of each whether there was anything to start from."""
-    steps = {
-        i: completer.steps(
-            sequence, options.joints, options.settings, options.observed, options.repair_sides
-        )
-        for i, sequence in enumerate(people) if completer.can_complete(sequence)
-    }
-    done = yield from together(steps)
-    return [(done.get(i, sequence), i in done) for i, sequence in enumerate(people)]
 
 
 class Bench:

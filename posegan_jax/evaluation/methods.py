@@ -12,6 +12,7 @@ from flax import linen as nn
 
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation.baselines import FRAMES, LEARNED, TEMPORAL, Method
+from posegan_jax.inpainting.completer import NothingToStartFrom
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.settings import QUALITIES, Composition, Observed, Settings
 from posegan_jax.inpainting.solver import Solver
@@ -109,11 +110,13 @@ def our_method(inpainter: Inpainter, name: str) -> Method:
         inpainter = _randomly_started(inpainter)
 
     def run(sequence: PoseSequence) -> np.ndarray:
-        if not inpainter.can_complete(sequence):
-            return sequence.keypoints
-        return inpainter(
-            sequence, joints=inpainter.skeleton.name, observed=observed, settings=settings
-        ).keypoints
+        try:
+            sequence = inpainter(
+                sequence, joints=inpainter.skeleton.name, observed=observed, settings=settings
+            )
+        except NothingToStartFrom:
+            pass
+        return sequence.keypoints
 
     return run
 

@@ -42,6 +42,10 @@ TINY = 1e-9
 _AT_ONCE = 256  # windows that are looked at for anything to start from
 
 
+class NothingToStartFrom(InputError):
+    """No window of a person shows two of the joints that the model observes, at two places."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Completer:
     """Completes sequences with the help of someone who solves windows.
@@ -84,7 +88,7 @@ class Completer:
         Args: as of ``inpainter.Inpainter.__call__``; settings are those of 'balanced' if None.
 
         Raises:
-          InputError: as there, at the first step.
+          InputError: as there, at the first step; ``NothingToStartFrom`` where that is why.
         """
         _check(sequence)
         target = self.target(sequence.skeleton, joints)
@@ -92,23 +96,23 @@ class Completer:
         settings = QUALITIES["balanced"] if settings is None else settings
         check_shift(settings, self.frames)
         rate = Rate.of(sequence.fps)
-        if not self.can_complete(sequence):
-            raise InputError(
+        dense = densify(sequence)
+        track = Track.from_sequence(dense, self.skeleton, self.inputs)
+        if not self._can_start(track, rate):
+            raise NothingToStartFrom(
                 f"person {sequence.person}: nothing to start from; the model needs two of the "
                 f"joints {', '.join(self.inputs)} within a second, at two places"
             )
-        dense = densify(sequence)
-        track = Track.from_sequence(dense, self.skeleton, self.inputs)
         completion = yield from self.complete(track, rate, settings, observed, repair_sides)
         return deliver(dense, completion, self.skeleton, target)
 
     def can_complete(self, sequence: PoseSequence) -> bool:
         """Whether some window shows two of the joints that the model observes, at two places."""
         _check(sequence)
-        if not len(sequence):
-            return False
         track = Track.from_sequence(densify(sequence), self.skeleton, self.inputs)
-        rate = Rate.of(sequence.fps)
+        return self._can_start(track, Rate.of(sequence.fps))
+
+    def _can_start(self, track: Track, rate: Rate) -> bool:
         places, seen = rate.split(track.keypoints, np.nan), rate.split(track.input_mask, False)
         for x, mask in zip(places, seen, strict=True):
             first = starts(len(mask), self.frames, 1)

@@ -17,7 +17,7 @@ from posegan_jax.inpainting.settings import (
 )
 from posegan_jax.inpainting.solver import Progress, Solver
 from posegan_jax.inpainting.stream import Stream
-from posegan_jax.inpainting.together import run
+from posegan_jax.inpainting.together import Answer, Request, Result, Steps, run
 from posegan_jax.model.model import Model
 from posegan_jax.model.networks import NETWORKS, Networks, Variables
 from posegan_jax.model.store import load_model, load_packaged
@@ -143,12 +143,21 @@ class Inpainter:
         """
         settings = settings_of(quality, shift, steps, settings)
         steps = self.completer.steps(sequence, joints, settings, observed, repair_sides)
+        return self.solve(steps, progress)
 
-        def solve(request):
+    def solve(self, steps: Steps[Result], progress: Progress | None = None) -> Result:
+        """Solves what is asked for on the way, and gives what it comes to.
+
+        Args:
+          steps: as of ``completer.Completer.steps``, or of several ``together``.
+          progress: as of a call.
+        """
+
+        def answer(request: Request) -> Answer:
             x, mask, options, look = request
             return self.search(x, mask, options, None if look else progress)
 
-        return run(steps, solve)
+        return run(steps, answer)
 
     def stream(
         self, skeleton: str = "coco17", fps: float | None = None, joints: str = "same",

@@ -1,5 +1,7 @@
 """Small networks, and clips of people with holes."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -20,19 +22,30 @@ SMALL = NetworkOptions(skeleton="alphapose12", frames=16, latent=8)
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory):
-    """Path of small networks that have not been trained."""
-    path = tmp_path_factory.mktemp("weights") / "small"
-    rng = np.random.default_rng(0)
+def weights(tmp_path_factory):
+    """Writes small networks that have not been trained: frames of a window -> path."""
 
-    def draw(path, shape):  # without the compile time of an initialisation
-        scales = path[-1].key in ("scale", "var")
-        return rng.normal(scales, 0.1, shape.shape).astype(np.float32)
+    def write(frames):
+        options = dataclasses.replace(SMALL, frames=frames)
+        path = tmp_path_factory.mktemp("weights") / "small"
+        rng = np.random.default_rng(0)
 
-    shapes = jax.eval_shape(build_networks(SMALL).init, jax.random.key(0))
-    variables = jax.tree_util.tree_map_with_path(draw, shapes)
-    save_params(path, variables, {"networks": SMALL.to_dict(), "residual": None})
-    return str(path)
+        def draw(path, shape):  # without the compile time of an initialisation
+            scales = path[-1].key in ("scale", "var")
+            return rng.normal(scales, 0.1, shape.shape).astype(np.float32)
+
+        shapes = jax.eval_shape(build_networks(options).init, jax.random.key(0))
+        variables = jax.tree_util.tree_map_with_path(draw, shapes)
+        save_params(path, variables, {"networks": options.to_dict(), "residual": None})
+        return str(path)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def checkpoint(weights):
+    """Path of such networks, with windows of 16 frames."""
+    return weights(SMALL.frames)
 
 
 @pytest.fixture(scope="session")
@@ -81,9 +94,13 @@ def clips(tmp_path, people):
 
 @pytest.fixture(scope="session")
 def contents():
-    """Reads a folder: its path -> bytes of all outputs by their names."""
+    """Reads a folder: its path -> bytes of all outputs by their names.
 
-    def read(folder, pattern="*.npz"):
-        return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob(pattern))}
+    A file that is being written, or was when its process was killed, is no output yet.
+    """
+
+    def read(folder):
+        paths = (p for p in sorted(folder.rglob("*.npz")) if not p.name.startswith("."))
+        return {str(p.relative_to(folder)): p.read_bytes() for p in paths}
 
     return read

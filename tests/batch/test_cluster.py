@@ -1,5 +1,6 @@
 """Engines on a cluster: where they go, and what becomes of files whose engine dies."""
 
+import asyncio
 import contextlib
 import dataclasses
 import os
@@ -7,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import types
 from collections import deque
 from pathlib import Path
@@ -17,11 +17,16 @@ import pytest
 from posegan_jax import cli
 from posegan_jax.batch import cluster as cluster_module
 from posegan_jax.batch import run as run_module
-from posegan_jax.batch.cluster import IN_FLIGHT, cluster
-from posegan_jax.batch.engine import STARTS, Usage
+from posegan_jax.batch.cluster import IN_FLIGHT, Remote, cluster
+from posegan_jax.batch.devices import Usage
 from posegan_jax.batch.manifest import Job
+from posegan_jax.batch.run import Summary
+from posegan_jax.batch.schedule import STARTS, Schedule
 from posegan_jax.batch.work import Outcome
 from posegan_jax.errors import InputError
+
+LONG = 600
+"""Seconds after which nobody waits any more for what should have happened."""
 
 # --- without Ray ----------------------------------------------------------------------------------
 
@@ -281,22 +286,12 @@ def deadline(seconds, what):
         pytest.fail(f"{what} took more than {seconds} s")
 
 
-def until(condition, seconds=300):
-    """Waits for a condition: whether it has come to hold in time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
-
-
 def test_a_deadline_interrupts_what_waits():
     with pytest.raises(pytest.fail.Exception, match=r"waiting took more than 0.01 s"):
         with deadline(0.01, "waiting"):
             threading.Event().wait(60)
     with deadline(60, "nothing"):
-        assert not until(lambda: False, seconds=0.02)
+        pass
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
@@ -310,7 +305,6 @@ def two_nodes(ray, monkeypatch):
     """A cluster of two nodes on this machine: itself, and the node that can be taken away."""
     from ray.cluster_utils import Cluster
 
-    monkeypatch.setenv("POSEGAN_TEST", str(os.getpid()))
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     size = {"num_cpus": 1, "object_store_memory": 100 << 20}
     with deadline(180, "starting a cluster of two nodes"):
@@ -324,70 +318,142 @@ def two_nodes(ray, monkeypatch):
         both.shutdown()
 
 
-def actors():
-    """Processes of engines, of this test alone."""
-    mark, found = f"POSEGAN_TEST={os.getpid()}".encode(), []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            if b"ray::Remote" in (path / "cmdline").read_bytes():
-                if mark in (path / "environ").read_bytes().split(b"\0"):
-                    found.append(int(path.name))
-        except OSError:  # it has ended
-            continue
-    return found
-
-
 def undisturbed(folder, options, checkpoint, out, contents):
     run_module.run([folder], out, options, checkpoint, workers=1)
     return contents(out)
 
 
+class Gate:
+    """Where engines on one node wait with their files, and tell the number of their process.
+
+    Args:
+      folder: that all nodes see.
+    """
+
+    def __init__(self, folder):
+        self.reached, self.open = str(folder / "reached"), str(folder / "open")
+        for path in (self.reached, self.open):
+            os.mkfifo(path)
+        # Opened for both directions, a pipe does not wait for someone at its other end.
+        self._ends = [os.open(self.reached, os.O_RDWR)]
+
+    def wait(self):
+        """Returns when an engine has come: its process."""
+        return int(os.read(self._ends[0], 100).split()[0])
+
+    def let_pass(self):
+        """From now on."""
+        self._ends.append(os.open(self.open, os.O_RDWR))
+
+    def close(self):
+        for end in self._ends:
+            os.close(end)
+
+    def engine(self, beside):
+        """Engines of which those wait that are not on this node."""
+        reached, gate = self.reached, self.open
+
+        def wait():
+            with open(reached, "w") as file:
+                file.write(f"{os.getpid()}\n")
+            os.close(os.open(gate, os.O_RDONLY))  # waits for someone at the other end
+
+        class Gated(Remote):
+            async def fill(self, job):
+                import ray
+
+                if ray.get_runtime_context().get_node_id() != beside:
+                    await asyncio.to_thread(wait)
+                return await super().fill(job)
+
+        return Gated
+
+
+@pytest.fixture
+def gate(tmp_path):
+    gate = Gate(tmp_path)
+    yield gate
+    gate.close()
+
+
+@pytest.fixture
+def both_at_once(monkeypatch):
+    """Nobody gets a file before two engines are ready: else one might do everything."""
+    ready, there = Schedule.ready, []
+
+    def when_both_are(self, worker):
+        there.append(worker)
+        if len(there) == 2:
+            ready(self, there[0])
+        if len(there) >= 2:
+            ready(self, worker)
+
+    monkeypatch.setattr(Schedule, "ready", when_both_are)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("both_at_once")
 @pytest.mark.parametrize("what", ["nothing", "an engine", "a node"])
 def test_a_cluster_loses_nothing(
-    two_nodes, options, checkpoint, clips, tmp_path, contents, what, monkeypatch
+    ray, two_nodes, options, checkpoint, clips, tmp_path, contents, what, monkeypatch, gate
 ):
     both, second = two_nodes
     monkeypatch.setattr(cluster_module, "IN_FLIGHT", 3)
-    feed, both_are_there = cluster_module._Dispatch._feed, []
+    here = ray.get_runtime_context().get_node_id()
+    monkeypatch.setattr(cluster_module, "Remote", gate.engine(beside=here))
+    add, first, lost = Summary.add, threading.Event(), []
 
-    def feed_both(self):
-        """Else the first one might have done everything before the other is there."""
-        if both_are_there or all(slot.ready for slot in self._slots):
-            both_are_there.append(True)
-            feed(self)
+    def note(self, *outcome):
+        add(self, *outcome)
+        first.set()
 
-    monkeypatch.setattr(cluster_module._Dispatch, "_feed", feed_both)
-    lose, lost = cluster_module._Dispatch._lose, set()
+    def bury(self, number, bury=cluster_module._Dispatch._bury):
+        lost.append(self._schedule.holds(number))
+        bury(self, number)
 
-    def note(self, slot, job, error):
-        lost.add(job)
-        return lose(self, slot, job, error)
-
-    monkeypatch.setattr(cluster_module._Dispatch, "_lose", note)
+    monkeypatch.setattr(Summary, "add", note)
+    monkeypatch.setattr(cluster_module._Dispatch, "_bury", bury)
     folder, out = clips(12, frames=90), tmp_path / "out"
-    struck = []
 
     def strike():
-        if not until(lambda: list(out.glob("*.npz")) and len(actors()) == 2):
-            return
-        struck.append(len(list(out.glob("*.npz"))))
+        """When one engine has filled a file, and the other has some and waits."""
+        process = gate.wait()
+        first.wait()
         if what == "an engine":
-            os.kill(actors()[0], signal.SIGKILL)
+            os.kill(process, signal.SIGKILL)
         elif what == "a node":
             both.remove_node(second, allow_graceful=False)
+        gate.let_pass()
 
-    thread = threading.Thread(target=strike, daemon=True)
-    thread.start()
-    with deadline(420, f"filling 12 files while {what} dies"):
+    threading.Thread(target=strike, daemon=True).start()
+    with deadline(LONG, f"filling 12 files while {what} dies"):
         summary = run_module.run([folder], out, options, checkpoint, engine="ray", workers=1)
-    thread.join(timeout=60)
-    assert struck, "there were never two engines and an output"
-    assert struck[0] < 12, "all was done before"
-    assert bool(lost - {None}) == (what != "nothing")  # files that the engine had
+    assert lost == ([] if what == "nothing" else [True])
     assert not summary.failures and summary.filled == 12
     alone = undisturbed(folder, options, checkpoint, tmp_path / "alone", contents)
     assert contents(out) == alone
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from posegan_jax import cli
+from posegan_jax.batch import cluster
+from posegan_jax.batch.run import Summary
+
+class Endless(cluster.Remote):
+    async def fill(self, job):
+        if "clip7" in job.input:
+            await asyncio.Event().wait()
+        return await super().fill(job)
+
+def add(self, *outcome, add=Summary.add):
+    add(self, *outcome)
+    if self.filled == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+cluster.Remote, Summary.add = Endless, add
+cli.main(sys.argv[1:])
+"""
 
 
 @pytest.mark.slow
@@ -395,19 +461,14 @@ def test_a_driver_that_is_killed_goes_on(ray, options, checkpoint, clips, tmp_pa
     folder, out = clips(12, frames=90), tmp_path / "out"
     arguments = ["batch", str(folder), "-o", str(out), "--quality", "fast", "--fps", "25",
                  "--checkpoint", checkpoint, "--workers", "1", "--engine", "ray"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "posegan_jax.cli", *arguments], stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, cwd=Path(cli.__file__).parents[1],
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, *arguments], stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, cwd=Path(cli.__file__).parents[1], timeout=LONG, check=False,
         env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0"},
     )
-    try:
-        there = until(lambda: process.poll() is not None or len(list(out.glob("*.npz"))) >= 2)
-    finally:
-        process.kill()
-    assert there, "no two outputs in 300 s"
-    assert process.wait(timeout=60) == -signal.SIGKILL
-    assert 2 <= len(contents(out)) < 12
-    with deadline(420, "going on after the driver was killed"):
+    assert done.returncode == -signal.SIGKILL
+    assert 2 <= len(contents(out)) < 12  # its engines may have gone on for a moment
+    with deadline(LONG, "going on after the driver was killed"):
         assert cli.main(arguments) == 0
     assert contents(out) == undisturbed(
         folder, options, checkpoint, tmp_path / "alone", contents

@@ -8,19 +8,23 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 
 import pytest
 
 from posegan_jax import cli, formats
 from posegan_jax.batch import run as run_module
-from posegan_jax.batch.engine import Usage
+from posegan_jax.batch.devices import Usage
+from posegan_jax.batch.hosts import Host
 from posegan_jax.batch.manifest import Job
 from posegan_jax.batch.run import Summary
 from posegan_jax.batch.work import Outcome
 from posegan_jax.errors import InputError
 from posegan_jax.runtime.files import atomic_folder, atomic_path
+
+LONG = 600
+"""Seconds after which nobody waits any more for what should have happened."""
 
 
 @pytest.fixture
@@ -79,6 +83,21 @@ def test_a_file_is_filled_as_by_fill(command, posegan, clips, tmp_path):
     assert posegan(given)[0] == 0
     alone = ["fill", str(folder / "clip0.npz"), "-o", str(tmp_path / "clip0.npz"),
              *given[given.index("--quality") : given.index("--workers")]]
+    assert posegan(alone)[0] == 0
+    assert (out / "clip0.npz").read_bytes() == (tmp_path / "clip0.npz").read_bytes()
+
+
+def test_shifts_are_up_to_the_windows_of_the_checkpoint(
+    command, posegan, weights, clips, tmp_path
+):
+    folder, out = clips(1, frames=90), tmp_path / "out"
+    given = [*command(folder, output=out), "--checkpoint", weights(frames=48), "--shift"]
+    code, _, said = posegan([*given, "49"])
+    assert code == 2 and "shift must be between 1 and 48 frames, not 49" in said
+    assert not out.exists()
+    assert posegan([*given, "30"])[0] == 0
+    alone = ["fill", str(folder / "clip0.npz"), "-o", str(tmp_path / "clip0.npz"),
+             "--quality", "fast", "--fps", "25", *given[-3:], "30"]
     assert posegan(alone)[0] == 0
     assert (out / "clip0.npz").read_bytes() == (tmp_path / "clip0.npz").read_bytes()
 
@@ -297,17 +316,34 @@ def test_an_interrupt_ends_a_run_in_order(
     command, posegan, clips, tmp_path, monkeypatch, number, code
 ):
     folder, out = clips(8, frames=90), tmp_path / "out"
-    add = Summary.add
+    write, add, close = formats.write, Summary.add, Host.close
+    begun, writing, closing = [], threading.Event(), threading.Event()
+
+    def write_until_the_end(*arguments):
+        """Takes for the second file until the host is being closed."""
+        begun.append(arguments)
+        if len(begun) == 2:
+            writing.set()
+            closing.wait()
+        write(*arguments)
 
     def interrupt(self, *outcome):
         add(self, *outcome)
+        assert writing.wait(timeout=LONG)
         signal.raise_signal(number)
 
-    monkeypatch.setattr(Summary, "add", interrupt)  # at the first file, while others are in work
+    def close_and_tell(self):
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        closing.set()
+        close(self)
+
+    monkeypatch.setattr(formats, "write", write_until_the_end)
+    monkeypatch.setattr(Summary, "add", interrupt)  # at the first file
+    monkeypatch.setattr(Host, "close", close_and_tell)
     found, _, said = posegan(command(folder, output=out))
     assert found == code and said.splitlines()[-1].startswith("posegan: interrupted; what was")
     written = sorted(path.name for path in out.glob("*.npz"))
-    assert 1 <= len(written) < 8
+    assert len(written) == 2  # the one that was counted, and the one that was being written
     assert summary_of(out)["filled"] == len(written) and not summary_of(out)["finished"]
     assert sorted(p.name for p in out.iterdir() if p.name != run_module.LOCK) == [
         *written, "summary.json"
@@ -315,35 +351,67 @@ def test_an_interrupt_ends_a_run_in_order(
     assert all(len(formats.read(out / name)) == 1 for name in written)
 
 
+KILLED = """
+import os, signal, sys
+from posegan_jax import cli, formats
+from posegan_jax.batch.run import Summary
+
+moment, arguments = sys.argv[1], sys.argv[2:]
+passed = []
+
+def die(count):
+    passed.append(moment)
+    if len(passed) == count:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def after(function, count):
+    def call(*arguments):
+        function(*arguments)
+        die(count)
+    return call
+
+def on_files(event, arguments):
+    if event == "os.rename" and str(arguments[1]).endswith(".npz"):
+        die(3)
+
+if moment == "before the third has its name":
+    sys.addaudithook(on_files)
+elif moment == "before the second is counted":
+    formats.write = after(formats.write, 2)
+elif moment == "when two are counted":
+    Summary.add = after(Summary.add, 2)
+cli.main(arguments)
+"""
+
+
+@pytest.mark.parametrize(
+    "moment, workers", [("before the third has its name", 0), ("before the second is counted", 0),
+                        ("when two are counted", 1)],
+)
 def test_a_run_that_was_killed_goes_on_to_the_same_outputs(
-    command, posegan, clips, tmp_path, contents
+    command, posegan, clips, tmp_path, contents, moment, workers
 ):
     folder, out = clips(8, frames=90), tmp_path / "out"
-    arguments = command(folder, output=out, workers=1)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "posegan_jax.cli", *arguments], stderr=subprocess.DEVNULL,
-        cwd=Path(cli.__file__).parents[1],
+    arguments = command(folder, output=out, workers=workers)
+    # Its pipes are at their end when its worker has ended, too.
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, moment, *arguments], capture_output=True, text=True,
+        timeout=LONG, check=False, cwd=Path(cli.__file__).parents[1],
     )
-    wait_for(out, 2, process)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
+    assert done.returncode == -signal.SIGKILL, done.stderr
     written = contents(out)
-    assert 2 <= len(written) < 8
+    if workers:  # which may have gone on for a moment
+        assert 2 <= len(written) <= 8
+    else:
+        assert len(written) == 2
+    half = [path.name for path in out.glob(".*.tmp.npz")]
+    assert workers or len(half) == (moment == "before the third has its name")
 
     code, said, _ = posegan(arguments)
     assert code == 0 and f"{len(written)} were there already" in said
-    assert posegan(command(folder, output=tmp_path / "undisturbed", workers=1))[0] == 0
-    undisturbed = contents(tmp_path / "undisturbed")
-    assert len(undisturbed) == 8 and contents(out) == undisturbed
-    assert written.items() <= undisturbed.items()
-    assert sorted(os.listdir(out)) == [*undisturbed, "summary.json"]
-
-
-def wait_for(folder, count, process):
-    """Returns when there are so many outputs, or when the process has ended."""
-    until = time.monotonic() + 300
-    while len(list(folder.glob("*.npz"))) < count and process.poll() is None:
-        if time.monotonic() > until:
-            process.kill()
-            pytest.fail(f"no {count} outputs in 300 s")
-        time.sleep(0.002)
+    undisturbed = tmp_path / "undisturbed"
+    assert posegan(command(folder, output=undisturbed, workers=workers))[0] == 0
+    expected = contents(undisturbed)
+    assert len(expected) == 8 and contents(out) == expected
+    assert written.items() <= expected.items()
+    assert sorted(os.listdir(out)) == [*expected, "summary.json"]

@@ -230,7 +230,7 @@ def shown(tmp_path):
                 f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1200,900", "--dump-dom",
                 f"file://{page}{address}",
             ],
-            capture_output=True, text=True, timeout=120, check=True,
+            capture_output=True, text=True, timeout=600, check=True,
         )
         assert "CONSOLE" not in done.stderr, done.stderr
         return re.sub(r"<script.*?</script>", "", done.stdout, flags=re.S)

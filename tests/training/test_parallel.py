@@ -199,13 +199,14 @@ def test_a_run_goes_on_with_another_number_of_devices(on_devices, alone, tmp_pat
 
 @pytest.mark.slow
 def test_two_processes_train_as_one_and_the_first_writes(on_devices, alone, tmp_path):
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    together = ("--multi_host", f"--coordinator=localhost:{port}", "--processes=2")
-    train(
-        on_devices, 2, tmp_path, flags=(*together, "--process=PROCESS"), processes=2
-    )
+    with socket.socket() as kept:  # so that nobody else is given this port meanwhile
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        kept.bind(("localhost", 0))
+        coordinator = f"--coordinator=localhost:{kept.getsockname()[1]}"
+        train(
+            on_devices, 2, tmp_path, processes=2,
+            flags=("--multi_host", coordinator, "--processes=2", "--process=PROCESS"),
+        )
     same_run(alone, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "checkpoints", "curves.png", "metrics.jsonl", "samples"
