@@ -9,9 +9,10 @@ from scipy.interpolate import CubicSpline
 from scipy.ndimage import maximum_filter1d
 from scipy.special import expit
 
+from posegan_jax.geometry.body import HEAD, body_size
 from posegan_jax.inpainting.correct import correct
 from posegan_jax.inpainting.reliability import REJECT, Observed, Reliability
-from posegan_jax.inpainting.residual import ResidualModel, body_size, carry
+from posegan_jax.inpainting.residual import ResidualModel, carry
 from posegan_jax.model.corrector import Mixer, certainty
 from posegan_jax.pose.rate import Rate
 from posegan_jax.pose.sequence import PoseSequence, Provenance
@@ -37,8 +38,6 @@ seen within 12 frames of the model adds to the deviation of those that are not, 
 CONFIDENCE = (-4.27, -2.26)
 """Intercept and slope of the log odds that a joint lies within half a head size of the truth, over
 the logarithm of its deviation in head sizes; see ``evaluation.calibration``."""
-HEAD = 0.5
-"""A head, from its top to the neck, in body sizes."""
 
 
 @dataclasses.dataclass(frozen=True)

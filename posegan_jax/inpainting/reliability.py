@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.inpainting.residual import ROUGHNESS, WHITE, ResidualModel, body_size, trust
+from posegan_jax.geometry.body import body_size
+from posegan_jax.inpainting.residual import ROUGHNESS, WHITE, ResidualModel, trust
 
 Observed = Literal["auto", "keep", "refine"]
 

@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 
 from posegan_jax.errors import InputError, whole
+from posegan_jax.geometry.body import HEAD, body_size
 from posegan_jax.inpainting.completer import QUALITIES, Completer, centered, solvable
 from posegan_jax.inpainting.correct import blend, mix_windows
 from posegan_jax.inpainting.explain import (
     BESIDE,
-    HEAD,
     REGRESSION,
     UPSAMPLED,
     Completion,
@@ -36,7 +36,7 @@ from posegan_jax.inpainting.reliability import (
     noise_level,
     stray,
 )
-from posegan_jax.inpainting.residual import MARGIN, body_size, carry_within
+from posegan_jax.inpainting.residual import MARGIN, carry_within
 from posegan_jax.inpainting.solver import Solver
 from posegan_jax.model.corrector import certainty
 from posegan_jax.pose.rate import UNKNOWN_FPS, Rate

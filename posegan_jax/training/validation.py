@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from posegan_jax.geometry import metrics as geometry_metrics
+from posegan_jax.geometry.body import head_size
 from posegan_jax.geometry.moments import ResidualMoments, residual_moments
 from posegan_jax.geometry.procrustes import align
 from posegan_jax.model.networks import Networks, Variables
@@ -56,11 +57,10 @@ def scores(
     Args:
       x: (N, F, J, 2) ground truth.
       x_tilde: (N, F, J, 2) the completed windows.
-      skeleton_name: names the joints that measure the head (|head_top - neck|).
+      skeleton_name: names the J joints; the head is ``body.head_size``'s.
       group: (J,) or (N, F, J) mask of the joints that count.
     """
-    skeleton = get_skeleton(skeleton_name)
-    head = geometry_metrics.head_size(x, skeleton.index("head_top"), skeleton.index("neck"))
+    head = head_size(x, get_skeleton(skeleton_name))
     mask = jnp.broadcast_to(jnp.asarray(group), x.shape[:-1])
     curve = geometry_metrics.pckh(x_tilde, x, head, ALPHAS, mask)
     error = jnp.linalg.norm(x - x_tilde, axis=-1) / head[..., None]
