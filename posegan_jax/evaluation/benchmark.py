@@ -15,9 +15,10 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import methods as ours
-from posegan_jax.evaluation.baselines import FRAMES, LEARNED, TEMPORAL, Method, fit_baselines
+from posegan_jax.evaluation.baselines import LEARNED, TEMPORAL, Method, fit_baselines
 from posegan_jax.evaluation.baselines import temporal as over_time
 from posegan_jax.evaluation.clips import (
+    FRAMES,
     LONGEST,
     View,
     annotated_clips,
@@ -31,11 +32,14 @@ from posegan_jax.evaluation.protocols import PROTOCOLS, Case, make_case
 from posegan_jax.evaluation.regressor import Regressor
 from posegan_jax.evaluation.scores import Head, Scores, score
 from posegan_jax.formats import npz
+from posegan_jax.geometry.body import has_head
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.solver import Solver
+from posegan_jax.model.corrector import fits
+from posegan_jax.model.networks import NetworkOptions
 from posegan_jax.motion.store import load_clips
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
-from posegan_jax.pose.skeleton import Skeleton
+from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 from posegan_jax.runtime.files import atomic_path
 
 DETECTIONS = "detections"
@@ -53,7 +57,7 @@ BATCH = 16
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What is evaluated on what.
+    """What is evaluated on what. Skeleton and windows are the model's.
 
     Attributes:
       motion: motion set, as for ``motion.store.load_clips``; where it has 2D test clips, those.
@@ -67,6 +71,7 @@ class Options:
       longest: frames of a clip; 0 for whatever they have.
       seed: of cameras, places and protocols.
       head: what measures, see ``scores.Head``.
+      detected: names of the joints that the detector delivers.
     """
 
     motion: str = "procedural"
@@ -80,6 +85,7 @@ class Options:
     longest: int = LONGEST
     seed: int = 1
     head: Head = "neck"
+    detected: tuple[str, ...] = DETECTED_12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,12 +142,13 @@ def run_benchmark(
       InputError: unknown names, no such motion, no training motion for a method that was asked for
         by name, or a folder that cannot be written.
     """
-    protocols, asked = resolve(options)
-    views = _views(options)
-    real = Real.of(_real_windows(options))
+    model = inpainter.networks.options
+    protocols, asked = resolve(options, model.frames)
+    views = _views(options, model)
+    real = Real.of(_real_windows(options, model))
     fitted, notes = _fit(inpainter, options, asked)
     names = [name for name in asked if name in fitted]
-    sets, more = _cases(options, protocols, views, inpainter.skeleton)
+    sets, more = _cases(options, protocols, views)
     weights = ours.letter(inpainter.metadata)
     setup = _setup(inpainter, options, views)
     memory = _Memory(output, setup)
@@ -176,8 +183,12 @@ def finish(output: str | os.PathLike) -> None:
     shutil.rmtree(Path(output) / _PARTS, ignore_errors=True)
 
 
-def resolve(options: Options) -> tuple[list[str], list[str]]:
+def resolve(options: Options, frames: int = FRAMES) -> tuple[list[str], list[str]]:
     """Protocols and methods by their plain names, each once, in the order asked for.
+
+    Args:
+      options: what is evaluated on what.
+      frames: of the model's windows.
 
     Raises:
       InputError: an unknown name, or values that make no sense.
@@ -202,52 +213,59 @@ def resolve(options: Options) -> tuple[list[str], list[str]]:
     if DETECTIONS in protocols and not options.detections:
         raise InputError("the protocol 'detections' needs --detections FOLDER")
     methods = [ours.plain(name) for name in options.methods or ours.MAIN]
-    ours.check_methods(methods)
+    ours.check_methods(methods, frames)
     return list(dict.fromkeys(protocols)), list(dict.fromkeys(methods))
 
 
 # --- what is evaluated ----------------------------------------------------------------------------
 
 
-def _views(options: Options) -> list[View]:
-    count = options.count or None
-    windows = options.unit == "windows"
+def _views(options: Options, model: NetworkOptions) -> list[View]:
+    if options.unit == "windows":
+        return _windows(options, model, options.count, options.seed)
+    count, skeleton = options.count or None, get_skeleton(model.skeleton)
     if has_clips2d(options.motion):
         return annotated_clips(
-            options.motion, count, FRAMES if windows else 0, options.longest, options.seed
+            options.motion, count, longest=options.longest, seed=options.seed, skeleton=skeleton
         )
-    if windows:
-        return view_windows(options.motion, options.split, options.count, FRAMES, options.seed)
     longest = options.longest or 1_000_000
-    return view_clips(options.motion, options.split, count, options.seed, longest)
+    return view_clips(
+        options.motion, options.split, count, options.seed, longest, skeleton=skeleton
+    )
 
 
-def _real_windows(options: Options) -> np.ndarray:
-    """(N, F, J, 2) of the same people, at other places and through other cameras."""
-    seed = options.seed + 1
+def _windows(options: Options, model: NetworkOptions, count: int, seed: int) -> list[View]:
+    skeleton = get_skeleton(model.skeleton)
     if has_clips2d(options.motion):
-        views = annotated_clips(options.motion, REAL_WINDOWS, FRAMES, seed=seed)
-    else:
-        views = view_windows(options.motion, options.split, REAL_WINDOWS, FRAMES, seed)
+        return annotated_clips(options.motion, count, model.frames, seed=seed, skeleton=skeleton)
+    return view_windows(
+        options.motion, options.split, count, model.frames, seed, skeleton=skeleton
+    )
+
+
+def _real_windows(options: Options, model: NetworkOptions) -> np.ndarray:
+    """(N, F, J, 2) of the same people, at other places and through other cameras."""
+    views = _windows(options, model, REAL_WINDOWS, options.seed + 1)
     return np.stack([view.keypoints for view in views])
 
 
 def _cases(
-    options: Options, protocols: Sequence[str], views: Sequence[View], skeleton: Skeleton
+    options: Options, protocols: Sequence[str], views: Sequence[View]
 ) -> tuple[dict[str, tuple[list[Case], str]], list[str]]:
     """Protocol -> cases and what it is in words; and notes."""
     sets, notes = {}, []
     flat = has_clips2d(options.motion)
     for name in protocols:
         if name == DETECTIONS:
-            cases, lacking = detected_cases(options.detections, views, skeleton)
+            cases, lacking = detected_cases(options.detections, views, options.detected)
             sets[name] = cases, "what a detector found in the videos"
             if lacking:
                 notes.append(f"{lacking} of {len(views)} test clips have no file of detections")
             continue
         cases = [
             make_case(
-                name, view.keypoints, skeleton, options.seed, number, view.fps, view.spans
+                name, view.keypoints, view.skeleton, options.seed, number, view.fps, view.spans,
+                options.detected,
             )
             for number, view in enumerate(views)
         ]
@@ -263,11 +281,11 @@ def _fit(
 ) -> tuple[dict[str, Method], list[str]]:
     """Name -> method for all that can be had, and notes on what cannot."""
     methods: dict[str, Method] = {ours.INPUT: lambda sequence: sequence.keypoints}
-    notes = []
+    notes, model = [], inpainter.networks.options
     if set(names) & {*TEMPORAL, *LEARNED}:
-        train = _training_windows(options)
+        train = _training_windows(options, model)
         if train is not None:
-            methods |= fit_baselines(train, inpainter.skeleton.name)
+            methods |= fit_baselines(train, options.detected)
         else:
             missing = [name for name in LEARNED if name in names]
             if options.methods and missing:
@@ -275,16 +293,20 @@ def _fit(
                     f"{options.train or options.motion}: no training clips for "
                     f"{', '.join(missing)}; give --train MOTION, or other methods"
                 )
-            methods |= {name: over_time(smooth) for name, smooth in TEMPORAL.items()}
+            methods |= {
+                name: over_time(smooth, detected=options.detected)
+                for name, smooth in TEMPORAL.items()
+            }
             notes.append(
                 "no training clips: what learns from them is left out, and baselines over time "
                 "give no joint that is never observed; --train MOTION gives them"
             )
     if ours.REGRESSOR in names:
-        if (regressor := Regressor.packaged()) is not None:
+        regressor = Regressor.packaged()
+        if regressor is not None and fits(model):
             methods[ours.REGRESSOR] = regressor
         elif options.methods:
-            raise InputError("this package comes without the weights of the regressor")
+            raise InputError("this package comes without a regressor for the model's windows")
     if options.unit == "windows":
         inpainter = _smaller(inpainter, 2)
     elif jax.default_backend() == "cpu":
@@ -295,17 +317,19 @@ def _fit(
     return methods, notes
 
 
-def _training_windows(options: Options) -> list[View] | None:
-    source = options.train or options.motion
+def _training_windows(options: Options, model: NetworkOptions) -> list[View] | None:
+    source, skeleton = options.train or options.motion, get_skeleton(model.skeleton)
     if Path(source).is_file() and has_clips2d(source):
         return None
     try:
-        load_clips(source, "train")
+        load_clips(source, "train", skeleton)
     except InputError:
         if options.train:
             raise
         return None
-    return view_windows(source, "train", TRAIN_WINDOWS, FRAMES, options.seed)
+    return view_windows(
+        source, "train", TRAIN_WINDOWS, model.frames, options.seed, skeleton=skeleton
+    )
 
 
 def _smaller(inpainter: Inpainter, batch: int) -> Inpainter:
@@ -337,7 +361,8 @@ def _setup(inpainter: Inpainter, options: Options, views: Sequence[View]) -> dic
         "frames": sum(len(view.keypoints) for view in views),
         "subjects": sorted({view.subject for view in views}),
         "seed": options.seed,
-        "head": options.head,
+        "head": options.head if has_head(inpainter.skeleton, options.head) else "",
+        "detected": list(options.detected),
         "weights": inpainter.metadata.get("trained_on", ""),
         "digest": digest.hexdigest()[:16],
     }

@@ -11,7 +11,7 @@ from posegan_jax.evaluation.clips import View
 from posegan_jax.evaluation.noise import ErrorKind
 from posegan_jax.evaluation.protocols import Case
 from posegan_jax.pose.sequence import PoseFile
-from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, get_skeleton
+from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 
 NAMES = ("{video}.json", "{video}/alphapose-results.json")
 """Where the detections of a video such as S1/Seq2/video_4 are looked for."""
@@ -24,17 +24,17 @@ def detection_path(folder: Path, video: str) -> Path | None:
 
 
 def detected_cases(
-    folder: str, views: Sequence[View], skeleton: Skeleton
+    folder: str, views: Sequence[View], detected: Sequence[str] = DETECTED_12
 ) -> tuple[list[Case], int]:
     """What a detector found in the videos of 2D test clips.
 
     There is one person in these videos: where a file holds several, every frame takes the one with
-    the highest scores over the 12 joints.
+    the highest scores over the detected joints.
 
     Args:
       folder: one file per sequence and camera, named as in ``NAMES``; frame numbers from 0.
       views: 2D test clips.
-      skeleton: theirs.
+      detected: names of the joints that are taken from the files.
 
     Returns:
       A case for every view that there is a file of, and how many views there is none of.
@@ -51,21 +51,21 @@ def detected_cases(
             path = detection_path(Path(folder), view.video)
             files[view.video] = path and formats.read(path, fps=view.fps)
         if (file := files[view.video]) is not None:
-            cases.append(_case(file, view, skeleton))
+            cases.append(_case(file, view, detected))
     if not cases:
         wanted = " or ".join(name.format(video=views[0].video) for name in NAMES)
         raise InputError(f"--detections {folder}: no file of the test clips, e.g. {wanted}")
     return cases, len(views) - len(cases)
 
 
-def _case(file: PoseFile, view: View, skeleton: Skeleton) -> Case:
+def _case(file: PoseFile, view: View, detected: Sequence[str]) -> Case:
     shape = view.keypoints.shape[:2]
     keypoints, scores = np.full((*shape, 2), np.nan), np.zeros(shape)
     best = np.zeros(len(view.frames))
-    usable = [skeleton.index(joint) for joint in DETECTED_12]
+    usable = view.skeleton.mask(detected)
     for sequence in file:
-        source, destination, _ = get_skeleton(sequence.skeleton).map_to(skeleton)
-        keep = np.isin(destination, usable)
+        source, destination, _ = get_skeleton(sequence.skeleton).map_to(view.skeleton)
+        keep = usable[destination]
         source, destination = source[keep], destination[keep]
         _, rows, here = np.intersect1d(sequence.frames, view.frames, return_indices=True)
         total = sequence.scores[rows][:, source].sum(axis=1)
@@ -76,4 +76,4 @@ def _case(file: PoseFile, view: View, skeleton: Skeleton) -> Case:
         keypoints[np.ix_(here, destination)] = sequence.keypoints[np.ix_(rows, source)]
         scores[np.ix_(here, destination)] = sequence.scores[np.ix_(rows, source)]
     kinds = np.full(shape, ErrorKind.GOOD, np.uint8)
-    return Case(view.keypoints, keypoints, scores, kinds, skeleton, view.fps)
+    return Case(view.keypoints, keypoints, scores, kinds, view.skeleton, view.fps, usable)

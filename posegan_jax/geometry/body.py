@@ -51,6 +51,11 @@ def over_a_second(values: np.ndarray) -> np.ndarray:
     return np.convolve(padded, np.ones(width) / width, "valid")
 
 
+def has_head(skeleton: Skeleton, base: str = "neck") -> bool:
+    """Whether a skeleton has both ends of a head."""
+    return "head_top" in skeleton and base in skeleton
+
+
 def head_size(poses: Array, skeleton: Skeleton, base: str = "neck") -> Array:
     """What errors are measured against: |head_top - base| of every pose, (..., J, C) -> (...).
 
@@ -63,7 +68,7 @@ def head_size(poses: Array, skeleton: Skeleton, base: str = "neck") -> Array:
       base: the joint at which the head ends, 'neck' or 'head'.
     """
     chex.assert_shape(poses, (..., len(skeleton), None))
-    if not {"head_top", base} <= set(skeleton.joints):
+    if not has_head(skeleton, base):
         return HEAD * pose_size(poses)
     xp = poses.__array_namespace__()
     head = poses[..., skeleton.index("head_top"), :] - poses[..., skeleton.index(base), :]
