@@ -17,19 +17,11 @@ from posegan_jax.motion.store import MotionStore, build_store, load_clips
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton, make_skeleton
 
 COCO = get_skeleton("coco17")
-# Points beside those of the procedural person: where they hang, and how far beside it.
-ADDED = {
-    "nose": ("head", (0, 30, 90)), "left_eye": ("head", (30, 60, 80)),
-    "left_ear": ("head", (70, 50, 0)), "left_heel": ("left_ankle", (0, -60, -50)),
-    "left_big_toe": ("left_toe", (-20, 0, 10)), "left_small_toe": ("left_toe", (40, 0, -10)),
-    "left_thumb": ("left_hand", (0, 0, 30)), "left_index": ("left_hand", (0, -60, 10)),
-    "left_pinky": ("left_hand", (0, -50, -20)),
-}
-ADDED |= {
-    name.replace("left", "right"): (at.replace("left", "right"), (-x, y, z))
-    for name, (at, (x, y, z)) in ADDED.items() if name.startswith("left")
-}
-BODY45 = make_skeleton("body45", (*THESIS.joints, *ADDED))
+BODY45 = make_skeleton("body45", (*THESIS.joints, *(
+    "nose left_eye right_eye left_ear right_ear left_heel left_big_toe left_small_toe right_heel "
+    "right_big_toe right_small_toe left_thumb left_index left_pinky right_thumb right_index "
+    "right_pinky"
+).split()))
 # What a skeleton may lack: a face, hands and feet, the trunk.
 SKELETONS = {
     17: COCO, 28: THESIS, 45: BODY45,
@@ -37,27 +29,9 @@ SKELETONS = {
 }
 
 
-def written(path, order=BODY45.joints, **changes):
-    """A file of two procedural clips, with the points above, in any order."""
-    clips = procedural_clips("train")[:1] + procedural_clips("validation")[:1]
-    points = np.concatenate([clip.positions for clip in clips])
-    place = {name: points[:, i] for i, name in enumerate(THESIS.joints)}
-    place |= {name: place[at] + offset for name, (at, offset) in ADDED.items()}
-    lengths = np.array([len(clip.positions) for clip in clips])
-    content = {
-        "positions": np.stack([place[joint] for joint in order], axis=1).round().astype(np.int16),
-        "joints": np.array(order), "fps": 25.0,
-        "clip_start": np.cumsum(lengths) - lengths, "clip_length": lengths,
-        "clip_subject": ["a", "b"], "clip_name": ["a_1", "b_1"], "clip_text": ["", "walks"],
-        "clip_split": ["train", "validation"],
-    } | changes
-    np.savez(path, **{name: value for name, value in content.items() if value is not None})
-    return path
-
-
 @pytest.fixture(scope="module")
-def body45(tmp_path_factory):
-    return written(tmp_path_factory.mktemp("motion") / "body45.npz")
+def body45(tmp_path_factory, write_motion):
+    return write_motion(tmp_path_factory.mktemp("motion") / "body45.npz", BODY45.joints)
 
 
 # --- joints by name -------------------------------------------------------------------------------
@@ -71,27 +45,28 @@ def test_a_skeleton_picks_its_joints(body45, joints):
     assert clip.joints == skeleton.joints
     at = [BODY45.index(joint) for joint in skeleton.joints]
     np.testing.assert_array_equal(clip.positions, whole.positions[:, at])
-    assert (clip.fps, clip.subject, clip.name, clip.text) == (25.0, "a", "a_1", "")
+    assert (clip.fps, clip.subject, clip.name, clip.text) == (25.0, "train", "train_0", "stands")
 
 
 def test_the_thesis_skeleton_is_what_is_read_by_default(body45):
     (clip,) = load_clips(str(body45), "validation")
     exact = procedural_clips("validation")[0].positions
     np.testing.assert_array_equal(clip.positions, exact.round())
-    assert clip.joints == THESIS.joints and clip.text == "walks"
+    assert clip.joints == THESIS.joints and clip.name == "validation_0"
     (clip, *_), (other, *_) = load_clips("procedural", "train"), procedural_clips("train")
     np.testing.assert_array_equal(clip.positions, other.positions)
 
 
-def test_the_order_in_a_file_does_not_count(body45, tmp_path):
-    turned = written(tmp_path / "turned.npz", BODY45.joints[::-1])
+def test_the_order_in_a_file_does_not_count(body45, tmp_path, write_motion):
+    turned = write_motion(tmp_path / "turned.npz", BODY45.joints[::-1])
     for skeleton in SKELETONS.values():
         (one,), (other,) = (load_clips(str(p), "train", skeleton) for p in (body45, turned))
         np.testing.assert_array_equal(one.positions, other.positions)
 
 
-def test_what_is_lacking_is_named(body45, tmp_path):
-    small = written(tmp_path / "small.npz", tuple(j for j in THESIS.joints if j != "left_toe"))
+def test_what_is_lacking_is_named(body45, tmp_path, write_motion):
+    joints = tuple(joint for joint in THESIS.joints if joint != "left_toe")
+    small = write_motion(tmp_path / "small.npz", joints)
     with pytest.raises(InputError) as error:
         load_clips(f"{body45},{small}", "train")
     assert str(error.value) == f"{small}: lacks left_toe, joints of the skeleton mpi_inf_3dhp"
@@ -117,13 +92,13 @@ BAD = {
     "fps must be one positive number": {"fps": [25.0, 50.0]},
     "clip_subject must be text, one for each of 2 clips": {"clip_subject": [1, 2]},
     "clip_length must be whole numbers, one for each of 2 clips": {"clip_length": [5]},
-    "clip b_1 lies outside the": {"clip_length": [5, 5000]},
+    "clip validation_0 lies outside the": {"clip_length": [5, 5000]},
 }
 
 
 @pytest.mark.parametrize("problem", BAD)
-def test_a_file_of_another_layout_is_refused(tmp_path, problem):
-    path = written(tmp_path / "bad.npz", **BAD[problem])
+def test_a_file_of_another_layout_is_refused(tmp_path, write_motion, problem):
+    path = write_motion(tmp_path / "bad.npz", BODY45.joints, **BAD[problem])
     for read in (read_motion, lambda path: load_clips(str(path), "train")):
         with pytest.raises(InputError) as error:
             read(path)
@@ -143,8 +118,9 @@ def test_a_file_that_is_none_is_refused(tmp_path, body45):
         load_clips(str(body45), "test")
 
 
-def test_a_file_says_where_it_comes_from(tmp_path, body45):
-    named = written(tmp_path / "named.npz", dataset="A set", licence="Ask\nbefore use")
+def test_a_file_says_where_it_comes_from(tmp_path, body45, write_motion):
+    path = tmp_path / "named.npz"
+    named = write_motion(path, THESIS.joints, dataset="A set", licence="Ask\nbefore use")
     assert read_motion(named)[1:] == ("A set", "Ask before use")
     assert read_motion(body45)[1:] == ("body45", "")
 
