@@ -22,8 +22,9 @@ from data_pipelines.sources import KINDS, Options, read_sources
 from posegan_jax.errors import InputError
 from posegan_jax.motion.clips2d import FILE, save_clips2d
 
-MOST_FRAMES = 2_500_000
-"""Of one split (28 hours). A split beyond 1000 MiB TFDS sorts in files, which takes TensorFlow."""
+MOST_NUMBERS = 210_000_000
+"""Coordinates of one split, 28 hours of 28 joints. A split beyond 1000 MiB TFDS sorts in files,
+which takes TensorFlow."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,13 +61,13 @@ def prepare(
       What the sources hold.
 
     Raises:
-      InputError: a file is not as it must be, there are no clips or too many, ``out`` exists, or
-        it cannot be written.
+      InputError: a file is not as it must be, there are no clips or too many, they are of
+        different joints, ``out`` exists, or it cannot be written.
     """
     _check_out(out, overwrite)
     with tqdm(desc="read", unit="file", disable=None) as bar:
         sources = read_sources(names, options or Options(), bar.update)
-    _check_size(sources)
+    _check_clips(sources)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(
@@ -140,16 +141,20 @@ def _check_out(out: Path, overwrite: bool) -> None:
         raise InputError(f"{out} is not a prepared set; --overwrite replaces nothing else")
 
 
-def _check_size(sources: Sequence[Source]) -> None:
+def _check_clips(sources: Sequence[Source]) -> None:
+    joints = {c.joints for source in sources for clips in source.clips.values() for c in clips}
+    if not joints:
+        raise InputError("the source holds no clip of two frames or more")
+    if len(joints) > 1:
+        raise InputError("the sources are of different joints; prepare a set of each")
+    most = MOST_NUMBERS // (3 * len(joints.pop()))
     for split in SPLITS:
         frames = sum(len(clip.positions) for source in sources for clip in source.clips[split])
-        if frames > MOST_FRAMES:
+        if frames > most:
             raise InputError(
-                f"{frames} frames of the split {split!r}, {MOST_FRAMES} is the most that a "
+                f"{frames} frames of the split {split!r}, {most} is the most that a "
                 "prepared set can hold; train on the .npz files themselves"
             )
-    if not any(clips for source in sources for clips in source.clips.values()):
-        raise InputError("the source holds no clip of two frames or more")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -18,7 +18,7 @@ from posegan_jax.model.networks import Networks, build_networks
 from posegan_jax.model.options import CorrectorOptions, NetworkOptions
 from posegan_jax.motion.corrupt import CorruptionOptions
 from posegan_jax.motion.sample import ViewOptions
-from posegan_jax.motion.store import SKELETON
+from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime.options import check_choices, check_least, names, require
 from posegan_jax.training.options import (
     CorrectionOptions,
@@ -77,8 +77,9 @@ class Config:
         """Raises OptionError on what the sections cannot tell by themselves."""
         check_choices(self)
         check_least(self, 0, "seed")
-        skeleton = self.model.skeleton
-        require(skeleton == SKELETON, "model.skeleton", f"{SKELETON!r}, the motion's", skeleton)
+        skeleton = get_skeleton(self.model.skeleton)
+        for name in (*self.corruption.detected, *self.corruption.never_observed):
+            require(name in skeleton, "corruption.detected", f"joints of {skeleton.name}", name)
         leading, last = self.optimizer.reconstruction_steps, self.correction.steps
         self.train.check_multiple("optimizer.reconstruction_steps", leading)
         self.train.check_multiple("correction.steps", last)

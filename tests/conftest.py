@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from posegan_jax import formats
@@ -19,6 +20,47 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _CACHE.name)
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "1")
 
 REPOSITORY = Path(__file__).parents[1]
+
+# Points beside those of the procedural people: where they hang, and how far beside it, millimetres.
+_ADDED = {
+    "nose": ("head", (0, 30, 90)), "left_eye": ("head", (30, 60, 80)),
+    "left_ear": ("head", (70, 50, 0)), "left_heel": ("left_ankle", (0, -60, -50)),
+    "left_big_toe": ("left_toe", (-20, 0, 10)), "left_small_toe": ("left_toe", (40, 0, -10)),
+    "left_thumb": ("left_hand", (0, 0, 30)), "left_index": ("left_hand", (0, -60, 10)),
+    "left_pinky": ("left_hand", (0, -50, -20)),
+}
+_ADDED |= {
+    name.replace("left", "right"): (at.replace("left", "right"), (-x, y, z))
+    for name, (at, (x, y, z)) in _ADDED.items() if name.startswith("left")
+}
+
+
+@pytest.fixture(scope="session")
+def write_motion():
+    """Writes a file of procedural motion, on joints that these people do not have as well."""
+
+    def write(path, order, count=1, **changes):
+        """``count`` clips of each split, with some arrays changed, or left out where None."""
+        from posegan_jax.motion.procedural import procedural_clips
+
+        splits = np.repeat(["train", "validation"], count)
+        clips = [c for split in ("train", "validation") for c in procedural_clips(split)[:count]]
+        points = np.concatenate([clip.positions for clip in clips])
+        place = {name: points[:, i] for i, name in enumerate(clips[0].joints)}
+        place |= {name: place[at] + offset for name, (at, offset) in _ADDED.items()}
+        positions = np.stack([place[joint] for joint in order], axis=1)
+        lengths = np.array([len(clip.positions) for clip in clips])
+        content = {
+            "positions": positions.round().astype(np.int16), "joints": np.array(order),
+            "fps": 25.0, "clip_start": np.cumsum(lengths) - lengths, "clip_length": lengths,
+            "clip_subject": splits, "clip_text": np.repeat("stands", len(clips)),
+            "clip_name": [f"{split}_{i % count}" for i, split in enumerate(splits)],
+            "clip_split": splits,
+        } | changes
+        np.savez(path, **{name: value for name, value in content.items() if value is not None})
+        return path
+
+    return write
 
 
 @pytest.fixture

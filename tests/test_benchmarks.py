@@ -18,10 +18,11 @@ from posegan_jax.evaluation.scores import (
     GROUPS_16,
     METRICS,
     PARTS,
-    TOTALS,
     Scores,
 )
 from posegan_jax.evaluation.settings import EvaluateOptions
+
+TOTALS = ("Total-12J", "Total-28J")
 
 
 def made_up(protocols, methods):

@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data_pipelines.mocap.source import JOINTS, SPLITS, Source
+from data_pipelines.mocap.source import SPLITS, Source
 
 
 class MotionClips(tfds.core.GeneratorBasedBuilder):
-    """Motion capture clips of 28 joints, at 25 frames per second but for native rates.
+    """Motion capture clips of one skeleton, at 25 frames per second but for native rates.
 
     Call ``download_and_prepare()`` from Python: the ``tfds`` command needs TensorFlow, and so does
     every file format but array_record. Text is read back as UTF-8 bytes.
 
     Args:
-      sources: checked source files; their clips keep their order.
+      sources: checked source files, all of the same joints; their clips keep their order.
       data_dir: the set is written to ``data_dir/motion_clips/<version>``.
       on_clip: called once for every clip, to show progress.
     """
@@ -37,15 +37,15 @@ class MotionClips(tfds.core.GeneratorBasedBuilder):
     def _info(self) -> tfds.core.DatasetInfo:
         text = tfds.features.Text
         origins = [{"dataset": s.dataset, "licence": s.licence} for s in self._sources]
-        clips = (c for s in self._sources for split in SPLITS for c in s.clips[split])
-        rates = sorted({clip.fps for clip in clips})
+        clips = [c for s in self._sources for split in SPLITS for c in s.clips[split]]
+        joints, rates = clips[0].joints, sorted({clip.fps for clip in clips})
         return tfds.core.DatasetInfo(
             builder=self,
-            description="Motion capture as 3D positions of 28 joints, millimetres, y up.",
+            description=f"Motion capture: 3D positions of {len(joints)} joints, millimetres, y up.",
             features=tfds.features.FeaturesDict(
                 {
                     "positions": tfds.features.Tensor(
-                        shape=(None, len(JOINTS), 3), dtype=np.float32
+                        shape=(None, len(joints), 3), dtype=np.float32
                     ),
                     "fps": tfds.features.Scalar(np.float32),
                     "subject": text(),
@@ -57,7 +57,7 @@ class MotionClips(tfds.core.GeneratorBasedBuilder):
             ),
             disable_shuffling=True,  # the order of the sources; training draws at random anyway
             metadata=tfds.core.MetadataDict(
-                joints=list(JOINTS), fps=rates[0] if len(rates) == 1 else rates, sources=origins
+                joints=list(joints), fps=rates[0] if len(rates) == 1 else rates, sources=origins
             ),
             license="\n".join(licence_lines(self._sources)),
         )

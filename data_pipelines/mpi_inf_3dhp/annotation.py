@@ -47,7 +47,7 @@ def read_annotation(path: Path, name: str, cameras: tuple[int, ...]) -> list[np.
       cameras: numbers from 0.
 
     Returns:
-      For every camera (F, 28, 2) or (F, 28, 3) float32.
+      For every camera (F, J, 2) or (F, J, 3) float32.
 
     Raises:
       InputError: no such file, not MATLAB 5, or not of this layout.
@@ -131,7 +131,7 @@ def world_positions(folder: Path, camera: int = 0) -> np.ndarray:
       camera: whose annotation is taken; they say the same.
 
     Returns:
-      (F, 28, 3) float32 millimetres, right-handed, y up.
+      (F, J, 3) float32 millimetres, right-handed, y up.
 
     Raises:
       InputError: a file is missing or wrong, or annot3 does not reproject to annot2.

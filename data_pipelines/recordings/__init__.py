@@ -1,1 +1,1 @@
-"""Recordings as joint angles (BVH, ASF with AMC), turned into positions of 28 joints."""
+"""Recordings as joint angles (BVH, ASF with AMC), turned into positions of joints."""

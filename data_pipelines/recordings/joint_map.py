@@ -1,4 +1,4 @@
-"""Joint maps: which points of a recording are our 28 joints, as data (JSON).
+"""Joint maps: which points of a recording are our joints, those of mpi_inf_3dhp, as data (JSON).
 
 The keys, and how a joint is said, are documented in data_pipelines/README.md.
 """
@@ -59,7 +59,7 @@ class JointMap:
           points: name -> (T, 3).
 
         Returns:
-          (T, 28, 3).
+          (T, J, 3), in the order of mpi_inf_3dhp.
 
         Raises:
           InputError: the recording lacks a point.

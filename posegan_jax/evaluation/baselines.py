@@ -1,12 +1,12 @@
 """What the model has to beat, by name.
 
-Those over time treat every joint on its own; what is never observed, the 16 upsampled joints among
-it, is then regressed frame by frame on what is, as nothing else is simple enough to be called what
-a user would do instead. The others learn from training windows.
+Those over time treat every joint on its own; what is never observed, the upsampled joints among it,
+is then regressed frame by frame on what is, as nothing else is simple enough to be called what a
+user would do instead. The others learn from training windows.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
@@ -26,11 +26,7 @@ from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 
 Method = Callable[[PoseSequence], np.ndarray]
-"""A track on the model's skeleton, at least the 12 joints -> (T, J, 2) pixels, NaN where it gives
-nothing."""
-
-FRAMES = 24
-"""Of the windows that windowed baselines look at: as many as the model's."""
+"""A track on the model's skeleton -> (T, J, 2) pixels, NaN where it gives nothing."""
 
 # Chosen by ``tune`` on training clips.
 PENALTY = {"ridge": 0.003, "ridge-windows": 0.003, "pca": 0.01}
@@ -48,11 +44,14 @@ TEMPORAL: dict[str, Callable[..., np.ndarray]] = {
 LEARNED = ("ridge", "ridge-windows", "pca")
 
 
-def temporal(smooth: Callable[..., np.ndarray], ridge: Gaussian | None = None) -> Method:
+def temporal(
+    smooth: Callable[..., np.ndarray], ridge: Gaussian | None = None,
+    detected: Collection[str] = DETECTED_12,
+) -> Method:
     """A method over time, completed by ``ridge`` where a joint is never observed."""
 
     def run(sequence: PoseSequence) -> np.ndarray:
-        keypoints = _usable(sequence)
+        keypoints = _usable(sequence, detected)
         if not np.isfinite(keypoints).any():
             return keypoints
         keypoints = smooth(keypoints, fps=sequence.fps)
@@ -61,14 +60,14 @@ def temporal(smooth: Callable[..., np.ndarray], ridge: Gaussian | None = None) -
     return run
 
 
-def regression(model: Gaussian) -> Method:
+def regression(model: Gaussian, detected: Collection[str] = DETECTED_12) -> Method:
     """Windows completed by what training windows tell; linear over time where they tell nothing.
 
     Nothing is told where fewer than two joints are observed in a window.
     """
 
     def run(sequence: PoseSequence) -> np.ndarray:
-        keypoints, rate = _usable(sequence), Rate.of(sequence.fps)
+        keypoints, rate = _usable(sequence, detected), Rate.of(sequence.fps)
         if not np.isfinite(keypoints).any():
             return keypoints
         tracks = [complete_track(model, track) for track in rate.split(keypoints, np.nan)]
@@ -78,30 +77,30 @@ def regression(model: Gaussian) -> Method:
     return run
 
 
-def fit_baselines(train: Sequence[View], skeleton: str) -> dict[str, Method]:
+def fit_baselines(
+    train: Sequence[View], detected: Collection[str] = DETECTED_12
+) -> dict[str, Method]:
     """All baselines that need no training by descent.
 
     Args:
-      train: windows of ``FRAMES`` frames of training people; some thousands.
-      skeleton: names their joints.
+      train: windows of training people, as long as the model's; some thousands.
+      detected: names of the joints that baselines look at: those that a detector delivers.
     """
     windows = np.stack([view.keypoints for view in train])
-    detected = detected_joints(skeleton)
+    mask = train[0].skeleton.mask(detected)
     poses = windows.reshape(-1, 1, *windows.shape[2:])
-    ridge = Gaussian.fit(poses, detected, PENALTY["ridge"])
-    return {name: temporal(smooth, ridge) for name, smooth in TEMPORAL.items()} | {
-        "ridge": regression(ridge),
-        "ridge-windows": regression(Gaussian.fit(windows, detected, PENALTY["ridge-windows"])),
-        "pca": regression(Gaussian.fit(windows, detected, PENALTY["pca"], RANK)),
+    ridge = Gaussian.fit(poses, mask, PENALTY["ridge"])
+    learned = {
+        "ridge": ridge,
+        "ridge-windows": Gaussian.fit(windows, mask, PENALTY["ridge-windows"]),
+        "pca": Gaussian.fit(windows, mask, PENALTY["pca"], RANK),
+    }
+    return {name: temporal(smooth, ridge, detected) for name, smooth in TEMPORAL.items()} | {
+        name: regression(model, detected) for name, model in learned.items()
     }
 
 
-def detected_joints(skeleton: str) -> np.ndarray:
-    """(J,) bool, the 12 joints that a detector delivers."""
-    return np.array([joint in DETECTED_12 for joint in get_skeleton(skeleton).joints])
-
-
-def _usable(sequence: PoseSequence) -> np.ndarray:
-    """(T, J, 2) with NaN at all but the 12 joints, which are all that our model looks at, too."""
-    detected = detected_joints(sequence.skeleton)
-    return np.where(detected[:, None], sequence.keypoints, np.nan)
+def _usable(sequence: PoseSequence, detected: Collection[str]) -> np.ndarray:
+    """(T, J, 2) with NaN at all but the detected joints, which is all that our model sees, too."""
+    mask = get_skeleton(sequence.skeleton).mask(detected)
+    return np.where(mask[:, None], sequence.keypoints, np.nan)

@@ -15,9 +15,10 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import methods as ours
-from posegan_jax.evaluation.baselines import FRAMES, LEARNED, TEMPORAL, Method, fit_baselines
+from posegan_jax.evaluation.baselines import LEARNED, TEMPORAL, Method, fit_baselines
 from posegan_jax.evaluation.baselines import temporal as over_time
 from posegan_jax.evaluation.clips import (
+    FRAMES,
     View,
     annotated_clips,
     has_clips2d,
@@ -31,11 +32,13 @@ from posegan_jax.evaluation.regressor import Regressor
 from posegan_jax.evaluation.scores import Scores, score
 from posegan_jax.evaluation.settings import DEFAULT_PROTOCOLS, EvaluateOptions
 from posegan_jax.formats import npz
+from posegan_jax.geometry.body import has_head
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.solver import Solver
+from posegan_jax.model.options import NetworkOptions
 from posegan_jax.motion.store import load_clips
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
-from posegan_jax.pose.skeleton import Skeleton
+from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime.files import atomic_path
 
 DETECTIONS = "detections"
@@ -104,12 +107,13 @@ def run_benchmark(
       InputError: unknown names, no such motion, no training motion for a method that was asked for
         by name, or a folder that cannot be written.
     """
-    protocols, asked = resolve(options)
-    views = _views(options)
-    real = Real.of(_real_windows(options))
+    model, detected = inpainter.model.options, inpainter.model.detected
+    protocols, asked = resolve(options, model.frames)
+    views = _views(options, model)
+    real = Real.of(_real_windows(options, model))
     fitted, notes = _fit(inpainter, options, asked)
     names = [name for name in asked if name in fitted]
-    sets, more = _cases(options, protocols, views, inpainter.skeleton)
+    sets, more = _cases(options, protocols, views, detected)
     weights = ours.letter(inpainter.metadata)
     setup = _setup(inpainter, options, views)
     memory = _Memory(output, setup)
@@ -144,8 +148,12 @@ def finish(output: str | os.PathLike) -> None:
     shutil.rmtree(Path(output) / _PARTS, ignore_errors=True)
 
 
-def resolve(options: EvaluateOptions) -> tuple[list[str], list[str]]:
+def resolve(options: EvaluateOptions, frames: int = FRAMES) -> tuple[list[str], list[str]]:
     """Protocols and methods by their plain names, each once, in the order asked for.
+
+    Args:
+      options: what is evaluated on what.
+      frames: of the model's windows.
 
     Raises:
       InputError: an unknown name, or detections without 2D clips.
@@ -166,52 +174,60 @@ def resolve(options: EvaluateOptions) -> tuple[list[str], list[str]]:
     if DETECTIONS in protocols and not options.detections:
         raise InputError("the protocol 'detections' needs --detections FOLDER")
     methods = [ours.plain(name) for name in options.methods or ours.MAIN]
-    ours.check_methods(methods)
+    ours.check_methods(methods, frames)
     return list(dict.fromkeys(protocols)), list(dict.fromkeys(methods))
 
 
 # --- what is evaluated ----------------------------------------------------------------------------
 
 
-def _views(options: EvaluateOptions) -> list[View]:
-    count = options.count or None
-    windows = options.unit == "windows"
+def _views(options: EvaluateOptions, model: NetworkOptions) -> list[View]:
+    if options.unit == "windows":
+        return _windows(options, model, options.count, options.seed)
+    count, skeleton = options.count or None, get_skeleton(model.skeleton)
     if has_clips2d(options.motion):
         return annotated_clips(
-            options.motion, count, FRAMES if windows else 0, options.longest, options.seed
+            options.motion, count, longest=options.longest, seed=options.seed, skeleton=skeleton
         )
-    if windows:
-        return view_windows(options.motion, options.split, options.count, FRAMES, options.seed)
     longest = options.longest or 1_000_000
-    return view_clips(options.motion, options.split, count, options.seed, longest)
+    return view_clips(
+        options.motion, options.split, count, options.seed, longest, skeleton=skeleton
+    )
 
 
-def _real_windows(options: EvaluateOptions) -> np.ndarray:
-    """(N, F, J, 2) of the same people, at other places and through other cameras."""
-    seed = options.seed + 1
+def _windows(options: EvaluateOptions, model: NetworkOptions, count: int, seed: int) -> list[View]:
+    skeleton = get_skeleton(model.skeleton)
     if has_clips2d(options.motion):
-        views = annotated_clips(options.motion, REAL_WINDOWS, FRAMES, seed=seed)
-    else:
-        views = view_windows(options.motion, options.split, REAL_WINDOWS, FRAMES, seed)
+        return annotated_clips(options.motion, count, model.frames, seed=seed, skeleton=skeleton)
+    return view_windows(
+        options.motion, options.split, count, model.frames, seed, skeleton=skeleton
+    )
+
+
+def _real_windows(options: EvaluateOptions, model: NetworkOptions) -> np.ndarray:
+    """(N, F, J, 2) of the same people, at other places and through other cameras."""
+    views = _windows(options, model, REAL_WINDOWS, options.seed + 1)
     return np.stack([view.keypoints for view in views])
 
 
 def _cases(
-    options: EvaluateOptions, protocols: Sequence[str], views: Sequence[View], skeleton: Skeleton
+    options: EvaluateOptions, protocols: Sequence[str], views: Sequence[View],
+    detected: Sequence[str],
 ) -> tuple[dict[str, tuple[list[Case], str]], list[str]]:
     """Protocol -> cases and what it is in words; and notes."""
     sets, notes = {}, []
     flat = has_clips2d(options.motion)
     for name in protocols:
         if name == DETECTIONS:
-            cases, lacking = detected_cases(options.detections, views, skeleton)
+            cases, lacking = detected_cases(options.detections, views, detected)
             sets[name] = cases, "what a detector found in the videos"
             if lacking:
                 notes.append(f"{lacking} of {len(views)} test clips have no file of detections")
             continue
         cases = [
             make_case(
-                name, view.keypoints, skeleton, options.seed, number, view.fps, view.spans
+                name, view.keypoints, view.skeleton, options.seed, number, view.fps, view.spans,
+                detected,
             )
             for number, view in enumerate(views)
         ]
@@ -227,11 +243,11 @@ def _fit(
 ) -> tuple[dict[str, Method], list[str]]:
     """Name -> method for all that can be had, and notes on what cannot."""
     methods: dict[str, Method] = {ours.INPUT: lambda sequence: sequence.keypoints}
-    notes = []
+    notes, model, detected = [], inpainter.model.options, inpainter.model.detected
     if set(names) & {*TEMPORAL, *LEARNED}:
-        train = _training_windows(options)
+        train = _training_windows(options, model)
         if train is not None:
-            methods |= fit_baselines(train, inpainter.skeleton.name)
+            methods |= fit_baselines(train, detected)
         else:
             missing = [name for name in LEARNED if name in names]
             if options.methods and missing:
@@ -239,16 +255,20 @@ def _fit(
                     f"{options.train or options.motion}: no training clips for "
                     f"{', '.join(missing)}; give --train MOTION, or other methods"
                 )
-            methods |= {name: over_time(smooth) for name, smooth in TEMPORAL.items()}
+            methods |= {
+                name: over_time(smooth, detected=detected)
+                for name, smooth in TEMPORAL.items()
+            }
             notes.append(
                 "no training clips: what learns from them is left out, and baselines over time "
                 "give no joint that is never observed; --train MOTION gives them"
             )
     if ours.REGRESSOR in names:
-        if (regressor := Regressor.packaged()) is not None:
+        regressor = Regressor.packaged()
+        if regressor is not None and regressor.fits(inpainter.model):
             methods[ours.REGRESSOR] = regressor
         elif options.methods:
-            raise InputError("this package comes without the weights of the regressor")
+            raise InputError("this package comes without a regressor for the model's windows")
     if options.unit == "windows":
         inpainter = _smaller(inpainter, 2)
     elif jax.default_backend() == "cpu":
@@ -259,17 +279,19 @@ def _fit(
     return methods, notes
 
 
-def _training_windows(options: EvaluateOptions) -> list[View] | None:
-    source = options.train or options.motion
+def _training_windows(options: EvaluateOptions, model: NetworkOptions) -> list[View] | None:
+    source, skeleton = options.train or options.motion, get_skeleton(model.skeleton)
     if Path(source).is_file() and has_clips2d(source):
         return None
     try:
-        load_clips(source, "train")
+        load_clips(source, "train", skeleton)
     except InputError:
         if options.train:
             raise
         return None
-    return view_windows(source, "train", TRAIN_WINDOWS, FRAMES, options.seed)
+    return view_windows(
+        source, "train", TRAIN_WINDOWS, model.frames, options.seed, skeleton=skeleton
+    )
 
 
 def _smaller(inpainter: Inpainter, batch: int) -> Inpainter:
@@ -301,7 +323,8 @@ def _setup(inpainter: Inpainter, options: EvaluateOptions, views: Sequence[View]
         "frames": sum(len(view.keypoints) for view in views),
         "subjects": sorted({view.subject for view in views}),
         "seed": options.seed,
-        "head": options.head,
+        "head": options.head if has_head(inpainter.skeleton, options.head) else "",
+        "detected": list(inpainter.model.detected),
         "weights": inpainter.metadata.get("trained_on", ""),
         "digest": digest.hexdigest()[:16],
     }

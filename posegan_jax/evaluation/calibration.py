@@ -17,8 +17,8 @@ from scipy.special import expit, logit
 
 from posegan_jax.evaluation.clips import view_clips
 from posegan_jax.evaluation.protocols import Case, make_case
-from posegan_jax.geometry.metrics import head_size
-from posegan_jax.inpainting.explain import CONFIDENCE, ENOUGH, HEAD, OPEN
+from posegan_jax.geometry.body import HEAD, head_size
+from posegan_jax.inpainting.explain import CONFIDENCE, ENOUGH, OPEN
 from posegan_jax.inpainting.inpainter import Inpainter, load
 from posegan_jax.pose.sequence import Provenance
 
@@ -54,19 +54,17 @@ def collect(
       For 'refined', 'missing' and 'upsampled' joints.
     """
     found = {group: ([], []) for group in ("refined", "missing", "upsampled")}
-    views = view_clips(motion, count=clips, seed=seed, longest=frames)
-    head = [inpainter.skeleton.index(joint) for joint in ("head_top", "neck")]
+    skeleton = inpainter.skeleton
+    views = view_clips(motion, count=clips, seed=seed, longest=frames, skeleton=skeleton)
     for name in protocols:
         for number, view in enumerate(views):
             few = isinstance(name, int)
-            case = make_case(
-                "clean" if few else name, view.keypoints, inpainter.skeleton, seed, number
-            )
+            case = make_case("clean" if few else name, view.keypoints, skeleton, seed, number)
             if few:
                 case = leave(case, name, np.random.default_rng([seed, name, number]))
-            whole = inpainter(case.sequence, joints=inpainter.skeleton.name, quality=quality)
+            whole = inpainter(case.sequence, joints=skeleton.name, quality=quality)
             error = np.linalg.norm(whole.keypoints - case.truth, axis=-1)
-            right = error < 0.5 * np.asarray(head_size(case.truth, *head))[:, None]
+            right = error < 0.5 * head_size(case.truth, skeleton)[:, None]
             groups = case.groups()
             groups["refined"] = groups.pop("observed") & (whole.provenance == Provenance.REFINED)
             for group, (scores, hits) in found.items():

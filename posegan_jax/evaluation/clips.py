@@ -13,12 +13,13 @@ import numpy as np
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation.settings import LONGEST
 from posegan_jax.geometry.camera import look_at, project
-from posegan_jax.motion.clip import Clip
+from posegan_jax.model.networks import NetworkOptions
+from posegan_jax.motion.clip import THESIS, Clip
 from posegan_jax.motion.clips2d import FILE, Clip2D, load_clips2d
 from posegan_jax.motion.sample import ViewOptions
-from posegan_jax.motion.store import SKELETON, load_clips
+from posegan_jax.motion.store import load_clips
 from posegan_jax.pose.rate import MODEL_FPS
-from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.pose.skeleton import Skeleton
 
 PICTURE = (1920.0, 1080.0)
 """Width and height in pixels."""
@@ -26,6 +27,8 @@ MARGIN = 0.05
 """Share of the picture at its edges that the person never enters."""
 SHORTEST = 48
 """Clips with fewer frames are left out."""
+FRAMES = NetworkOptions().frames
+"""Of a window, unless a model has others."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +36,7 @@ class View:
     """A stretch of motion seen by one camera.
 
     Attributes:
-      keypoints: (T, 28, 2) pixels, exact and complete; of 3D motion in a picture of ``PICTURE``.
+      keypoints: (T, J, 2) pixels, exact and complete; of 3D motion in a picture of ``PICTURE``.
       subject: who moves.
       name: the clip's, and the first frame in it.
       fps: frames per second.
@@ -41,6 +44,7 @@ class View:
       frames: (T,) of 2D test clips, frame numbers in that video, from 0.
       spans: (T, B) pixels, of 3D motion: how long every bone of the skeleton would be in the
         picture if it were parallel to it, at its depth.
+      skeleton: names the J joints.
     """
 
     keypoints: np.ndarray
@@ -50,6 +54,7 @@ class View:
     video: str = ""
     frames: np.ndarray | None = None
     spans: np.ndarray | None = None
+    skeleton: Skeleton = THESIS
 
 
 def has_clips2d(source: str) -> bool:
@@ -59,7 +64,8 @@ def has_clips2d(source: str) -> bool:
 
 
 def annotated_clips(
-    source: str, count: int | None = None, frames: int = 0, longest: int = 0, seed: int = 1
+    source: str, count: int | None = None, frames: int = 0, longest: int = 0, seed: int = 1,
+    skeleton: Skeleton = THESIS,
 ) -> list[View]:
     """2D test clips of a set, or windows of them.
 
@@ -69,11 +75,13 @@ def annotated_clips(
       frames: length of windows; 0 for whole clips.
       longest: frames of a clip; 0: whatever they have.
       seed: of the order, and of the places of windows and cuts.
+      skeleton: the joints that are wanted.
 
     Raises:
-      InputError: there are no such clips, or none is as long as a window.
+      InputError: there are no such clips, they lack joints of the skeleton, or none is as long as a
+        window.
     """
-    clips = [clip for clip in load_clips2d(source) if len(clip.frames) >= max(frames, 3)]
+    clips = [clip for clip in load_clips2d(source, skeleton) if len(clip.frames) >= max(frames, 3)]
     if not clips:
         raise InputError(f"{source}: no 2D test clip has {max(frames, 3)} frames")
     if count is None:
@@ -93,14 +101,15 @@ def annotated_clips(
         video = _video(clip)
         views.append(
             View(clip.keypoints[part].astype(np.float64), clip.sequence.partition("/")[0],
-                 f"{video}@{clip.frames[first]}", clip.fps, video, clip.frames[part])
+                 f"{video}@{clip.frames[first]}", clip.fps, video, clip.frames[part],
+                 skeleton=skeleton)
         )
     return views
 
 
 def view_clips(
     source: str, split: str = "validation", count: int | None = None, seed: int = 1,
-    longest: int = LONGEST, options: ViewOptions | None = None,
+    longest: int = LONGEST, options: ViewOptions | None = None, skeleton: Skeleton = THESIS,
 ) -> list[View]:
     """Whole clips of a split, each through a random camera that keeps the person in view.
 
@@ -115,39 +124,41 @@ def view_clips(
       seed: of places and cameras.
       longest: frames.
       options: ranges of the cameras; speed and mirroring play no role.
+      skeleton: the joints that are wanted.
 
     Raises:
-      InputError: no such set, or no clip in it is long enough.
+      InputError: no such set, it lacks joints of the skeleton, or no clip in it is long enough.
     """
-    clips = [_at_model_rate(clip) for clip in load_clips(source, split)]
+    clips = [_at_model_rate(clip) for clip in load_clips(source, split, skeleton)]
     clips = [clip for clip in clips if len(clip.positions) >= SHORTEST]
     if not clips:
         raise InputError(f"{source}: no clip of the split {split!r} has {SHORTEST} frames")
     turns = _in_turns(clips, np.random.default_rng(seed))[:count]
-    return _see(turns, longest, [seed, 0], options or ViewOptions())
+    return _see(turns, longest, [seed, 0], options or ViewOptions(), skeleton)
 
 
 def view_windows(
-    source: str, split: str = "validation", count: int = 128, frames: int = 24, seed: int = 1,
-    options: ViewOptions | None = None,
+    source: str, split: str = "validation", count: int = 128, frames: int = FRAMES, seed: int = 1,
+    options: ViewOptions | None = None, skeleton: Skeleton = THESIS,
 ) -> list[View]:
     """Windows of a split: subjects in turn, a random clip, a random place, a random camera.
 
     Args:
-      source, split, seed, options: as for ``view_clips``.
+      source, split, seed, options, skeleton: as for ``view_clips``.
       count: windows.
       frames: of a window.
 
     Raises:
-      InputError: no such set, or no clip in it is as long as a window.
+      InputError: no such set, it lacks joints of the skeleton, or no clip in it is as long as a
+        window.
     """
-    clips = [_at_model_rate(clip) for clip in load_clips(source, split)]
+    clips = [_at_model_rate(clip) for clip in load_clips(source, split, skeleton)]
     clips = [clip for clip in clips if len(clip.positions) >= frames]
     if not clips:
         raise InputError(f"{source}: no clip of the split {split!r} has {frames} frames")
     turns = _in_turns(clips, np.random.default_rng(seed))
     turns = [turns[i % len(turns)] for i in range(count)]
-    return _see(turns, frames, [seed, 1], options or ViewOptions())
+    return _see(turns, frames, [seed, 1], options or ViewOptions(), skeleton)
 
 
 def _in_turns(clips: Sequence[Clip], rng: np.random.Generator) -> list[Clip]:
@@ -183,7 +194,8 @@ def _at_model_rate(clip: Clip) -> Clip:
 
 
 def _see(
-    clips: Sequence[Clip], longest: int, seed: Sequence[int], options: ViewOptions
+    clips: Sequence[Clip], longest: int, seed: Sequence[int], options: ViewOptions,
+    skeleton: Skeleton,
 ) -> list[View]:
     """A stretch of every clip through a camera of its own, looking at the mean joint."""
     low = [-np.pi, *np.deg2rad([options.pitch[0], -options.roll]), options.distance[0]]
@@ -206,7 +218,7 @@ def _see(
     image, depth = (
         np.asarray(a, np.float64)[:, 0] for a in project(positions[:, None], look_at(*each))
     )
-    parent, child = np.array(get_skeleton(SKELETON).bones()).T
+    parent, child = np.reshape(skeleton.bones(), (-1, 2)).T
     spans = np.linalg.norm(positions[:, child] - positions[:, parent], axis=-1)
     spans /= (depth[:, child] + depth[:, parent]) / 2
     views, begin = [], 0
@@ -214,7 +226,9 @@ def _see(
         part = slice(begin, begin + length)
         focal, begin = _focal(image[part]), part.stop
         keypoints = image[part] * focal + np.array(PICTURE) / 2
-        views.append(View(keypoints, clip.subject, name, spans=spans[part] * focal))
+        views.append(
+            View(keypoints, clip.subject, name, spans=spans[part] * focal, skeleton=skeleton)
+        )
     return views
 
 

@@ -12,7 +12,7 @@ from posegan_jax.evaluation.noise import ErrorKind
 from posegan_jax.evaluation.protocols import Case
 from posegan_jax.pose.carry import carry_joints, on_skeleton
 from posegan_jax.pose.sequence import PoseFile
-from posegan_jax.pose.skeleton import Skeleton, get_skeleton
+from posegan_jax.pose.skeleton import DETECTED_12, skeleton_of
 
 NAMES = ("{video}.json", "{video}/alphapose-results.json")
 """Where the detections of a video such as S1/Seq2/video_4 are looked for."""
@@ -25,17 +25,17 @@ def detection_path(folder: Path, video: str) -> Path | None:
 
 
 def detected_cases(
-    folder: str, views: Sequence[View], skeleton: Skeleton
+    folder: str, views: Sequence[View], detected: Sequence[str] = DETECTED_12
 ) -> tuple[list[Case], int]:
     """What a detector found in the videos of 2D test clips.
 
     There is one person in these videos: where a file holds several, every frame takes the one with
-    the highest scores over the 12 joints.
+    the highest scores over the detected joints.
 
     Args:
       folder: one file per sequence and camera, named as in ``NAMES``; frame numbers from 0.
       views: 2D test clips.
-      skeleton: theirs.
+      detected: names of the joints that are taken from the files.
 
     Returns:
       A case for every view that there is a file of, and how many views there is none of.
@@ -52,27 +52,28 @@ def detected_cases(
             path = detection_path(Path(folder), view.video)
             files[view.video] = path and formats.read(path, fps=view.fps)
         if (file := files[view.video]) is not None:
-            cases.append(_case(file, view, skeleton))
+            cases.append(_case(file, view, detected))
     if not cases:
         wanted = " or ".join(name.format(video=views[0].video) for name in NAMES)
         raise InputError(f"--detections {folder}: no file of the test clips, e.g. {wanted}")
     return cases, len(views) - len(cases)
 
 
-def _case(file: PoseFile, view: View, skeleton: Skeleton) -> Case:
-    twelve = get_skeleton("alphapose12")
-    shape = len(view.frames), len(twelve)
+def _case(file: PoseFile, view: View, detected: Sequence[str]) -> Case:
+    usable = skeleton_of(tuple(detected))
+    shape = len(view.frames), len(usable)
     keypoints, scores = np.full((*shape, 2), np.nan), np.zeros(shape)
     best = np.zeros(len(view.frames))
     for sequence in file:
-        found = on_skeleton(sequence, twelve.name)
+        found = on_skeleton(sequence, usable.name)
         _, rows, here = np.intersect1d(found.frames, view.frames, return_indices=True)
         total = found.scores[rows].sum(axis=1)
         better = total > best[here]
         rows, here = rows[better], here[better]
         best[here] = total[better]
         keypoints[here], scores[here] = found.keypoints[rows], found.scores[rows]
-    keypoints = carry_joints(keypoints, twelve, skeleton, np.nan)
-    scores = carry_joints(scores, twelve, skeleton, 0.0)
+    keypoints = carry_joints(keypoints, usable, view.skeleton, np.nan)
+    scores = carry_joints(scores, usable, view.skeleton, 0.0)
     kinds = np.full(scores.shape, ErrorKind.GOOD, np.uint8)
-    return Case(view.keypoints, keypoints, scores, kinds, skeleton, view.fps)
+    seen = view.skeleton.mask(detected)
+    return Case(view.keypoints, keypoints, scores, kinds, view.skeleton, view.fps, seen)

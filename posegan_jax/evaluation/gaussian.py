@@ -10,6 +10,7 @@ import dataclasses
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
+from posegan_jax.geometry.body import pose_size
 from posegan_jax.inpainting.compose import compose
 from posegan_jax.pose.windows import gather, starts
 
@@ -118,9 +119,7 @@ def complete_track(
 
 
 def _frame(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Center (N, 1, 2) and root mean square size (N, 1, 1) of points (N, K, 2)."""
-    center = points.mean(axis=1, keepdims=True)
-    size = np.sqrt(((points - center) ** 2).sum(-1).mean(-1))
-    return center, np.maximum(size, 1e-9)[:, None, None]
+    """Center (N, 1, 2) and size (N, 1, 1) of points (N, K, 2)."""
+    return points.mean(axis=1, keepdims=True), np.maximum(pose_size(points), 1e-9)[:, None, None]
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from flax import linen as nn
 
 from posegan_jax.errors import InputError
-from posegan_jax.evaluation.baselines import FRAMES, LEARNED, TEMPORAL, Method
+from posegan_jax.evaluation.baselines import LEARNED, TEMPORAL, Method
+from posegan_jax.evaluation.clips import FRAMES
 from posegan_jax.inpainting.completer import NothingToStartFrom
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.settings import QUALITIES, Composition, Observed, Settings
@@ -61,14 +62,18 @@ def plain(name: str) -> str:
     return _LETTER.sub("", name)
 
 
-def settings_of(name: str) -> tuple[Settings, str]:
+def settings_of(name: str, frames: int = FRAMES) -> tuple[Settings, str]:
     """Settings of one of our methods, and what becomes of observed joints.
+
+    Args:
+      name: of the method.
+      frames: of the model's windows, which none is shifted by more than.
 
     Raises:
       InputError: there is no method of that name.
     """
     base, *changes = name.split("+")
-    settings, observed = _base_settings(base), "auto"
+    settings, observed = _base_settings(base, frames), "auto"
     for change in changes:
         if change in get_args(Composition):
             settings = dataclasses.replace(settings, composition=change)
@@ -81,11 +86,11 @@ def settings_of(name: str) -> tuple[Settings, str]:
     return settings, observed
 
 
-def _base_settings(name: str) -> Settings:
+def _base_settings(name: str, frames: int) -> Settings:
     default = QUALITIES["balanced"]
     if name in QUALITIES:
         return QUALITIES[name]
-    if (match := _SHIFTED.fullmatch(name)) and 1 <= int(match[2]) <= FRAMES:
+    if (match := _SHIFTED.fullmatch(name)) and 1 <= int(match[2]) <= frames:
         return dataclasses.replace(QUALITIES[match[1] or "balanced"], shift=int(match[2]))
     alone = dataclasses.replace(default, carry_residual=False)
     if name == "encoder":
@@ -105,7 +110,7 @@ def our_method(inpainter: Inpainter, name: str) -> Method:
     Raises:
       InputError: there is none of that name.
     """
-    settings, observed = settings_of(name)
+    settings, observed = settings_of(name, inpainter.networks.options.frames)
     if name.partition("+")[0] == "random":
         inpainter = _randomly_started(inpainter)
 
@@ -121,11 +126,11 @@ def our_method(inpainter: Inpainter, name: str) -> Method:
     return run
 
 
-def check_methods(names: Sequence[str]) -> None:
-    """Raises InputError where a name is no method's."""
+def check_methods(names: Sequence[str], frames: int = FRAMES) -> None:
+    """Raises InputError where a name is no method's for windows of so many frames."""
     for name in names:
         if name != INPUT and name not in BASELINES:
-            settings_of(name)
+            settings_of(name, frames)
 
 
 def letter(metadata: dict) -> str:

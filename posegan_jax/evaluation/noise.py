@@ -12,9 +12,12 @@ here every error lasts for a geometric number of frames, and within it the displ
 
 import dataclasses
 import enum
+from collections.abc import Sequence
 
 import numpy as np
 
+from posegan_jax.errors import InputError
+from posegan_jax.geometry.body import over_a_second
 from posegan_jax.pose.skeleton import DETECTED_12, Skeleton
 
 
@@ -73,8 +76,11 @@ class Detection:
     kinds: np.ndarray
 
 
-def detect(truth: np.ndarray, skeleton: Skeleton, rng: np.random.Generator) -> Detection:
-    """Simulates a detector of the 12 joints of ``DETECTED_12``.
+def detect(
+    truth: np.ndarray, skeleton: Skeleton, rng: np.random.Generator,
+    detected: Sequence[str] = DETECTED_12,
+) -> Detection:
+    """Simulates a detector.
 
     Each joint goes through states of its own (good, jitter, miss, swap), a left and a right joint
     through inversions together, as both are mistaken at once. In a state the joint keeps to a
@@ -86,14 +92,25 @@ def detect(truth: np.ndarray, skeleton: Skeleton, rng: np.random.Generator) -> D
 
     Args:
       truth: (T, J, 2) pixels, complete.
-      skeleton: names the J joints; all of ``DETECTED_12`` are among them.
+      skeleton: names the J joints.
       rng: seeded generator; the same one gives the same errors.
+      detected: names of the K joints that the detector delivers.
+
+    Raises:
+      InputError: the skeleton lacks one of them, or it is not known how detectors err in it.
     """
-    joints = [skeleton.index(name) for name in DETECTED_12]
-    parts = [name.partition("_")[2] for name in DETECTED_12]
+    joints = [skeleton.index(name) for name in detected]
+    parts = [name.partition("_")[2] for name in detected]
+    unknown = [name for name, part in zip(detected, parts, strict=True) if part not in SIGMAS]
+    if unknown:
+        raise InputError(
+            f"how detectors err is not known of {', '.join(unknown)}, only of {', '.join(SIGMAS)}"
+        )
     frequencies = np.array([FREQUENCIES[part] for part in parts])
     unit = _unit(truth, parts)
-    kinds = _states(len(truth), frequencies, rng)
+    mirrored = ((i, name.replace("left_", "right_", 1)) for i, name in enumerate(detected))
+    pairs = [(i, detected.index(n)) for i, n in mirrored if n in detected and n != detected[i]]
+    kinds = _states(len(truth), frequencies, pairs, rng)
     here, mirrored = truth[:, joints], truth[:, [skeleton.mirror[j] for j in joints]]
     other = _other_person(truth, skeleton, rng)[:, joints]
     target = np.where((kinds == ErrorKind.INVERSION)[..., None], mirrored, here)
@@ -123,29 +140,36 @@ def similarity(distance: np.ndarray, unit: np.ndarray) -> np.ndarray:
 
 
 def _unit(truth: np.ndarray, parts: list[str]) -> np.ndarray:
-    """(T, 12) 2 sigma sqrt(area) of the person's box, averaged over a second."""
-    side = np.sqrt(np.ptp(truth, axis=1).prod(axis=-1))
-    width = min(25, len(side))
-    padded = np.pad(side, (width // 2, width - 1 - width // 2), mode="edge")
-    side = np.convolve(padded, np.ones(width) / width, "valid")
+    """(T, K) 2 sigma sqrt(area) of the person's box, averaged over a second."""
+    side = over_a_second(np.sqrt(np.ptp(truth, axis=1).prod(axis=-1)))
     return np.maximum(2 * side[:, None] * [SIGMAS[part] for part in parts], 1e-6)
 
 
-def _states(length: int, frequencies: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(T, 12) of ErrorKind; in the long run every kind takes its share of the frames."""
+def _states(
+    length: int, frequencies: np.ndarray, pairs: Sequence[tuple[int, int]],
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """(T, K) of ErrorKind; in the long run every kind takes its share of the frames.
+
+    Inversions befall ``pairs`` alone, the left and the right joint of each together.
+    """
     inversion = frequencies[:, ErrorKind.INVERSION - 1]
     shares = np.zeros((len(frequencies), len(ErrorKind)))
     shares[:, 1:] = frequencies / (1 - inversion)[:, None]  # of the frames without an inversion
     shares[:, ErrorKind.INVERSION] = 0.0
     shares[:, 0] = 1 - shares[:, 1:].sum(axis=1)
     states = _episodes(length, shares, np.array(DURATIONS), rng)
-    # Left and right stand next to each other in DETECTED_12.
-    pairs = np.stack([1 - inversion[::2], inversion[::2]], axis=1)
+    if not pairs:
+        return states
+    left, right = np.array(pairs).T
+    shares = np.stack([1 - inversion[left], inversion[left]], axis=1)
     lasting = DURATIONS[ErrorKind.INVERSION]
     # The pauses are as long as the share demands: those of a process with two states.
-    pauses = lasting * (pairs[:, 0] / pairs[:, 1]).mean()
-    inverted = _episodes(length, pairs, np.array([pauses, lasting]), rng)
-    return np.where(np.repeat(inverted, 2, axis=1) == 1, ErrorKind.INVERSION, states)
+    pauses = lasting * (shares[:, 0] / shares[:, 1]).mean()
+    inverted = _episodes(length, shares, np.array([pauses, lasting]), rng) == 1
+    for side in (left, right):
+        states[:, side] = np.where(inverted, ErrorKind.INVERSION, states[:, side])
+    return states
 
 
 def _episodes(
@@ -174,7 +198,7 @@ def _episodes(
 
 
 def _drift(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """(T, 12, 2) standard Gaussians: a part that changes slowly, and a white one."""
+    """(T, K, 2) standard Gaussians: a part that changes slowly, and a white one."""
     steps = rng.normal(size=(*shape, 2))
     slow = np.empty_like(steps)
     slow[:1] = steps[:1]
@@ -184,7 +208,7 @@ def _drift(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
 
 
 def _displacement(drift: np.ndarray, kinds: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """(T, 12, 2) pixels: in the drift's direction, at distances uniform in the kind's range."""
+    """(T, K, 2) pixels: in the drift's direction, at distances uniform in the kind's range."""
     near, far = np.sqrt(-2 * np.log(np.array(_RANGES))).T
     length = np.linalg.norm(drift, axis=-1)
     share = 1 - np.exp(-0.5 * length**2)  # uniform in [0, 1]: a standard Gaussian's is Rayleigh

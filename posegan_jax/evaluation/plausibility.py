@@ -11,7 +11,7 @@ import numpy as np
 from scipy.spatial.distance import cdist, pdist
 
 from posegan_jax.evaluation.protocols import Case
-from posegan_jax.geometry import metrics
+from posegan_jax.geometry.body import head_size, pose_size
 from posegan_jax.pose.rate import MODEL_FPS
 from posegan_jax.pose.skeleton import Skeleton
 
@@ -37,8 +37,6 @@ count frames in which a foot on the ground slides more than 2.5 cm, a tenth of a
 LOW = 0.5
 """Head sizes above the lowest point of the feet in which a foot may stand on the ground."""
 LIMBS = (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
-STRIDE = 12
-"""Frames from one window that is compared with real ones to the next."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +112,7 @@ def plausibility(
     skeleton = cases[0].skeleton
     bones, rates, steps, lengths, lengths3d = [], [], [], [], []
     for case, result in zip(cases, results, strict=True):
-        head = _head(case)
+        head = float(np.mean(head_size(case.truth, skeleton)))  # pixels, of the whole clip
         bones.append(_bone_deviations(case, result / head))
         rates.append(_accelerations(case, result / head))
         steps.append(_standing_steps(case, result / head, case.truth / head))
@@ -143,12 +141,6 @@ def plausibility(
     }
 
 
-def _head(case: Case) -> float:
-    """Mean head size of a clip, pixels."""
-    ends = case.skeleton.index("head_top"), case.skeleton.index("neck")
-    return float(np.mean(metrics.head_size(case.truth, *ends)))
-
-
 def _bone_deviations(case: Case, result: np.ndarray) -> np.ndarray:
     """(B,) over the frames in which an end of the bone is not observed; NaN for fewer than two."""
     parent, child = np.array(case.skeleton.bones()).T
@@ -167,6 +159,8 @@ def _accelerations(case: Case, result: np.ndarray) -> np.ndarray:
 def _standing_steps(case: Case, result: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """(N,) ways from frame to frame of feet that are not observed, and stand in the truth."""
     feet = [i for i, name in enumerate(case.skeleton.joints) if name.endswith(FEET)]
+    if not feet:
+        return np.empty(0)
     rate = case.fps / MODEL_FPS
     result, truth, changed = result[:, feet], truth[:, feet], case.changed[:, feet]
     height = truth[..., 1].max(axis=1, keepdims=True) - truth[..., 1]
@@ -179,7 +173,7 @@ def _limb_lengths(case: Case, result: np.ndarray) -> tuple[np.ndarray, ...]:
     """(N,) true lengths, delivered ones, and the true ones without foreshortening (NaN where that
     is not known), of limbs with an end that is not observed; in pixels."""
     wanted = _limbs(case.skeleton)
-    parent, child = np.array([case.skeleton.bones()[b] for b in wanted]).T
+    parent, child = np.array([case.skeleton.bones()[b] for b in wanted], int).reshape(-1, 2).T
     true, found = (
         np.linalg.norm(a[:, child] - a[:, parent], axis=-1) for a in (case.truth, result)
     )
@@ -196,18 +190,20 @@ def _limbs(skeleton: Skeleton) -> list[int]:
 
 
 def _windows(results: Sequence[np.ndarray], frames: int, joints: int) -> np.ndarray:
-    """(N, F, J, 2) of all clips, without those in which something was not delivered."""
+    """(N, F, J, 2) of all clips, overlapping by half, without those in which something was not
+    delivered."""
     windows = [
         result[start : start + frames]
-        for result in results for start in range(0, len(result) - frames + 1, STRIDE)
+        for result in results for start in range(0, len(result) - frames + 1, max(frames // 2, 1))
     ]
     windows = np.reshape(windows, (-1, frames, joints, 2))
     return windows[np.isfinite(windows).all(axis=(1, 2, 3))]
 
 
 def _normalized(windows: np.ndarray) -> np.ndarray:
-    centered = windows - windows.mean(axis=(1, 2), keepdims=True)
-    return centered / np.sqrt((centered**2).sum(-1).mean(axis=(1, 2)))[:, None, None, None]
+    points = windows.reshape(len(windows), -1, windows.shape[-1])  # all frames' joints as one pose
+    centered = points - points.mean(axis=1, keepdims=True)
+    return (centered / pose_size(points)[:, None, None]).reshape(windows.shape)
 
 
 def _features(windows: np.ndarray, speed: float) -> np.ndarray:

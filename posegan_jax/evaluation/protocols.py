@@ -7,7 +7,7 @@ change what befalls one.
 
 import dataclasses
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -28,11 +28,12 @@ class Case:
 
     Attributes:
       truth: (T, J, 2) pixels.
-      keypoints: (T, J, 2) what was observed, NaN where missing; never more than ``DETECTED_12``.
+      keypoints: (T, J, 2) what was observed, NaN where missing.
       scores: (T, J) in [0, 1], 0 where missing.
       kinds: (T, J) uint8 of ``ErrorKind`` for simulated detections, else 0.
       skeleton: names the J joints.
       fps: frames per second.
+      detected: (J,) bool, the joints that a detector delivers; no other is ever observed.
       spans: (T, B) pixels, where they are known: bones' lengths if they were not foreshortened.
     """
 
@@ -42,12 +43,8 @@ class Case:
     kinds: np.ndarray
     skeleton: Skeleton
     fps: float
+    detected: np.ndarray
     spans: np.ndarray | None = None
-
-    @property
-    def detected(self) -> np.ndarray:
-        """(J,) bool, the 12 joints."""
-        return np.array([joint in DETECTED_12 for joint in self.skeleton.joints])
 
     @property
     def sequence(self) -> PoseSequence:
@@ -65,14 +62,15 @@ class Case:
         return ~(np.abs(self.keypoints - self.truth) < EXACT).all(axis=-1)
 
     def groups(self) -> dict[str, np.ndarray]:
-        """(T, J) bool masks: 'observed' and 'missing' ones of the 12, and 'upsampled' joints."""
+        """(T, J) bool masks: 'observed' and 'missing' detected joints, and 'upsampled' others."""
         observed = self.observed
         whole = np.broadcast_to(self.detected, observed.shape)
         return {"observed": observed, "missing": whole & ~observed, "upsampled": ~whole}
 
 
-Hide = Callable[[np.ndarray, Skeleton, np.random.Generator], np.ndarray]
-"""Truth (T, J, 2), skeleton, generator -> (T, J) or (J,) bool, True where nothing is observed."""
+Hide = Callable[[np.ndarray, Skeleton, np.ndarray, np.random.Generator], np.ndarray]
+"""Truth (T, J, 2), skeleton, detected joints (J,), generator -> (T, J) or (J,) bool, True where
+nothing is observed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +85,7 @@ class Protocol:
 def make_case(
     name: str, truth: np.ndarray, skeleton: Skeleton, seed: int, number: int,
     fps: float = MODEL_FPS, spans: np.ndarray | None = None,
+    detected: Sequence[str] = DETECTED_12,
 ) -> Case:
     """What is observed of a clip or window under a protocol.
 
@@ -98,37 +97,40 @@ def make_case(
       number: of the clip in it.
       fps: frames per second of the clip.
       spans: (T, B) of its bones, if known, see ``clips.View``.
+      detected: names of the joints that the detector delivers.
+
+    Raises:
+      InputError: see ``noise.detect``.
     """
     protocol = PROTOCOLS[name]
     rng = np.random.default_rng([seed, zlib.crc32(name.encode()), number])
-    detected = np.array([joint in DETECTED_12 for joint in skeleton.joints])
+    mask = skeleton.mask(detected)
     if protocol.noisy:
-        found = detect(truth, skeleton, rng)
+        found = detect(truth, skeleton, rng, detected)
         keypoints, scores, kinds = found.keypoints, found.scores, found.kinds
     else:
-        keypoints = np.where(detected[:, None], truth, np.nan)
-        scores = np.broadcast_to(detected * 1.0, truth.shape[:2]).copy()
+        keypoints = np.where(mask[:, None], truth, np.nan)
+        scores = np.broadcast_to(mask * 1.0, truth.shape[:2]).copy()
         kinds = np.full(truth.shape[:2], ErrorKind.GOOD, np.uint8)
     for hide in protocol.hide:
-        hidden = np.broadcast_to(hide(truth, skeleton, rng), scores.shape)
+        hidden = np.broadcast_to(hide(truth, skeleton, mask, rng), scores.shape)
         keypoints[hidden], scores[hidden], kinds[hidden] = np.nan, 0.0, ErrorKind.GOOD
-    return Case(truth, keypoints, scores, kinds, skeleton, fps, spans)
+    return Case(truth, keypoints, scores, kinds, skeleton, fps, mask, spans)
 
 
 # --- what hides joints ----------------------------------------------------------------------------
 
 
 def _holes(rate: float) -> Hide:
-    return lambda truth, skeleton, rng: rng.random(truth.shape[:2]) < rate
+    return lambda truth, skeleton, detected, rng: rng.random(truth.shape[:2]) < rate
 
 
 def _parts(*parts: str, sides: int = 2) -> Hide:
     """These joints of both sides, or of one that is drawn, in every frame."""
 
-    def hide(truth, skeleton, rng):
+    def hide(truth, skeleton, detected, rng):
         chosen = ("left", "right") if sides == 2 else (rng.choice(["left", "right"]),)
-        names = {f"{side}_{part}" for side in chosen for part in parts}
-        return np.array([joint in names for joint in skeleton.joints])
+        return skeleton.mask({f"{side}_{part}" for side in chosen for part in parts})
 
     return hide
 
@@ -139,30 +141,30 @@ def _gap(frames: int) -> Hide:
     No gap touches the first or the last frame: before and after there is something to go by.
     """
 
-    def hide(truth, skeleton, rng):
+    def hide(truth, skeleton, detected, rng):
         length = len(truth)
+        long = min(frames, length - 2)
         if length <= GAP_EVERY:
-            begins = [(length - frames) // 2]
+            begins = [(length - long) // 2]
         else:
             # At least 12 frames are seen between two gaps.
-            spare = GAP_EVERY - frames - 12
-            begins = np.arange(6, length - spare - frames - 6, GAP_EVERY)
+            spare = GAP_EVERY - long - 12
+            begins = np.arange(6, length - spare - long - 6, GAP_EVERY)
             begins = begins + rng.integers(spare + 1, size=len(begins))
         time = np.arange(length)
-        inside = [(time >= first) & (time < first + frames) for first in begins]
+        inside = [(time >= first) & (time < first + long) for first in begins]
         return np.any(inside, axis=0)[:, None]
 
     return hide
 
 
-def _crop(truth, skeleton, rng):
+def _crop(truth, skeleton, detected, rng):
     """Beyond a line across the picture, parallel to one of its edges.
 
-    The line is drawn until 10 to 60 % of the 12 joints are hidden and at least two are seen in
-    every frame; the lower edge is drawn twice as often as the others, as people stand on the
+    The line is drawn until 10 to 60 % of the detected joints are hidden and at least two are seen
+    in every frame; the lower edge is drawn twice as often as the others, as people stand on the
     ground. Where no line is good, knees and ankles are hidden.
     """
-    detected = np.array([joint in DETECTED_12 for joint in skeleton.joints])
     low, high = truth.min(axis=(0, 1)), truth.max(axis=(0, 1))
     for _ in range(100):
         axis, sign = ((1, 1), (1, 1), (1, -1), (0, 1), (0, -1))[rng.integers(5)]
@@ -171,11 +173,11 @@ def _crop(truth, skeleton, rng):
         share = hidden[:, detected].mean()
         if 0.1 <= share <= 0.6 and (~hidden[:, detected]).sum(axis=1).min() >= 2:
             return hidden
-    return _parts("knee", "ankle")(truth, skeleton, rng)
+    return _parts("knee", "ankle")(truth, skeleton, detected, rng)
 
 
 PROTOCOLS = {
-    "clean": Protocol("the 12 detected joints, all of them, exact"),
+    "clean": Protocol("the detected joints, all of them, exact"),
     **{
         f"holes{rate}": Protocol(
             f"{rate} % of them missing at random, each joint and frame on its own",

@@ -34,6 +34,13 @@ class Regressor:
         name = "regressor"
         return cls(load_packaged(name)) if packaged(name).is_dir() else None
 
+    def fits(self, model: Model) -> bool:
+        """Whether it completes windows such as a model's."""
+        return all(
+            getattr(self.model.options, size) == getattr(model.options, size)
+            for size in ("skeleton", "frames", "coordinates")
+        )
+
     def __call__(self, sequence: PoseSequence) -> np.ndarray:
         """(T, J, 2) pixels, observed joints included: by windows, blended as ours are.
 

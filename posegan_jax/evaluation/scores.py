@@ -12,6 +12,8 @@ from posegan_jax.evaluation.plausibility import Real, plausibility
 from posegan_jax.evaluation.protocols import Case
 from posegan_jax.evaluation.settings import Head
 from posegan_jax.geometry import metrics
+from posegan_jax.geometry.body import head_size
+from posegan_jax.pose.skeleton import Skeleton
 
 ALPHAS = metrics.DEFAULT_ALPHAS
 
@@ -20,7 +22,7 @@ GROUPS_12 = {
     "Hips": ("left_hip", "right_hip"), "Shoulders": ("left_shoulder", "right_shoulder"),
     "Elbows": ("left_elbow", "right_elbow"), "Wrists": ("left_wrist", "right_wrist"),
 }
-"""Columns of the thesis's table 2; then 'Total-12J'."""
+"""Columns of the thesis's table 2; then the total of the detected joints, 'Total-12J'."""
 
 GROUPS_16 = {
     "Toes": ("left_toe", "right_toe"), "Feet": ("left_foot", "right_foot"),
@@ -28,10 +30,9 @@ GROUPS_16 = {
     "Head": ("head", "head_top"), "Clavicles": ("left_clavicle", "right_clavicle"),
     "Hands": ("left_hand", "right_hand"),
 }
-"""Columns of its table 3; then 'Total-28J', over all joints."""
+"""Columns of its table 3; then the total of all joints, 'Total-28J'."""
 
 PARTS = ("observed", "missing", "upsampled")
-TOTALS = ("Total-12J", "Total-28J")
 CURVE_METRICS = ("pckh@0.1", "pckh@0.5", "pckh@1.0", "auc")
 METRICS = (*CURVE_METRICS, "error", "acceleration", "bones")
 """Of totals and parts. 'error' is MPJPE in head sizes, 'acceleration' its second difference's in
@@ -47,8 +48,9 @@ class Scores:
 
     Attributes:
       values: group -> metric -> value, None where nothing counts. Groups are the columns of both
-        tables (``CURVE_METRICS``), and ``TOTALS`` and ``PARTS`` (``METRICS``).
-      curves: PCKh over ``ALPHAS`` of the totals.
+        tables (``CURVE_METRICS``), and totals and ``PARTS`` (``METRICS``).
+      curves: PCKh over ``ALPHAS`` of the totals, of the detected joints and of all, by their
+        numbers: 'Total-12J' and 'Total-28J' for the thesis's.
       clips: part -> metric of ``SUMMED`` -> for each clip the sum over joints and frames, and how
         many they are; their ratio over all clips is the value.
       plausibility: measure -> value, see ``plausibility.MEASURES``.
@@ -75,15 +77,15 @@ def score(
     skeleton = cases[0].skeleton
     # One frame more than the longest: no difference over time reaches from one clip to the next.
     longest = max(len(case.truth) for case in cases) + 1
+    totals = f"Total-{cases[0].detected.sum()}J", f"Total-{len(skeleton)}J"
     truth = _stack([case.truth for case in cases], longest, 0.0)
     result = _stack(results, longest, np.nan)
     whole = {
-        "Total-12J": [np.broadcast_to(c.detected, c.truth.shape[:2]) for c in cases],
-        "Total-28J": [np.ones(c.truth.shape[:2], bool) for c in cases],
+        totals[0]: [np.broadcast_to(c.detected, c.truth.shape[:2]) for c in cases],
+        totals[1]: [np.ones(c.truth.shape[:2], bool) for c in cases],
     } | {part: [c.groups()[part] for c in cases] for part in PARTS}
     masks = np.stack([_stack(m, longest, False) for m in whole.values()])
-    ends = skeleton.index("head_top"), skeleton.index(head)
-    measured = jax.device_get(_measure(truth, result, masks, ends, skeleton.bones()))
+    measured = jax.device_get(_measure(truth, result, masks, skeleton, head))
     values, curves = {}, {}
     for i, name in enumerate(whole):
         there = masks[i].any()
@@ -91,20 +93,24 @@ def score(
         values[name] = _curve_values(*curve) if there else dict.fromkeys(CURVE_METRICS)
         for metric in ("error", "acceleration", "bones"):
             values[name][metric] = _number(measured[metric][i]) if there else None
-        if name in TOTALS:
+        if name in totals:
             curves[name] = measured["curves"][i].astype(float).tolist()
     for name, joints in (GROUPS_12 | GROUPS_16).items():
-        curve = measured["per_joint"][:, [skeleton.index(joint) for joint in joints]].mean(axis=1)
+        here = [skeleton.index(joint) for joint in joints if joint in skeleton]
+        if not here:
+            values[name] = dict.fromkeys(CURVE_METRICS)
+            continue
+        curve = measured["per_joint"][:, here].mean(axis=1)
         values[name] = _curve_values(np.asarray(metrics.auc(curve)), curve)
-    sums = [_clip_sums(*pair, ends) for pair in zip(cases, results, strict=True)]
+    sums = [_clip_sums(*pair, head) for pair in zip(cases, results, strict=True)]
     clips = {part: {name: [clip[part][name] for clip in sums] for name in SUMMED}
              for part in PARTS}
     return Scores(values, curves, clips, plausibility(cases, results, real))
 
 
-def _clip_sums(case: Case, result: np.ndarray, ends) -> dict[str, dict[str, list[float]]]:
+def _clip_sums(case: Case, result: np.ndarray, head: Head) -> dict[str, dict[str, list[float]]]:
     """Part -> metric of ``SUMMED`` -> sum and count."""
-    size = np.asarray(metrics.head_size(case.truth, *ends))
+    size = head_size(case.truth, case.skeleton, head)
     error = np.linalg.norm(result - case.truth, axis=-1) / size[:, None]
     sums = {}
     for part, mask in case.groups().items():
@@ -120,15 +126,16 @@ def _clip_sums(case: Case, result: np.ndarray, ends) -> dict[str, dict[str, list
     return sums
 
 
-@jax.jit(static_argnames=("ends", "bones"))
-def _measure(truth, result, masks, ends, bones):
+@jax.jit(static_argnames=("skeleton", "head"))
+def _measure(truth, result, masks, skeleton: Skeleton, head: Head):
     """Everything at once: truth and result (N, T, J, 2), masks (G, N, T, J)."""
-    valid = masks[1]  # every joint of every frame of the clips
-    size = metrics.head_size(truth, *ends)
+    valid = masks.any(axis=0)  # every joint of every frame of the clips
+    size = head_size(truth, skeleton, head)
     size = jnp.where(valid[..., 0], size, 1.0)
     # Over time one scale per clip, or a changing scale would be taken for motion.
     mean = (size * valid[..., 0]).sum(-1) / valid[..., 0].sum(-1)
     delivered = jnp.isfinite(result).all(-1)
+    bones = np.array(skeleton.bones())
     scaled, scaled_result = (a / mean[:, None, None, None] for a in (truth, result))
 
     def of_group(mask):
@@ -145,7 +152,7 @@ def _measure(truth, result, masks, ends, bones):
             "error": error,
             "acceleration": jnp.where(there.any(), acceleration, jnp.nan),
             "bones": jnp.nanmean(
-                metrics.bone_length_variation(scaled, scaled_result, np.array(bones), there)
+                metrics.bone_length_variation(scaled, scaled_result, bones, there)
             ),
         }
 

@@ -44,16 +44,14 @@ _MEASURES = {
     "skating": "skating", "sliding": "sliding", "length": "limbs", "length3d": "limbs in 3D",
 }
 REAL = "real motion"
-_TABLE_2 = (*GROUPS_12, "Total-12J")
-_TABLE_3 = (*GROUPS_16, "Total-28J")
 
 
 def save(benchmark: Benchmark, folder: str | os.PathLike) -> list[Path]:
     """Writes everything into a folder, which is made if need be; returns the files.
 
     ``tables.md``, ``scores.csv`` (one value a line), ``evaluation.json`` (with the curves), and for
-    every protocol ``PROTOCOL-12J.png`` (the thesis's figure 8) and ``PROTOCOL-28J.png`` (its
-    figure 9).
+    every protocol ``PROTOCOL-12J.png`` (the thesis's figure 8, of the detected joints) and
+    ``PROTOCOL-28J.png`` (its figure 9, of all).
 
     Raises:
       InputError: the folder cannot be written.
@@ -103,10 +101,11 @@ def describe(benchmark: Benchmark) -> str:
     """What was evaluated on what, in a sentence or two."""
     setup = benchmark.setup
     subjects = len(setup["subjects"])
+    head = f"|head_top - {setup['head']}|" if setup["head"] else "half of the body's"
     people = "1 subject" if subjects == 1 else f"{subjects} subjects"
     return (
         f"{setup['clips']} {setup['unit']} of {setup['motion']} ({setup['split']}, {people}, "
-        f"{setup['frames']} frames), seed {setup['seed']}; head size |head_top - {setup['head']}|. "
+        f"{setup['frames']} frames), seed {setup['seed']}; head size {head}. "
         f"Weights trained on: {setup['weights'] or 'not told'}. "
         "PCKh and AUC: higher is better. error (MPJPE, head sizes), accel (error of the "
         "acceleration, head sizes per frame^2) and bones (deviation of bone lengths over time, "
@@ -116,7 +115,7 @@ def describe(benchmark: Benchmark) -> str:
 
 
 def parts_table(scores: dict[str, Scores], metrics: Sequence[str] = METRICS) -> str:
-    """Methods by metrics, for the observed and the missing of the 12 joints and the upsampled."""
+    """Methods by metrics, for observed and missing detected joints, and for upsampled ones."""
     parts = [p for p in PARTS if any(_holds(s.values[p]) for s in scores.values())]
     header = ["method"] + [f"{part} {_SHORT[metric]}" for part in parts for metric in metrics]
     rows = [
@@ -197,8 +196,8 @@ def _interval(a: Scores, b: Scores, part: str, metric: str) -> str:
 
 def thesis_tables(scores: dict[str, Scores]) -> list[str]:
     """Lines of tables 2 and 3 (a) to (d); methods that upsample nothing are not in table 3."""
-    lines = []
-    for number, columns in ((2, _TABLE_2), (3, _TABLE_3)):
+    lines, (detected, total) = [], _totals(scores)
+    for number, columns in ((2, (*GROUPS_12, detected)), (3, (*GROUPS_16, total))):
         shown = {n: s for n, s in scores.items() if number == 2 or _upsamples(s)}
         for letter, metric in zip("abcd", CURVE_METRICS, strict=True):
             lines += [f"Table {number} ({letter}): {_TITLES[metric]}", ""]
@@ -245,18 +244,25 @@ def _save_figures(benchmark: Benchmark, folder: Path) -> list[Path]:
     paths = []
     for protocol in benchmark.texts:
         scores = benchmark.of(protocol)
-        twelve = {n: (ALPHAS, np.array(s.curves["Total-12J"])) for n, s in scores.items()}
-        all_joints = {n: (ALPHAS, np.array(s.curves["Total-28J"]))
-                      for n, s in scores.items() if _upsamples(s)}
-        paths.append(folder / f"{protocol}-12J.png")
-        if INPUT in twelve and len(twelve) > 1:
-            save_pckh_differences(twelve, INPUT, paths[-1])
+        detected, total = _totals(scores)
+        seen = {n: (ALPHAS, np.array(s.curves[detected])) for n, s in scores.items()}
+        whole = {n: (ALPHAS, np.array(s.curves[total]))
+                 for n, s in scores.items() if _upsamples(s)}
+        paths.append(folder / f"{protocol}-{detected.removeprefix('Total-')}.png")
+        if INPUT in seen and len(seen) > 1:
+            save_pckh_differences(seen, INPUT, paths[-1])
         else:
-            save_pckh(twelve, paths[-1])
-        if all_joints:
-            paths.append(folder / f"{protocol}-28J.png")
-            save_pckh(all_joints, paths[-1])
+            save_pckh(seen, paths[-1])
+        if whole:
+            paths.append(folder / f"{protocol}-{total.removeprefix('Total-')}.png")
+            save_pckh(whole, paths[-1])
     return paths
+
+
+def _totals(scores: dict[str, Scores]) -> tuple[str, str]:
+    """Names of the total of the detected joints and of that of all, which may be one."""
+    names = list(next(iter(scores.values())).curves)
+    return names[0], names[-1]
 
 
 def _upsamples(scores: Scores) -> bool:

@@ -18,13 +18,12 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import temporal
-from posegan_jax.evaluation.baselines import FRAMES, Method, detected_joints, regression
+from posegan_jax.evaluation.baselines import Method, regression
 from posegan_jax.evaluation.baselines import temporal as over_time
-from posegan_jax.evaluation.clips import view_clips, view_windows
+from posegan_jax.evaluation.clips import FRAMES, view_clips, view_windows
 from posegan_jax.evaluation.gaussian import Gaussian
 from posegan_jax.evaluation.protocols import Case, make_case
-from posegan_jax.motion.store import SKELETON
-from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.pose.skeleton import DETECTED_12, SKELETONS, get_skeleton
 
 NOISY = ("noise", "wild")
 PROTOCOLS = ("clean", "holes40", "gap10", "legs", "crop", *NOISY)
@@ -56,7 +55,7 @@ def mean_error(method: Method, cases: dict[str, list[Case]], everywhere: bool) -
     Args:
       method: what is measured.
       cases: by protocol.
-      everywhere: over all joints that were not observed, instead of over the 12.
+      everywhere: over all joints that were not observed, instead of over the detected ones.
     """
 
     def error(case: Case) -> float:
@@ -68,17 +67,17 @@ def mean_error(method: Method, cases: dict[str, list[Case]], everywhere: bool) -
     return float(np.exp(np.mean(np.log(means))))
 
 
-def candidates(train: np.ndarray) -> Iterator[tuple[str, dict, Method]]:
+def candidates(train: np.ndarray, detected: np.ndarray) -> Iterator[tuple[str, dict, Method]]:
     """Name, parameters and method for every point of every grid.
 
     Args:
       train: (N, F, J, 2) windows to fit on.
+      detected: (J,) bool, the joints that a detector delivers.
     """
     for name, (function, grid) in GRIDS.items():
         for values in itertools.product(*grid.values()):
             parameters = dict(zip(grid, values, strict=True))
             yield name, parameters, over_time(functools.partial(function, **parameters))
-    detected = detected_joints(SKELETON)
     for penalty in PENALTIES:
         for name, windows in (("ridge", train.reshape(-1, 1, *train.shape[2:])),
                               ("ridge-windows", train)):
@@ -95,22 +94,31 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--motion", default="procedural", help="motion set with a split 'train'")
     parser.add_argument("--clips", type=int, default=40, help="to measure on")
     parser.add_argument("--windows", type=int, default=4096, help="to fit on")
+    parser.add_argument("--frames", type=int, default=FRAMES, help="of a window, as the model's")
+    parser.add_argument(
+        "--skeleton", choices=tuple(SKELETONS), default="mpi_inf_3dhp", metavar="NAME",
+        help="the model's",
+    )
     options = parser.parse_args(argv)
+    skeleton = get_skeleton(options.skeleton)
     try:
         # Another seed draws other places and cameras; subjects are too few to part them.
-        views = view_clips(options.motion, "train", options.clips, seed=2, longest=100)
-        train = view_windows(options.motion, "train", options.windows, FRAMES, seed=3)
+        views = view_clips(
+            options.motion, "train", options.clips, seed=2, longest=100, skeleton=skeleton
+        )
+        train = view_windows(
+            options.motion, "train", options.windows, options.frames, seed=3, skeleton=skeleton
+        )
     except InputError as error:
         print(f"posegan_jax: {error}", file=sys.stderr)
         return 2
-    skeleton = get_skeleton(SKELETON)
     cases = {
         name: [make_case(name, v.keypoints, skeleton, 0, i) for i, v in enumerate(views)]
         for name in PROTOCOLS
     }
     best: dict[str, tuple[float, dict]] = {}
     windows = np.stack([view.keypoints for view in train])
-    for name, parameters, method in candidates(windows):
+    for name, parameters, method in candidates(windows, skeleton.mask(DETECTED_12)):
         smoother = name in GRIDS
         of = {p: cases[p] for p in (NOISY if smoother else PROTOCOLS)}
         error = mean_error(method, of, everywhere=not smoother)

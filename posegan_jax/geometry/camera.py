@@ -7,6 +7,7 @@ face, with the left side at larger image x.
 
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -39,6 +40,7 @@ def look_at(
       roll: radians, turns the camera clockwise around its axis.
       focal: focal length.
     """
+    chex.assert_shape(target, (..., 3))
     yaw, pitch, roll, focal = jnp.broadcast_arrays(yaw, pitch, roll, focal)
     sy, cy, sp, cp = jnp.sin(yaw), jnp.cos(yaw), jnp.sin(pitch), jnp.cos(pitch)
     outward = jnp.stack([sy * cp, sp, cy * cp], axis=-1)
@@ -60,6 +62,7 @@ def project(points: jax.Array, camera: Camera) -> tuple[jax.Array, jax.Array]:
       image: (..., F, J, 2) with (0, 0) on the optical axis, x right, y down.
       depth: (..., F, J) distance along the axis.
     """
+    chex.assert_shape([points, camera.rotation], [(..., None, None, 3), (..., 3, 3)])
     local = jnp.einsum(
         "...ic,...fjc->...fji", camera.rotation, points - camera.position[..., None, None, :],
         precision=jax.lax.Precision.HIGHEST,

@@ -3,17 +3,13 @@
 Shapes: poses (..., F, J, C), masks (..., F, J) with 1 = counts, head sizes (..., F).
 """
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 DEFAULT_ALPHAS = np.linspace(0.0, 1.0, 101)
 """Thresholds of the PCKh curve, in head sizes."""
-
-HEAD_FLOOR = 0.1
-"""Least head size, as a share of the diagonal of the pose's bounding box: a head seen from above
-is foreshortened to nothing, and no error would be small against it. Upright people have 0.13 to
-0.17."""
 
 
 def safe_norm(x: jax.Array, axis: int = -1) -> jax.Array:
@@ -57,13 +53,6 @@ def mpjse(x: jax.Array, x_tilde: jax.Array, mask: jax.Array | None = None) -> ja
     return _masked_mean(error, mask[..., 1:, :] * mask[..., :-1, :])
 
 
-def head_size(x: jax.Array, head_top: int, neck: int) -> jax.Array:
-    """|head_top - neck| of every pose, with a floor (``HEAD_FLOOR``): (..., J, C) -> (...)."""
-    size = safe_norm(x[..., head_top, :] - x[..., neck, :])
-    diagonal = safe_norm(x.max(axis=-2) - x.min(axis=-2))
-    return jnp.maximum(size, HEAD_FLOOR * diagonal)
-
-
 def pckh(
     prediction: jax.Array, truth: jax.Array, head: jax.Array, alphas: np.ndarray = DEFAULT_ALPHAS,
     mask: jax.Array | None = None,
@@ -95,6 +84,7 @@ def pckh_per_joint(
 
 def auc(curve: jax.Array, alphas: np.ndarray = DEFAULT_ALPHAS) -> jax.Array:
     """Area under PCKh over alpha by the trapezoidal rule, divided by alpha's range: [0, 1]."""
+    chex.assert_shape([alphas, curve], [(None,), (..., len(alphas))])
     alphas = jnp.asarray(alphas)
     steps = jnp.diff(alphas)
     middle = (curve[..., 1:] + curve[..., :-1]) / 2
@@ -132,6 +122,7 @@ def bone_length_variation(
       (...) mean over the bones that count in two frames at least, in the unit of x; NaN without
       such a bone.
     """
+    _check_shapes(x, x_tilde, mask)
     parent, child = np.asarray(bones).T
     counts = (mask[..., parent] * mask[..., child]) > 0
 
@@ -150,6 +141,8 @@ def bone_length_variation(
 
 def _hits(prediction, truth, head, alphas, mask):
     """(A, J) weights of joints within each threshold, and (J,) weights of all that count."""
+    chex.assert_shape(truth, (..., None, None))
+    chex.assert_shape([prediction, head], [truth.shape, truth.shape[:-2]])
     error = jnp.linalg.norm(prediction - truth, axis=-1) / head[..., None]
     weight = jnp.ones(error.shape) if mask is None else jnp.broadcast_to(mask, error.shape)
     joints = error.shape[-1]
@@ -162,8 +155,16 @@ def _hits(prediction, truth, head, alphas, mask):
 
 def _difference(x, x_tilde, mask):
     """x - x_tilde, zero at joints that do not count: they may hold anything, NaN included."""
+    _check_shapes(x, x_tilde, mask)
     difference = x - x_tilde
     return difference if mask is None else jnp.where(mask[..., None] > 0, difference, 0.0)
+
+
+def _check_shapes(x, x_tilde, mask):
+    chex.assert_shape(x, (..., None, None, None))
+    chex.assert_equal_shape([x, x_tilde])
+    if mask is not None:
+        chex.assert_shape(mask, x.shape[:-1])
 
 
 def _masked_mean(error, mask):

@@ -2,9 +2,12 @@
 
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from posegan_jax.geometry.body import pose_size
 
 PENALTY = 1e-4
 """Of the squared weights of the calibration, per frame."""
@@ -15,8 +18,7 @@ REGRESSION_PENALTY = 1e-3
 class ResidualMoments(NamedTuple):
     """Residuals in units of the body's size, D = 2 J coordinates.
 
-    The size is the root mean square distance of the generated joints from their mean, averaged
-    over the window.
+    The size is ``body.pose_size`` of the generated joints, averaged over the window.
 
     Attributes:
       calibration: (D + 1, D) linear map from a centred generated pose, and 1, to its mean residual.
@@ -50,9 +52,11 @@ def residual_moments(x: jax.Array, x_tilde: jax.Array, inputs: np.ndarray) -> Re
       x_tilde: (N, F, J, 2) generated ones, in the same frame.
       inputs: (J,) bool, joints that the regression starts from.
     """
+    chex.assert_shape(x, (None, None, None, 2))
     n, f, j, _ = x.shape
+    chex.assert_shape([x_tilde, inputs], [x.shape, (j,)])
     centered = x_tilde - x_tilde.mean(axis=2, keepdims=True)
-    size = jnp.sqrt((centered**2).sum(-1).mean(-1)).mean(-1)[:, None, None, None]
+    size = pose_size(x_tilde).mean(axis=-1)[:, None, None, None]
     residual = ((x - x_tilde) / size).reshape(n * f, 2 * j)
     features = (centered / size).reshape(n * f, 2 * j)
     features = jnp.concatenate([features, jnp.ones((n * f, 1))], axis=1)

@@ -5,10 +5,9 @@ In the functions that NumPy and JAX share (the Python array API), since devices 
 
 from typing import NamedTuple
 
-import jax
-import numpy as np
+import chex
 
-Array = jax.Array | np.ndarray
+Array = chex.Array
 
 TINY = 1e-5
 """Least extent of a window, relative to its coordinates: below is float32's rounding."""
@@ -37,6 +36,7 @@ def fit_normalization(x: Array, mask: Array) -> Normalization:
       The normalisation that brings observed joints to mean 0 and into [-1, 1]. With no observed
       joint it is the identity; with coincident ones it only moves them.
     """
+    chex.assert_shape([x, mask], [(..., None, None, None), x.shape[:-1]])
     xp = x.__array_namespace__()
     weight = mask[..., None]
     count = xp.maximum(weight.sum(axis=(-3, -2), keepdims=True), 1.0)
@@ -48,9 +48,11 @@ def fit_normalization(x: Array, mask: Array) -> Normalization:
 
 def normalize(x: Array, normalization: Normalization) -> Array:
     """Image coordinates to normalised ones, (..., F, J, C)."""
+    chex.assert_shape([x, normalization.scale], [(..., None, None, None), (..., 1, 1, 1)])
     return (x - normalization.center) / normalization.scale
 
 
 def denormalize(x: Array, normalization: Normalization) -> Array:
     """The inverse of ``normalize``."""
+    chex.assert_shape([x, normalization.scale], [(..., None, None, None), (..., 1, 1, 1)])
     return x * normalization.scale + normalization.center

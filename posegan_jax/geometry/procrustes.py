@@ -8,6 +8,7 @@ gradient is finite wherever the two windows are.
 
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -46,6 +47,8 @@ def fit_similarity(source: jax.Array, target: jax.Array, mask: jax.Array) -> Sim
       With one counted point, or coincident ones in the source, a translation; with none, the
       identity. Gradients are finite in all cases.
     """
+    chex.assert_shape(source, (..., None, None, 2))
+    chex.assert_shape([target, mask], [source.shape, source.shape[:-1]])
     weight = mask[..., None]
     source = jnp.where(weight > 0, source, 0.0)
     target = jnp.where(weight > 0, target, 0.0)
@@ -70,6 +73,7 @@ def fit_similarity(source: jax.Array, target: jax.Array, mask: jax.Array) -> Sim
 
 def apply_similarity(similarity: Similarity, x: jax.Array) -> jax.Array:
     """Brings points (..., F, J, 2) of the source's frame into the target's."""
+    chex.assert_shape([x, similarity.source_center], [(..., None, None, 2), (..., 1, 1, 2)])
     x = x - similarity.source_center
     return _rotate(similarity.a, similarity.b, x) + similarity.target_center
 

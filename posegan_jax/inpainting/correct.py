@@ -42,15 +42,10 @@ def correct(
     corrected = correct_track(model, motion, weight, rate, motion)
     # What a joint's own next observation explains is carried from there already.
     constants = model.constants
-    most = np.where(_detected(model), constants.correction, constants.upsampling)
+    most = np.where(model.skeleton.mask(model.detected), constants.correction, constants.upsampling)
     share = most * (1 - matern(rate.step * _distance(seen)) ** 2)
     share = np.where(np.isnan(corrected[..., 0]), 0.0, share)
     return motion + share[..., None] * (np.nan_to_num(corrected) - motion)
-
-
-def _detected(model: Model) -> np.ndarray:
-    """(J,) bool, joints that may be observed."""
-    return np.array([joint in model.detected for joint in model.skeleton.joints])
 
 
 def _distance(flags: np.ndarray) -> np.ndarray:
@@ -77,7 +72,7 @@ def correct_track(
     Returns:
       (T, J, 2) pixels, NaN in frames of which no window has two observations of detected joints.
     """
-    seen = (weight > 0) & _detected(model)
+    seen = (weight > 0) & model.skeleton.mask(model.detected)
     arrays = [np.where(seen[..., None], keypoints, 0.0), np.where(seen, weight, 0.0)]
     if generated is not None:
         arrays.append(generated)

@@ -9,9 +9,10 @@ from scipy.interpolate import CubicSpline
 from scipy.ndimage import maximum_filter1d
 from scipy.special import expit
 
+from posegan_jax.geometry.body import HEAD, body_size
 from posegan_jax.inpainting.correct import correct
 from posegan_jax.inpainting.reliability import REJECT, Reliability
-from posegan_jax.inpainting.residual import ResidualModel, body_size, carry
+from posegan_jax.inpainting.residual import ResidualModel, carry
 from posegan_jax.inpainting.settings import Observed
 from posegan_jax.inpainting.track import Completion, Generated, Track, nearest, runs
 from posegan_jax.model.constants import Constants
@@ -26,8 +27,6 @@ frames on each side that it goes through. Beyond a second a path says nothing of
 ENOUGH, AROUND = 6, 12
 """Joints from which on nothing is left open of the others, and frames of the model on each side in
 which they count as seen; see ``Constants.left_open``."""
-HEAD = 0.5
-"""A head, from its top to the neck, in body sizes."""
 UNSURE = 0.5
 """Score of what is generated alone, of which nothing is known."""
 

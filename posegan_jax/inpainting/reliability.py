@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from posegan_jax.inpainting.residual import ROUGHNESS, WHITE, ResidualModel, body_size, trust
+from posegan_jax.geometry.body import body_size
+from posegan_jax.inpainting.residual import ROUGHNESS, WHITE, ResidualModel, trust
 from posegan_jax.inpainting.settings import Observed
 
 REFINE_NOISE = 0.02

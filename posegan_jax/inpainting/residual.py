@@ -226,19 +226,6 @@ def _parts(
         yield start, stop, weight, frames, slice(len(before), len(before) + stop - start)
 
 
-def body_size(poses: np.ndarray) -> np.ndarray:
-    """(T,) root mean square distance of a pose's joints from their mean, averaged over a second.
-
-    Args:
-      poses: (T, J, 2) complete poses.
-    """
-    centered = poses - poses.mean(axis=1, keepdims=True)
-    size = np.sqrt((centered**2).sum(-1).mean(-1))
-    window = min(25, len(size))
-    padded = np.pad(size, (window // 2, window - 1 - window // 2), mode="edge")
-    return np.maximum(np.convolve(padded, np.ones(window) / window, "valid"), TINY)
-
-
 def _krige(model, residual, noise, time, core: slice):
     """Mean (C, J, 2), deviation (C, J), trust (C, J) in body sizes, for the core of a stretch.
 

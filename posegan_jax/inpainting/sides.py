@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from posegan_jax.inpainting.residual import TINY
+from posegan_jax.geometry.body import LEAST, pose_size
 from posegan_jax.pose.skeleton import Skeleton
 
 PULL = 0.02
@@ -39,8 +39,7 @@ def exchanged(
     result = np.zeros(keypoints.shape[:2], bool)
     straight = keypoints[:, pairs]  # (T, P, 2, 2): frame, pair, side, coordinate
     labels = np.stack([straight, straight[:, :, ::-1]], axis=1)  # (T, 2, P, 2, 2)
-    scale = np.linalg.norm(generated - generated.mean(1, keepdims=True), axis=-1)
-    scale = np.maximum(np.sqrt((scale**2).mean(-1)), TINY)[:, None, None]
+    scale = np.maximum(pose_size(generated), LEAST)[:, None, None]
     off = np.linalg.norm(labels - generated[:, pairs][:, None], axis=-1).sum(-1) / scale
     stay = step * PULL * np.minimum(np.nan_to_num(off), 2 * FURTHEST)  # (T, 2, P)
     stay[:, 1] += step * RELUCTANCE

@@ -33,7 +33,7 @@ class Track:
         own = get_skeleton(sequence.skeleton)
         keypoints = carry_joints(sequence.keypoints, own, skeleton, np.nan)
         scores = carry_joints(sequence.scores, own, skeleton, 0.0)
-        usable = np.array([joint in inputs for joint in skeleton.joints])
+        usable = skeleton.mask(inputs)
         return cls(keypoints, scores, np.isfinite(keypoints[..., 0]) & usable)
 
     def __getitem__(self, frames: slice) -> "Track":

@@ -5,13 +5,15 @@ trained on, so several kinds are mixed; each is drawn independently for every wi
 """
 
 import dataclasses
+import operator
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.pose.skeleton import DETECTED_12, Skeleton
+from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, beyond
 from posegan_jax.runtime.options import check_shares
 
 
@@ -99,6 +101,7 @@ def sample_mask(
       (N, F, J) float mask, 1 = observed. Every window keeps at least two observed joints in some
       frame; one that would not is left with all that may be observed.
     """
+    chex.assert_shape(x, (None, None, len(skeleton), 2))
     n, f, j, _ = x.shape
     base = jnp.asarray(observable(skeleton, options))
     kinds = (
@@ -125,6 +128,7 @@ def add_noise(
 ) -> jax.Array:
     """Displaces joints of (N, F, J, 2) normalised windows as detectors do (G. Moon et al., PoseFix,
     2019): inversions and gross misses of some joints, and jitter of them all."""
+    chex.assert_shape(x, (None, None, len(skeleton), 2))
     k_invert, k_miss, k_use, k_scale, k_noise = jax.random.split(key, 5)
     x = _invert(k_invert, x, skeleton, options.inversions)
     x = x + _misses(k_miss, x.shape, options)
@@ -194,13 +198,12 @@ def _limbs(key, n, skeleton: Skeleton):
     chance one half; in a third with the shoulders or hips that they hang on. What is out of sight
     for long is mostly one of the first two: an arm behind the body, legs under the picture's edge.
     """
-    parts = (("elbow", "wrist", "hand"), ("knee", "ankle", "heel", "foot", "toe"))
     limbs, roots = (
-        np.stack([
-            [side in name and any(part in name for part in group) for name in skeleton.joints]
-            for group in groups for side in ("left_", "right_")
+        jnp.array([
+            [belongs(name, f"{side}_{part}") for name in skeleton.joints]
+            for part in parts for side in ("left", "right")
         ])
-        for groups in (parts, (("shoulder",), ("hip",)))
+        for belongs, parts in ((beyond, ("elbow", "knee")), (operator.eq, ("shoulder", "hip")))
     )
     k_one, k_any, k_kind, k_root = jax.random.split(key, 4)
     one = jnp.arange(4) == jax.random.randint(k_one, (n, 1), 0, 4)
@@ -209,7 +212,7 @@ def _limbs(key, n, skeleton: Skeleton):
     kind = jax.random.uniform(k_kind, (n, 1))
     chosen = jnp.where(kind < 0.5, one, jnp.where(kind < 0.75, legs, several))
     root = jax.random.bernoulli(k_root, 1 / 3, (n, 1, 1))
-    hidden = jnp.asarray(limbs) | (root & jnp.asarray(roots))
+    hidden = limbs | (root & roots)
     return (chosen[..., None] & hidden).any(axis=1)[:, None, :]
 
 

@@ -64,7 +64,7 @@ def procedural_clips(split: str) -> list[Clip]:
 
 
 def _perform(rng, body: "_Body", activity: Callable) -> np.ndarray:
-    """(T, 28, 3) float32 positions of one clip."""
+    """(T, J, 3) float32 positions of one clip."""
     time = np.arange(rng.integers(100, 201)) / FPS
     # Nobody moves like clockwork: activities read a clock that runs a little fast or slow.
     clock = time + _noise(rng, time, 0.06)
@@ -214,7 +214,7 @@ def _apply(matrix: np.ndarray, *vector) -> np.ndarray:
 
 
 def _positions(body: _Body, plan: _Plan) -> np.ndarray:
-    """(T, 28, 3) joints of a plan."""
+    """(T, J, 3) joints of a plan."""
     ground = _rotation("y", plan.ground[:, 2])
     hips = ground @ _turn(plan.hips)
     pelvis = _apply(ground, *plan.pelvis.T)

@@ -6,6 +6,7 @@ inside the jitted training step: every sample is new, and no projected data is e
 
 import dataclasses
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -63,12 +64,13 @@ def sample_motion(
       store: motion on the device, built with windows of ``options.span(frames)`` frames.
       count: windows to draw.
       frames: F.
-      skeleton: the store's skeleton, for its mirror names.
+      skeleton: that the store's motion was loaded for.
       options: mirroring and speed.
 
     Returns:
       (count, F, J, 3) millimetres, y up.
     """
+    chex.assert_shape(store.positions, (None, len(skeleton), 3))
     k_start, k_speed, k_mirror = jax.random.split(key, 3)
     starts = store.starts[jax.random.randint(k_start, (count,), 0, store.starts.shape[0])]
     low, high = np.log(options.speed[0]), np.log(options.speed[1])
@@ -98,6 +100,7 @@ def sample_views(key: jax.Array, motion: jax.Array, options: ViewOptions) -> jax
     Returns:
       (N, F, J, 2) image coordinates, y down, in units of the focal length.
     """
+    chex.assert_shape(motion, (None, None, None, 3))
     n = motion.shape[0]
     k_yaw, k_pitch, k_roll, k_distance = jax.random.split(key, 4)
 

@@ -8,6 +8,7 @@ Where two detectors use one word for different points, the points have different
 
 import dataclasses
 import functools
+from collections.abc import Collection
 
 import numpy as np
 
@@ -81,6 +82,10 @@ class Skeleton:
     def bones(self) -> tuple[tuple[int, int], ...]:
         """(parent, child) index pairs."""
         return tuple((p, c) for c, p in enumerate(self.parents) if p >= 0)
+
+    def mask(self, joints: Collection[str]) -> np.ndarray:
+        """(J,) bool, which of its joints are among those named."""
+        return np.array([joint in joints for joint in self.joints])
 
     def map_to(self, target: "Skeleton") -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
         """How joints carry over to another skeleton, by name.
@@ -204,6 +209,11 @@ _PARENT |= {
     f"{side}_{finger}{i}": f"{side}_{finger}{i - 1}" if i > 1 else f"{side}_hand_root"
     for side in ("left", "right") for finger in _FINGERS for i in (1, 2, 3, 4)
 }
+
+
+def beyond(joint: str, start: str) -> bool:
+    """Whether a joint is ``start`` or hangs on it in the full body, as left_hand on left_elbow."""
+    return joint == start or joint in _PARENT and beyond(_PARENT[joint], start)
 
 
 def make_skeleton(name: str, joints: tuple[str, ...]) -> Skeleton:

@@ -15,6 +15,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
+from posegan_jax.geometry.body import pose_size
 from posegan_jax.geometry.metrics import mpjpe, mpjse
 from posegan_jax.geometry.normalize import fit_normalization, normalize
 from posegan_jax.geometry.procrustes import align
@@ -111,8 +112,7 @@ def refined(
     total = jnp.where(jax.random.bernoulli(k_exact, options.exact, (n, 1, 1)), 0.0, total)
     path = jax.random.normal(k_path, (n, KNOTS, j, c))
     path = jnp.einsum("fk,nkjc->nfjc", _broken_line(f), path)
-    centered = x - x.mean(axis=2, keepdims=True)
-    size = jnp.sqrt((centered**2).sum(-1).mean(-1)).mean(-1)[:, None, None]
+    size = pose_size(x).mean(-1)[:, None, None]
     sure = jnp.broadcast_to(certainty(total), (n, f, j))
     return (size * total)[..., None] * path, sure
 

@@ -21,6 +21,7 @@ from posegan_jax.model.networks import CORRECTOR, Networks, Variables
 from posegan_jax.model.store import about, load_model, read_about
 from posegan_jax.motion.sample import ViewOptions
 from posegan_jax.motion.store import MotionStore, build_store, load_clips
+from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime import parallel
 from posegan_jax.runtime.files import check_makeable
 from posegan_jax.runtime.progress import Progress
@@ -109,7 +110,7 @@ def load_store(config: ConfigDict, split: str, options: StepOptions) -> MotionSt
     They are long enough for the speeds of ``options``, and for the recording's own.
     """
     try:
-        clips = load_clips(config.data.path, split)
+        clips = load_clips(config.data.path, split, get_skeleton(config.model.skeleton))
     except InputError as error:
         command = config.data.prepare
         raise InputError(f"{error}; prepare it with: {command}" if command else error) from error

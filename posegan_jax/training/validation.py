@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from posegan_jax.geometry import metrics as geometry_metrics
+from posegan_jax.geometry.body import head_size
 from posegan_jax.geometry.moments import ResidualMoments, residual_moments
 from posegan_jax.geometry.normalize import denormalize, fit_normalization, normalize
 from posegan_jax.geometry.procrustes import align
@@ -69,11 +70,10 @@ def scores(
     Args:
       x: (N, F, J, 2) ground truth.
       x_tilde: (N, F, J, 2) the completed windows.
-      skeleton_name: names the joints that measure the head (|head_top - neck|).
+      skeleton_name: names the J joints; the head is ``body.head_size``'s.
       group: (J,) or (N, F, J) mask of the joints that count.
     """
-    skeleton = get_skeleton(skeleton_name)
-    head = geometry_metrics.head_size(x, skeleton.index("head_top"), skeleton.index("neck"))
+    head = head_size(x, get_skeleton(skeleton_name))
     mask = jnp.broadcast_to(jnp.asarray(group), x.shape[:-1])
     curve = geometry_metrics.pckh(x_tilde, x, head, ALPHAS, mask)
     error = jnp.linalg.norm(x - x_tilde, axis=-1) / head[..., None]
@@ -104,6 +104,5 @@ def measure_residuals(
     networks: Networks, variables: dict[str, Variables], batch: Batch, corruption: CorruptionOptions
 ) -> ResidualMoments:
     """Moments of what the encoder's answer leaves unexplained, over windows of training motion."""
-    joints = get_skeleton(networks.options.skeleton).joints
-    detected = np.array([joint in corruption.detected for joint in joints])
+    detected = get_skeleton(networks.options.skeleton).mask(corruption.detected)
     return residual_moments(batch.x, reconstruct(networks, variables, batch), detected)

@@ -312,11 +312,14 @@ def test_2d_clips_of_another_layout_are_refused(prepared, tmp_path):
     path = tmp_path / "clips.npz"
     for problem, changes in {
         "lacks the arrays frames": {"frames": None},
-        "joints are not those": {"joints": arrays["joints"][::-1]},
+        "joints must be names, each of them once": {"joints": arrays["joints"][[0] * 28]},
+        "lacks head_top, joints of the skeleton mpi_inf_3dhp": {
+            "joints": np.where(arrays["joints"] == "head_top", "nose", arrays["joints"])
+        },
         "keypoints must be": {"keypoints": arrays["keypoints"][:, :17]},
         "NaN": {"keypoints": np.full_like(arrays["keypoints"], np.nan)},
         "frames must be whole": {"frames": arrays["frames"][1:]},
-        "clip_camera must be numbers": {"clip_camera": arrays["clip_sequence"]},
+        "clip_camera must be whole numbers": {"clip_camera": arrays["clip_sequence"]},
         "lies outside": {"clip_length": arrays["clip_length"] * 1000},
     }.items():
         content = arrays | changes
@@ -328,3 +331,18 @@ def test_2d_clips_of_another_layout_are_refused(prepared, tmp_path):
         load_clips2d(path)
     with pytest.raises(InputError, match="no such file"):
         load_clips2d(tmp_path)
+
+
+def test_joints_of_2d_clips_are_found_by_name(prepared, tmp_path):
+    with np.load(prepared / FILE) as data:
+        arrays = {name: data[name] for name in data.files}
+    reverse = {"keypoints": arrays["keypoints"][:, ::-1], "joints": arrays["joints"][::-1]}
+    np.savez(tmp_path / FILE, **arrays | reverse)
+    twelve = get_skeleton("alphapose12")
+    for skeleton in (SKELETON, twelve):
+        at = [SKELETON.index(joint) for joint in skeleton.joints]
+        for one, other in zip(
+            load_clips2d(prepared), load_clips2d(tmp_path, skeleton), strict=True
+        ):
+            np.testing.assert_array_equal(other.keypoints, one.keypoints[:, at])
+            assert other.joints == skeleton.joints

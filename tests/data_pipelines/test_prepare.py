@@ -1,5 +1,6 @@
 """Preparing motion capture: what is read back, and what is refused."""
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from data_pipelines import prepare
 from data_pipelines.mocap import source
 from posegan_jax.errors import InputError
 from posegan_jax.motion.store import load_clips
-from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.pose.skeleton import get_skeleton, make_skeleton
 
 JOINTS = get_skeleton("mpi_inf_3dhp").joints
 SHARED = Path(__file__).parents[2].parent / "shared"
@@ -107,6 +108,29 @@ def test_several_sources_join_in_order(tmp_path):
     assert "two: " in (tmp_path / "set" / "LICENSE").read_text()
 
 
+def test_a_set_has_the_joints_of_its_sources(tmp_path, capsys):
+    """In their order, from which training picks those of its skeleton by name."""
+    joints = (*JOINTS[::-1], "nose", "left_heel", "right_heel")
+    rng = np.random.default_rng(1)
+    changes = {"joints": np.array(joints), "positions": rng.normal(size=(22, 31, 3))}
+    path, out = write(tmp_path / "a.npz", **changes), tmp_path / "set"
+    assert run("--source", path, "--out", out) == 0
+    assert json.loads((out / "metadata.json").read_text())["joints"] == list(joints)
+    for skeleton in (make_skeleton("all", joints), get_skeleton("mpi_inf_3dhp")):
+        same(load_clips(str(out), "train", skeleton), [
+            dataclasses.replace(clip, positions=clip.positions.astype(np.float32))
+            for clip in load_clips(str(path), "train", skeleton)
+        ])
+    lacking = get_skeleton("coco17")
+    with pytest.raises(InputError, match="set: lacks left_eye, .*joints of the skeleton coco17"):
+        load_clips(str(out), "train", lacking)
+    capsys.readouterr()
+    other = write(tmp_path / "b.npz")
+    line = refused(capsys, tmp_path / "two", "--source", f"{path},{other}", "--out",
+                   tmp_path / "two")
+    assert "of different joints" in line
+
+
 def test_the_summary_counts_and_names_licences(tmp_path, capsys):
     content = arrays(lengths=(750, 1), splits=("train", "train"))
     path = write(tmp_path / "a.npz", **content)
@@ -140,7 +164,7 @@ def test_resampling_keeps_a_steady_motion_steady(fps):
 
 BAD = {
     "lacks the arrays fps, clip_name": {"fps": None, "clip_name": None},
-    "joints must be the 28 names": {"joints": np.array(JOINTS[::-1])},
+    "joints must be names, each of them once": {"joints": np.array([JOINTS[0]] * 28)},
     "shape (frames, 28, 3)": {"positions": np.zeros((22, 17, 3), np.float32)},
     "NaN": {"positions": np.full((22, 28, 3), np.nan)},
     "fps must be one positive number": {"fps": np.float32(0)},
@@ -197,7 +221,7 @@ def test_a_file_given_twice_is_refused(tmp_path, capsys):
 
 
 def test_a_set_too_large_for_tfds_is_refused(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(prepare, "MOST_FRAMES", 7)
+    monkeypatch.setattr(prepare, "MOST_NUMBERS", 7 * 28 * 3)
     path, out = write(tmp_path / "a.npz"), tmp_path / "set"
     assert "8 frames of the split 'train'" in refused(
         capsys, out, "--source", path, "--out", out

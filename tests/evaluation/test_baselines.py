@@ -16,7 +16,7 @@ NAMES = (*TEMPORAL, *LEARNED)
 
 @pytest.fixture(scope="module")
 def methods():
-    return fit_baselines(view_windows("procedural", "train", 600, 24), MPI.name)
+    return fit_baselines(view_windows("procedural", "train", 600, 24))
 
 
 @pytest.fixture(scope="module")

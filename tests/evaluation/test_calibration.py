@@ -6,7 +6,8 @@ from scipy.special import expit
 
 from posegan_jax.evaluation import calibration
 from posegan_jax.evaluation.protocols import make_case
-from posegan_jax.inpainting.explain import CONFIDENCE, ENOUGH, HEAD, OPEN, joint_confidence
+from posegan_jax.geometry.body import HEAD
+from posegan_jax.inpainting.explain import CONFIDENCE, ENOUGH, OPEN, joint_confidence
 from posegan_jax.pose.skeleton import get_skeleton
 
 

@@ -60,7 +60,7 @@ def test_clips_are_cut_and_short_ones_left_out(monkeypatch):
         return Clip(tiled[:frames], fps, subject, f"{subject}{frames}", "")
 
     made = [clip(400, "a"), clip(300, "a"), clip(47, "b"), clip(100, "b"), clip(120, "c", 50.0)]
-    monkeypatch.setattr(clips, "load_clips", lambda source, split: made)
+    monkeypatch.setattr(clips, "load_clips", lambda source, split, skeleton: made)
     views = view_clips("any", longest=200)
     assert [v.subject for v in views] == ["a", "b", "c", "a"]  # in turns
     assert sorted(len(v.keypoints) for v in views) == [60, 100, 200, 200]

@@ -119,7 +119,7 @@ def test_a_random_start_is_worse_than_the_encoders_and_leaves_the_inpainter_alon
     encoder = inpainter.networks.encoder
     monkeypatch.setattr(
         methods, "settings_of",
-        lambda name: (
+        lambda name, frames: (
             dataclasses.replace(settings, descent=dataclasses.replace(settings.descent, steps=0)),
             observed,
         ),

@@ -6,7 +6,7 @@ import pytest
 from posegan_jax.evaluation.clips import view_clips, view_windows
 from posegan_jax.evaluation.plausibility import MEASURES, Real, plausibility
 from posegan_jax.evaluation.protocols import make_case
-from posegan_jax.geometry import metrics
+from posegan_jax.geometry.body import head_size
 from posegan_jax.pose.skeleton import get_skeleton
 
 MPI = get_skeleton("mpi_inf_3dhp")
@@ -28,8 +28,7 @@ def real():
 
 
 def head(case):
-    ends = MPI.index("head_top"), MPI.index("neck")
-    return float(np.mean(metrics.head_size(case.truth, *ends)))
+    return float(np.mean(head_size(case.truth, MPI)))
 
 
 def still(frames=40):

@@ -12,14 +12,15 @@ from posegan_jax.evaluation.scores import (
     METRICS,
     PARTS,
     SUMMED,
-    TOTALS,
     score,
 )
 from posegan_jax.geometry import metrics
+from posegan_jax.geometry.body import head_size
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 
 MPI = get_skeleton("mpi_inf_3dhp")
+TOTALS = ("Total-12J", "Total-28J")
 
 
 def case(frames=30, number=0, protocol="holes40"):
@@ -29,8 +30,7 @@ def case(frames=30, number=0, protocol="holes40"):
 
 
 def heads(case, end="neck"):
-    ends = MPI.index("head_top"), MPI.index(end)
-    return np.asarray(metrics.head_size(case.truth, *ends))
+    return head_size(case.truth, MPI, end)
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,9 @@ import pytest
 
 from posegan_jax.geometry.metrics import (
     DEFAULT_ALPHAS,
-    HEAD_FLOOR,
     acceleration_error,
     auc,
     bone_length_variation,
-    head_size,
     mpjpe,
     mpjse,
     pckh,
@@ -227,20 +225,3 @@ def test_the_published_thresholds():
     prediction = jnp.stack([errors, jnp.zeros(1000)], -1)[:, None]
     curve = pckh(prediction, jnp.zeros_like(prediction), jnp.ones(1000))
     assert float(auc(curve)) == pytest.approx(0.5, abs=2e-3)
-
-
-# --- head size ------------------------------------------------------------------------------------
-
-
-def test_head_size_is_from_neck_to_head_top():
-    # head_top, neck, foot of two people; the second is twice as far away
-    pose = jnp.asarray([[3.0, 0.0], [0.0, 4.0], [0.0, 36.0]])
-    assert head_size(jnp.stack([pose, pose / 2]), 0, 1).tolist() == [5.0, 2.5]
-
-
-def test_head_size_has_a_floor():
-    """Seen from above, head and neck coincide; a tenth of the box's diagonal is left."""
-    pose = jnp.asarray([[0.0, 0.0], [0.0, 1.0], [30.0, 40.0]])
-    assert HEAD_FLOOR == 0.1
-    assert float(head_size(pose, 0, 1)) == pytest.approx(5.0)
-    assert float(head_size(pose.at[1].set(0.0), 0, 1)) == pytest.approx(5.0)

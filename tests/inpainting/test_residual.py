@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import gamma, kv
 
+from posegan_jax.geometry.body import body_size
 from posegan_jax.geometry.moments import ResidualMoments, residual_moments
 from posegan_jax.inpainting import residual
 from posegan_jax.inpainting.residual import (
@@ -16,7 +17,6 @@ from posegan_jax.inpainting.residual import (
     STRIDE,
     WHITE,
     ResidualModel,
-    body_size,
     carry,
     trust,
 )
@@ -515,23 +515,3 @@ def test_without_a_regression_there_are_no_inputs():
 def test_the_correlation_is_a_matern_one():
     lags = np.linspace(-60, 60, 241)
     np.testing.assert_allclose(residual.matern(lags), matern(lags), atol=1e-9)
-
-
-# --- measures -------------------------------------------------------------------------------------
-
-
-def test_body_size_is_the_root_mean_square_distance_from_the_mean():
-    pose = np.array([[0.0, 0.0], [6.0, 0.0], [0.0, 8.0], [6.0, 8.0]]) + 100  # all 5 from the mean
-    np.testing.assert_allclose(body_size(np.stack([pose] * 40)), 5.0)
-    np.testing.assert_allclose(body_size(pose[None]), 5.0)
-    growing = pose * np.linspace(1, 3, 200)[:, None, None]
-    np.testing.assert_allclose(body_size(growing)[30:-30], 5 * np.linspace(1, 3, 200)[30:-30])
-
-
-@pytest.mark.parametrize("frames", [1, 2, 7, 24, 25, 26, 100])
-def test_body_size_has_one_value_a_frame_and_changes_slowly(frames):
-    rng = np.random.default_rng(frames)
-    size = body_size(rng.normal(size=(frames, 5, 2)))
-    assert size.shape == (frames,) and (size > 0).all()
-    assert frames < 24 or np.abs(np.diff(size)).max() < 0.1
-    assert (body_size(np.zeros((frames, 5, 2))) > 0).all()  # something to divide by
