@@ -12,11 +12,11 @@ from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.settings import FillOptions
 from posegan_jax.model.networks import build_networks
 from posegan_jax.model.options import NetworkOptions
+from posegan_jax.model.store import save_params
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.pose.carry import carry_joints
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
-from posegan_jax.training.checkpoints import save_params
 
 SMALL = NetworkOptions(skeleton="alphapose12", frames=16, latent=8)
 

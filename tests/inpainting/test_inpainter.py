@@ -23,10 +23,11 @@ from posegan_jax.inpainting.settings import QUALITIES, DescentOptions, Settings
 from posegan_jax.model.corrector import CORRECTOR, correcting, init_mixer
 from posegan_jax.model.networks import Networks, build_networks
 from posegan_jax.model.options import NetworkOptions
+from posegan_jax.model.store import save_params
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
-from posegan_jax.training.checkpoints import Checkpoints, save_params
+from posegan_jax.training.checkpoints import Checkpoints
 from posegan_jax.training.loop import checkpoint_metadata
 
 MPI = get_skeleton("mpi_inf_3dhp")

@@ -18,8 +18,9 @@ import optax
 import pytest
 
 from posegan_jax.errors import InputError
+from posegan_jax.model.store import load_params, save_params
 from posegan_jax.training import checkpoints
-from posegan_jax.training.checkpoints import Checkpoints, load_params, save_params
+from posegan_jax.training.checkpoints import Checkpoints
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -7,7 +7,8 @@ import pytest
 
 from posegan_jax.errors import InputError
 from posegan_jax.model.corrector import Mixer, correcting, init_mixer
-from posegan_jax.training.checkpoints import Checkpoints, load_params, save_params
+from posegan_jax.model.store import load_params, save_params
+from posegan_jax.training.checkpoints import Checkpoints
 from posegan_jax.training.export import export, main
 
 

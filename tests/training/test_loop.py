@@ -23,13 +23,14 @@ from posegan_jax.errors import InputError
 from posegan_jax.model.layers import Normalize
 from posegan_jax.model.networks import Networks
 from posegan_jax.model.options import NetworkOptions
+from posegan_jax.model.store import load_params, save_params
 from posegan_jax.motion.corrupt import observable
 from posegan_jax.motion.store import MotionStore, load_clips
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime import parallel
 from posegan_jax.training import logging as metrics_lib
 from posegan_jax.training import loop, step
-from posegan_jax.training.checkpoints import Checkpoints, load_params, save_params
+from posegan_jax.training.checkpoints import Checkpoints
 from posegan_jax.training.state import create_state
 from posegan_jax.training.validation import clean_options, validate, validation_batch
 

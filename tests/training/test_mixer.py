@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from posegan_jax.model.corrector import FRAMES, Mixer, correcting, init_mixer
+from posegan_jax.model.store import save_params
 from posegan_jax.training import mixer
-from posegan_jax.training.checkpoints import save_params
 from posegan_jax.training.mixer import refined, train
 
 

@@ -12,9 +12,9 @@ import pytest
 from jax.sharding import AbstractMesh
 
 from posegan_jax.errors import InputError
+from posegan_jax.model.store import load_params
 from posegan_jax.runtime import parallel
 from posegan_jax.training import logging as metrics_lib
-from posegan_jax.training.checkpoints import load_params
 
 HERE = Path(__file__).parent
 TINY = HERE.parents[1] / "configs" / "tiny.py"
