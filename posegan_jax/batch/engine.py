@@ -209,8 +209,11 @@ class Engine:
         """The thread that hears what hosts tell."""
         while (event := self._heard.get()) is not None:
             with self._changed:
-                event()
-                self._act()
+                try:
+                    event()
+                    self._act()
+                except Exception as error:  # a flaw of ours is told to who waits
+                    self._fail(error)
 
     def _ready(self, number: int, host: Host, ready: Future) -> None:
         """A host is there, or has died before."""

@@ -108,7 +108,6 @@ class Schedule:
     def ready(self, worker: int) -> None:
         """A worker that was started can be given files."""
         self._workers[worker].ready = True
-        self._workers[worker].failed_starts = 0
 
     def rested(self, file: File) -> None:
         """Its worker waits for someone else's answer before it goes on with a file."""

@@ -307,13 +307,13 @@ def two_nodes(ray, monkeypatch):
 
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     size = {"num_cpus": 1, "object_store_memory": 100 << 20}
-    with deadline(180, "starting a cluster of two nodes"):
+    with deadline(LONG, "starting a cluster of two nodes"):
         both = Cluster(initialize_head=True, head_node_args=size)
         second = both.add_node(**size)
-        both.wait_for_nodes(timeout=120)
+        both.wait_for_nodes(timeout=LONG)
         ray.init(address=both.address, log_to_driver=False, configure_logging=False)
     yield both, second
-    with deadline(120, "ending the cluster"):
+    with deadline(LONG, "ending the cluster"):
         ray.shutdown()
         both.shutdown()
 

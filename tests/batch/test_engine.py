@@ -15,7 +15,7 @@ from posegan_jax.batch import engine as engine_module
 from posegan_jax.batch.engine import Engine
 from posegan_jax.batch.hosts import Host
 from posegan_jax.batch.manifest import Job
-from posegan_jax.batch.schedule import STARTS
+from posegan_jax.batch.schedule import STARTS, Schedule
 from posegan_jax.errors import InputError
 from posegan_jax.pose.sequence import PoseSequence
 
@@ -149,6 +149,17 @@ def test_the_devices_failure_reaches_who_waits(inpainter, options, jobs, monkeyp
 
     monkeypatch.setattr(inpainter.solver, "start", start)
     with pytest.raises(RuntimeError, match="out of memory"):
+        fill(inpainter, options, jobs)
+
+
+def test_a_flaw_of_ours_that_no_file_has_reaches_who_waits(
+    inpainter, options, jobs, monkeypatch
+):
+    def fail(self, file):
+        raise KeyError("no such file")
+
+    monkeypatch.setattr(Schedule, "rested", fail)
+    with pytest.raises(KeyError, match="no such file"):
         fill(inpainter, options, jobs)
 
 
