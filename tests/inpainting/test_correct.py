@@ -1,24 +1,32 @@
-"""Mixers over tracks."""
+"""Correctors, and regressors, over tracks."""
+
+import functools
 
 import jax
 import numpy as np
 import pytest
 
-from posegan_jax.inpainting.correct import mix_track
-from posegan_jax.model.corrector import DETECTED, Mixer, correcting, init_mixer
+from posegan_jax.inpainting.correct import correct_track
+from posegan_jax.model.model import Model
+from posegan_jax.model.options import CorrectorOptions, NetworkOptions
 from posegan_jax.pose.rate import Rate
+from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 
-SEEN = np.isin(np.arange(28), DETECTED)
+SEEN = get_skeleton("mpi_inf_3dhp").mask(DETECTED_12)
+DETECTED = [get_skeleton("mpi_inf_3dhp").index(joint) for joint in DETECTED_12]
 
 
-def mixer() -> Mixer:
-    """The mean of the detected joints, for all others."""
-    params = init_mixer(jax.random.key(0), 16, 1)
-    kernel = np.zeros((len(DETECTED), 2, 28, 2), np.float32)
+@functools.cache
+def model(corrects: bool = True, frames: int = 24) -> Model:
+    """It says that all joints but the detected ones lie at the mean of these; untrained, a gate
+    goes a third of the way."""
+    bare = Model(NetworkOptions(frames=frames), {}, corrector=CorrectorOptions(16, 1, corrects))
+    params = bare.networks.corrector.init(jax.random.key(0))["params"]
+    kernel = np.zeros((12, 2, 28, 2), np.float32)
     for axis in range(2):
-        kernel[:, axis, ~SEEN, axis] = 1 / len(DETECTED)
-    params["straight"]["kernel"] = kernel.reshape(2 * len(DETECTED), -1)
-    return Mixer(params)
+        kernel[:, axis, ~SEEN, axis] = 1 / 12
+    params["straight"]["kernel"] = kernel.reshape(24, -1)
+    return bare.replace(variables={"corrector": {"params": jax.device_get(params)}})
 
 
 def walk(length: int) -> np.ndarray:
@@ -29,9 +37,10 @@ def walk(length: int) -> np.ndarray:
 
 @pytest.mark.parametrize("fps", [25, 60, 12])
 @pytest.mark.parametrize("length", [3, 24, 61])
-def test_every_frame_of_every_rate_has_its_own_answer(fps, length):
+@pytest.mark.parametrize("frames", [24, 48])
+def test_every_frame_of_every_rate_has_its_own_answer(fps, length, frames):
     x, rate = walk(length), Rate.of(fps)
-    found = mix_track(mixer(), x, np.ones(x.shape[:2]), rate, 12)
+    found = correct_track(model(False, frames), x, np.ones(x.shape[:2]), rate)
     assert np.isfinite(found).all()
     if rate.phases > 1:  # the mean of neighbours, which are on one side alone at the ends
         x, found = x[1:-1], found[1:-1]
@@ -44,7 +53,7 @@ def test_nothing_comes_of_nothing():
     x, weight = walk(100), np.ones((100, 28))
     weight[:40] = 0
     weight[:50, SEEN] = 0
-    found = mix_track(mixer(), np.where(weight[..., None] > 0, x, np.nan), weight, Rate(), 8)
+    found = correct_track(model(False), np.where(weight[..., None] > 0, x, np.nan), weight, Rate())
     assert np.isnan(found[:24]).all() and np.isfinite(found[50:]).all()
 
 
@@ -53,9 +62,8 @@ def test_nothing_comes_of_nothing():
 def test_of_generated_motion_a_part_is_kept(fps, length):
     x, rate = walk(length), Rate.of(fps)
     generated = x + 30.0
-    correcting_mixer = Mixer(correcting(mixer().params))
-    found = mix_track(correcting_mixer, x, np.ones(x.shape[:2]), rate, 12, generated)
-    alone = mix_track(mixer(), x, np.ones(x.shape[:2]), rate, 12)
+    found = correct_track(model(), x, np.ones(x.shape[:2]), rate, generated)
+    alone = correct_track(model(False), x, np.ones(x.shape[:2]), rate)
     inner = slice(rate.phases - 1, length - rate.phases + 1)  # see above
     # An untrained gate goes a third of the way; generated joints that are observed do not count.
     expected = np.where(SEEN[:, None], x, generated + (alone - generated) / 3)
@@ -70,16 +78,16 @@ def test_of_a_single_place_nothing_is_made(shown):
     some = list(DETECTED[:1] if shown == "one" else DETECTED[:3])
     weight[:, some] = 1.0
     x[:, some] = x[:1, some[:1]]
-    kept = mix_track(Mixer(correcting(mixer().params)), x, weight, Rate(), 8, x)
+    kept = correct_track(model(), x, weight, Rate(), x)
     np.testing.assert_allclose(kept, x)
     weight[:, list(DETECTED[4:])] = 1.0
-    moved = mix_track(Mixer(correcting(mixer().params)), x, weight, Rate(), 8, x)
+    moved = correct_track(model(), x, weight, Rate(), x)
     assert np.abs(moved - x).max() > 10
 
 
 def test_a_track_of_one_frame():
     x = walk(1)
-    found = mix_track(Mixer(correcting(mixer().params)), x, np.ones(x.shape[:2]), Rate(), 8, x)
+    found = correct_track(model(), x, np.ones(x.shape[:2]), Rate(), x)
     middle = x[:, SEEN].mean(axis=1, keepdims=True)
     expected = np.where(SEEN[:, None], x, x + (middle - x) / 3)
     np.testing.assert_allclose(found, expected, atol=0.05)
@@ -87,8 +95,8 @@ def test_a_track_of_one_frame():
 
 def test_a_track_may_stand_and_be_of_any_size():
     x = walk(30)
-    found = mix_track(mixer(), x, np.ones(x.shape[:2]), Rate(), 12)
+    found = correct_track(model(False), x, np.ones(x.shape[:2]), Rate())
     weight = np.full(x.shape[:2], 0.5)
     np.testing.assert_allclose(
-        mix_track(mixer(), 3 * x - 700.0, weight, Rate(), 12), 3 * found - 700.0, atol=0.05
+        correct_track(model(False), 3 * x - 700.0, weight, Rate()), 3 * found - 700.0, atol=0.05
     )

@@ -1,4 +1,4 @@
-"""Generated motion, the carried residual and the regression put together."""
+"""Generated motion, the carried residual, the correction and the regression put together."""
 
 import dataclasses
 
@@ -8,33 +8,30 @@ import pytest
 from scipy.interpolate import CubicSpline
 
 from posegan_jax.geometry.moments import ResidualMoments
-from posegan_jax.inpainting import explain
-from posegan_jax.inpainting.correct import UPSAMPLING
-from posegan_jax.inpainting.explain import (
-    AROUND,
-    BRIDGE,
-    ENOUGH,
-    OPEN,
-    REGRESSION,
-    Generated,
-    Track,
-    complete,
-    openness,
-)
+from posegan_jax.inpainting import explain as explain_module
+from posegan_jax.inpainting.explain import AROUND, ENOUGH, as_generated, explain, openness
 from posegan_jax.inpainting.reliability import Reliability
 from posegan_jax.inpainting.residual import ResidualModel
-from posegan_jax.model.corrector import DETECTED, Mixer, correcting, init_mixer
+from posegan_jax.inpainting.track import Generated, Track
+from posegan_jax.model.constants import Constants
+from posegan_jax.model.corrector import Corrector
+from posegan_jax.model.model import Model
+from posegan_jax.model.options import CorrectorOptions, NetworkOptions
 from posegan_jax.pose.rate import Rate
 from posegan_jax.pose.sequence import Provenance
 
-FRAMES, JOINTS = 30, 5
+FRAMES = 30
+JOINTS = "left_wrist,right_wrist,nose,left_ankle,right_ankle".split(",")
+CONSTANTS = Constants()
+PLAIN = Model(NetworkOptions("joints:" + ",".join(JOINTS)), {}, tuple(JOINTS[:3]))
 INPUTS = np.array([True, True, True, False, False])
-MODEL = ResidualModel.fit(ResidualMoments.default(JOINTS))  # joints that do not go with each other
+MODEL = ResidualModel.fit(ResidualMoments.default(5))  # joints that do not go with each other
+UNBRIDGED = dataclasses.replace(CONSTANTS, bridge=0.0)
 
 
 def regressing():
     """The model whose inputs stay and whose other joints lie at the inputs' mean."""
-    linear = np.zeros((2 * JOINTS + 1, 2 * JOINTS))
+    linear = np.zeros((11, 10))
     linear[:6, :6] = np.eye(6)
     return dataclasses.replace(MODEL, regression=linear)
 
@@ -42,22 +39,24 @@ def regressing():
 def motion():
     """(T, J, 2) pixels, slow enough that smoothing leaves it as it is."""
     rng = np.random.default_rng(0)
-    start, speed = rng.normal(size=(2, JOINTS, 2))
+    start, speed = rng.normal(size=(2, 5, 2))
     return 300 + 80 * start + speed * np.arange(FRAMES)[:, None, None]
 
 
-def completed(model, keypoints, noise=0.0):
+def completed(residual, keypoints, noise=0.0, constants=CONSTANTS):
     """Of the generated ``motion`` and observations (T, J, 2)."""
     shape = keypoints.shape[:2]
     track = Track(keypoints, np.full(shape, 0.9), np.isfinite(keypoints[..., 0]) & INPUTS)
     generated = Generated(motion(), np.zeros(shape))
     reliability = Reliability(np.full(shape, noise), np.ones(shape))
-    return complete(track, generated, [slice(0, FRAMES)], model, reliability, "auto", Rate())
+    left_open = openness(track.input_mask, AROUND, constants.left_open)
+    model = PLAIN.replace(constants=constants)
+    return explain(model, residual, track, generated, reliability, left_open, Rate())
 
 
 def partly(seen):
     """(T, J, 2) off the generated motion by 5 pixels, NaN where not ``seen`` (T, J)."""
-    return np.where(np.broadcast_to(seen, (FRAMES, JOINTS))[..., None], motion() + 5.0, np.nan)
+    return np.where(np.broadcast_to(seen, (FRAMES, 5))[..., None], motion() + 5.0, np.nan)
 
 
 def test_upsampled_joints_move_towards_the_regression():
@@ -66,7 +65,7 @@ def test_upsampled_joints_move_towards_the_regression():
     np.testing.assert_array_equal(after.keypoints[:, INPUTS], keypoints[:, INPUTS])
     middle = keypoints[:, INPUTS].mean(axis=1, keepdims=True)
     alone, linear = before.keypoints[:, ~INPUTS], np.broadcast_to(middle, (FRAMES, 2, 2))
-    moved = (1 - REGRESSION) * alone + REGRESSION * linear
+    moved = (1 - CONSTANTS.regression) * alone + CONSTANTS.regression * linear
     # An exact observation is followed but for the process's roughness.
     np.testing.assert_allclose(after.keypoints[:, ~INPUTS], moved, atol=0.5)
     assert np.abs(moved - alone).mean() > 5.0
@@ -75,18 +74,22 @@ def test_upsampled_joints_move_towards_the_regression():
 
 
 def test_joints_that_are_not_seen_are_corrected():
-    """By a mixer that says of all but the detected joints that they lie at the middle of these."""
-    detected = np.isin(np.arange(28), DETECTED)
-    params = init_mixer(jax.random.key(0), 16, 1)
-    kernel = np.zeros((len(DETECTED), 2, 28, 2), np.float32)
+    """By one that says of all but the detected joints that they lie at the middle of these."""
+    options = CorrectorOptions(16, 1)
+    model = Model(NetworkOptions(), {}, corrector=options)
+    corrector = Corrector.of(model.options, model.detected, options)
+    params = jax.device_get(corrector.init(jax.random.key(0))["params"])
+    places = corrector.detected
+    detected = np.isin(np.arange(28), places)
+    kernel = np.zeros((len(places), 2, 28, 2), np.float32)
     for axis in range(2):
-        kernel[:, axis, ~detected, axis] = 1 / len(DETECTED)
-    params["straight"]["kernel"] = kernel.reshape(2 * len(DETECTED), -1)
-    params = correcting(params)
-    params["gate"]["bias"] += 20.0  # all the way
+        kernel[:, axis, ~detected, axis] = 1 / len(places)
+    params["straight"]["kernel"] = kernel.reshape(2 * len(places), -1)
+    params["gate"]["bias"] = params["gate"]["bias"] + 20.0  # all the way
+    model = model.replace(variables={"corrector": {"params": params}})
     pose = 300 + 80 * np.random.default_rng(0).normal(size=(28, 2))
     motion = pose + np.arange(FRAMES)[:, None, None]
-    hole = slice(14, 17), DETECTED[4]
+    hole = slice(14, 17), places[4]
     seen = np.broadcast_to(detected, (FRAMES, 28)).copy()
     seen[hole] = False
     seen[:, 27] = True  # of a detector that delivers more than others
@@ -94,18 +97,18 @@ def test_joints_that_are_not_seen_are_corrected():
     shape = keypoints.shape[:2]
     track = Track(keypoints, np.ones(shape), seen & detected)
     generated = Generated(motion, np.zeros(shape))
-    model = ResidualModel.fit(ResidualMoments.default(28))
+    residual = ResidualModel.fit(ResidualMoments.default(28))
     exact = Reliability(np.zeros(shape), np.ones(shape))
     before, after = (
-        complete(track, generated, [slice(0, FRAMES)], model, exact, "auto", Rate(), mixer)
-        for mixer in (None, Mixer(params))
+        explain(model, residual, track, generated, exact, np.zeros(shape), Rate(), corrected)
+        for corrected in (False, True)
     )
     np.testing.assert_array_equal(after.keypoints[seen], keypoints[seen])
     others = ~detected
     others[27] = False
     moved = (after.keypoints - before.keypoints)[:, others]
     middle = before.keypoints[:, detected].mean(axis=1, keepdims=True)
-    wanted = UPSAMPLING * (middle - before.keypoints[:, others])
+    wanted = CONSTANTS.upsampling * (middle - before.keypoints[:, others])
     # These joints go with no other, so little is carried to them: nearly the whole share.
     assert (np.sum(moved * wanted, axis=(0, 2)) > 0.8 * (wanted**2).sum(axis=(0, 2))).all()
     np.testing.assert_allclose(after.keypoints[hole], before.keypoints[hole], atol=0.5)
@@ -113,7 +116,7 @@ def test_joints_that_are_not_seen_are_corrected():
 
 @pytest.mark.parametrize("noise", [0.0, 4.0])
 def test_observed_joints_and_holes_of_inputs_do_not_move(noise):
-    seen = np.ones((FRAMES, JOINTS), bool)
+    seen = np.ones((FRAMES, 5), bool)
     seen[10:15, 0] = False  # a hole of an input
     seen[12:20, 4] = False  # only there is the last joint upsampled
     before, after = (completed(model, partly(seen), noise) for model in (MODEL, regressing()))
@@ -135,36 +138,42 @@ def test_a_hole_of_an_input_is_filled_before_it_is_regressed_from():
 
 
 def test_the_generated_motion_alone_is_not_mixed():
-    result = completed(None, partly(INPUTS))
+    keypoints = partly(INPUTS)
+    shape = keypoints.shape[:2]
+    track = Track(keypoints, np.ones(shape), np.broadcast_to(INPUTS, shape))
+    result = as_generated(track, Generated(motion(), np.zeros(shape)), "auto")
     np.testing.assert_allclose(result.keypoints, motion())
+    kept = as_generated(track, Generated(motion(), np.zeros(shape)), "keep")
+    np.testing.assert_array_equal(kept.keypoints[:, INPUTS], keypoints[:, INPUTS])
+    np.testing.assert_array_equal(kept.keypoints[:, ~INPUTS], motion()[:, ~INPUTS])
 
 
 @pytest.mark.parametrize("frames", [3, 12])
-def test_gaps_of_all_joints_are_bridged_from_the_observations(frames, monkeypatch):
+def test_gaps_of_all_joints_are_bridged_from_the_observations(frames):
     """By the mean of the model and of a spline through what is there, exactly."""
     truth = motion() + 0.05 * (np.arange(FRAMES)[:, None, None] - 15.0) ** 2
     gap = np.arange(10, 10 + frames)
     keypoints = truth.copy()
     keypoints[gap] = np.nan
     found = completed(MODEL, keypoints).keypoints
-    monkeypatch.setattr(explain, "BRIDGE", 0.0)
-    alone = completed(MODEL, keypoints).keypoints
+    alone = completed(MODEL, keypoints, constants=UNBRIDGED).keypoints
     around = np.r_[6:10, gap[-1] + 1 : gap[-1] + 5]
     spline = CubicSpline(around, truth[around], bc_type="natural")(gap)
     assert np.abs(spline - alone[gap]).max() > 0.01
-    np.testing.assert_allclose(found[gap], BRIDGE * spline + (1 - BRIDGE) * alone[gap])
+    share = CONSTANTS.bridge
+    np.testing.assert_allclose(found[gap], share * spline + (1 - share) * alone[gap])
     for result in (found, alone):
         np.testing.assert_array_equal(np.delete(result, gap, 0), np.delete(truth, gap, 0))
 
 
 @pytest.mark.parametrize("gap", [slice(3, 9), slice(8, 20), slice(24, 29)])
 def test_long_gaps_and_those_near_the_ends_are_the_models_alone(gap, monkeypatch):
-    monkeypatch.setattr(explain, "BRIDGE_LONGEST", 11)
+    monkeypatch.setattr(explain_module, "BRIDGE_LONGEST", 11)
     keypoints = motion() + 0.05 * (np.arange(FRAMES)[:, None, None] - 15.0) ** 2
     keypoints[gap] = np.nan
     found = completed(MODEL, keypoints).keypoints
-    monkeypatch.setattr(explain, "BRIDGE", 0.0)
-    np.testing.assert_array_equal(found, completed(MODEL, keypoints).keypoints)
+    alone = completed(MODEL, keypoints, constants=UNBRIDGED).keypoints
+    np.testing.assert_array_equal(found, alone)
 
 
 # --- few joints -----------------------------------------------------------------------------------
@@ -174,28 +183,27 @@ def test_every_joint_short_of_enough_leaves_the_others_more_open():
     seen = np.zeros((40, 12), bool)
     for count in range(1, 12):
         seen[:, count - 1] = True
-        left_open = openness(seen, AROUND)
+        left_open = openness(seen, AROUND, 0.02)
         assert not left_open[:, :count].any()
-        np.testing.assert_allclose(left_open[:, count:], OPEN * max(ENOUGH - count, 0))
+        np.testing.assert_allclose(left_open[:, count:], 0.02 * max(ENOUGH - count, 0))
 
 
 def test_joints_count_where_they_are_seen():
     """All of 12 for ten frames, then two alone; then nothing, as in the nearest frame."""
     seen = np.zeros((60, 12), bool)
     seen[:10], seen[10:45, :2] = True, True
-    left_open = openness(seen, AROUND)
+    left_open = openness(seen, AROUND, 0.02)
     assert not left_open[: 10 + AROUND].any() and not left_open[:, :2].any()
-    np.testing.assert_allclose(left_open[10 + AROUND :, 2:], OPEN * (ENOUGH - 2))
+    np.testing.assert_allclose(left_open[10 + AROUND :, 2:], 0.02 * (ENOUGH - 2))
 
 
-def test_what_is_left_open_lowers_scores_of_what_is_not_seen(monkeypatch):
-    seen = np.zeros(JOINTS, bool)
+def test_what_is_left_open_lowers_scores_of_what_is_not_seen():
+    seen = np.zeros(5, bool)
     seen[:2] = True
     keypoints = partly(seen)
     keypoints[10:13, 0] = np.nan  # a hole between what is seen says no less than it did
     few = completed(MODEL, keypoints)
-    monkeypatch.setattr(explain, "OPEN", 0.0)
-    told = completed(MODEL, keypoints)
+    told = completed(MODEL, keypoints, constants=dataclasses.replace(CONSTANTS, left_open=0.0))
     np.testing.assert_array_equal(few.keypoints, told.keypoints)
     np.testing.assert_array_equal(few.scores[:, seen], told.scores[:, seen])
     assert (few.scores[:, ~seen] < told.scores[:, ~seen]).all()

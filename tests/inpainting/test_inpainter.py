@@ -20,15 +20,15 @@ from posegan_jax.inpainting.descent import descend
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.residual import ResidualModel
 from posegan_jax.inpainting.settings import QUALITIES, DescentOptions, Settings
-from posegan_jax.model.corrector import CORRECTOR, correcting, init_mixer
+from posegan_jax.model.model import Model
 from posegan_jax.model.networks import Networks, build_networks
 from posegan_jax.model.options import NetworkOptions
-from posegan_jax.model.store import save_params
+from posegan_jax.model.store import about, load_packaged, save_params
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 from posegan_jax.training.checkpoints import Checkpoints
-from posegan_jax.training.loop import checkpoint_metadata
+from posegan_jax.training.loop import model_of
 
 MPI = get_skeleton("mpi_inf_3dhp")
 ACTIVITIES = (
@@ -716,8 +716,14 @@ def linear():
     rng = np.random.default_rng(0)
     shapes = {"generator": (8, 192), "discriminator": (192,), "encoder": (192, 8)}
     variables = {n: rng.normal(0, s[0] ** -0.5, s).astype("f4") for n, s in shapes.items()}
-    networks = Networks(Generator(), Critic(), Encoder(), SMALL)
-    return Inpainter(networks, variables, ResidualModel.fit(ResidualMoments.default(12)), batch=4)
+    return of(Networks(Generator(), Critic(), Encoder(), SMALL), variables)
+
+
+def of(networks, variables, batch=4):
+    """An inpainter of any modules that take and give such windows."""
+    inpainter = Inpainter(Model(SMALL, variables), batch)
+    inpainter.solver = solver_module.Solver(networks, variables, batch)
+    return inpainter
 
 
 def test_the_search_is_compiled_once_whatever_the_length(linear, monkeypatch):
@@ -743,7 +749,7 @@ def test_other_parameters_do_not_compile_again(linear, monkeypatch):
     first = linear(sequence, settings=THESIS)
     monkeypatch.setattr(solver_module, "descend", None)  # would be called by another trace
     halved = {name: 0.5 * kernel for name, kernel in linear.variables.items()}
-    other = Inpainter(linear.networks, halved, linear.residual, batch=4)
+    other = of(linear.networks, halved)
     assert not np.allclose(other(sequence, settings=THESIS).keypoints, first.keypoints)
 
 
@@ -777,9 +783,7 @@ def test_what_stands_at_missing_joints_does_not_matter(linear):
 def test_a_window_does_not_depend_on_its_companions():
     """Bit for bit, after 200 steps at a learning rate at which any difference would grow."""
     networks = build_networks(SMALL)
-    inpainter = Inpainter(
-        networks, draw(networks), ResidualModel.fit(ResidualMoments.default(12)), batch=3
-    )
+    inpainter = Inpainter(Model(SMALL, draw(networks)), batch=3)
     rng = np.random.default_rng(9)
     x = rng.normal(300, 50, (5, 8, 12, 2))
     mask = (rng.random(x.shape[:3]) < 0.7).astype(float)
@@ -796,7 +800,7 @@ def test_a_window_does_not_depend_on_its_companions():
 @pytest.mark.parametrize("batch", [1, -3])
 def test_batches_of_one_are_refused(linear, batch):
     with pytest.raises(InputError, match="batch"):
-        Inpainter(linear.networks, linear.variables, linear.residual, batch=batch)
+        of(linear.networks, linear.variables, batch)
 
 
 # --- checkpoints ----------------------------------------------------------------------------------
@@ -826,9 +830,10 @@ def run(tmp_path_factory):
     averages.pop("discriminator")
     state = {"step": np.int32(5), "variables": variables, "averages": averages}
     moments = ResidualMoments.default(12)
-    moments = moments._replace(covariance=0.5 * moments.covariance).to_dict()
+    moments = moments._replace(covariance=0.5 * moments.covariance)
+    model = model_of(config, {}, {"mpjpe": 0.1}, moments)
     with Checkpoints(folder / "checkpoints") as checkpoints:
-        checkpoints.save(5, state, checkpoint_metadata(config, {"mpjpe": 0.1}, moments))
+        checkpoints.save(5, state, about(model), moments=moments)
     return folder, networks, state
 
 
@@ -840,61 +845,23 @@ def test_from_a_training_runs_checkpoint(run, below):
     assert loaded.metadata["metrics"] == {"mpjpe": 0.1} and loaded.batch == 2
     wanted = state["averages"] | {"discriminator": state["variables"]["discriminator"]}
     jax.tree.map(np.testing.assert_array_equal, loaded.variables, wanted)
-    assert np.diagonal(loaded.residual.covariance) == pytest.approx(0.005, rel=1e-3)
+    covariance = loaded.completer.residual.covariance
+    assert np.diagonal(covariance) == pytest.approx(0.005, rel=1e-3)
 
 
 def test_a_checkpoint_before_the_first_validation_has_a_default_residual(run, tmp_path):
     _, _, state = run
     path = tmp_path / "weights"
-    save_params(path, state["variables"], {"networks": SMALL.to_dict(), "residual": None})
-    loaded = Inpainter.from_checkpoint(path)
+    save_params(path, state["variables"], {"networks": SMALL.to_dict()})
+    loaded = Inpainter.from_checkpoint(path).completer.residual
     wanted = ResidualModel.fit(ResidualMoments.default(12))
-    np.testing.assert_allclose(loaded.residual.covariance, wanted.covariance)
-    np.testing.assert_allclose(loaded.residual.regression, wanted.regression)
+    np.testing.assert_allclose(loaded.covariance, wanted.covariance)
+    np.testing.assert_allclose(loaded.regression, wanted.regression)
 
 
-def test_what_is_no_checkpoint_is_refused_in_one_line(run, tmp_path):
-    (tmp_path / "empty").mkdir()
-    save_params(tmp_path / "other", run[2]["variables"], {"made by": "another program"})
-    for name in ("nowhere", "empty", "other"):
-        with pytest.raises(InputError, match=name) as caught:
-            Inpainter.from_checkpoint(tmp_path / name)
-        assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "options, told",
-    [
-        (3, "no network options"),
-        ({"frames": 31}, "make no networks .frames must be .* not 31"),
-        ({"frames": "8"}, "make no networks"),
-        ({"colour": "red"}, "make no networks .*colour"),
-        ({"latent": 16}, r"want encoder/params/\S+ as \[16\], there is \[8\]$"),
-        ({"skeleton": "mpi_inf_3dhp"}, "want .* there is"),
-    ],
-)
-def test_arrays_that_are_not_those_of_the_metadata(run, tmp_path, options, told):
-    if isinstance(options, dict):
-        options = SMALL.to_dict() | options
-    save_params(tmp_path / "weights", run[2]["variables"], {"networks": options})
-    with pytest.raises(InputError, match=f"weights: .*{told}") as caught:
-        Inpainter.from_checkpoint(tmp_path / "weights")
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "kind, told", [("other", "other windows"), ("half", "do not fit"), ("nan", "not finite")]
-)
-def test_a_corrector_of_no_use(run, tmp_path, kind, told):
-    params = correcting(init_mixer(jax.random.key(0), 8, 1))
-    if kind == "half":
-        params.pop("out")
-    if kind == "nan":
-        params["gate"]["bias"][3] = np.nan
-    variables = run[2]["variables"] | {CORRECTOR: params}
-    save_params(tmp_path / "weights", variables, {"networks": SMALL.to_dict()})
-    with pytest.raises(InputError, match=f"weights: its corrector is of no use .*{told}"):
-        Inpainter.from_checkpoint(tmp_path / "weights")
+def test_what_completes_nothing_by_itself_is_refused():
+    with pytest.raises(InputError, match="the model has no generator, so it completes nothing"):
+        Inpainter(load_packaged("regressor"))
 
 
 def test_the_corrector_moves_what_is_not_observed_alone(inpainter, whole, holed):
@@ -905,15 +872,3 @@ def test_the_corrector_moves_what_is_not_observed_alone(inpainter, whole, holed)
     moved = np.linalg.norm(without.keypoints - whole.keypoints, axis=-1)[~kept]
     assert np.isfinite(moved).all() and 0.1 < np.median(moved) < 15
     np.testing.assert_array_equal(without.provenance, whole.provenance)
-
-
-def test_parts_of_a_checkpoint_that_lack_or_do_not_fit(run, tmp_path):
-    moments = ResidualMoments.default(28).to_dict()
-    told = {"networks": SMALL.to_dict(), "residual": moments}
-    save_params(tmp_path / "moments", run[2]["variables"], told)
-    with pytest.raises(InputError, match=r"moments: .* residual/calibration as \[25, 24\]"):
-        Inpainter.from_checkpoint(tmp_path / "moments")
-    part = {"generator": run[2]["variables"]["generator"]}
-    save_params(tmp_path / "part", part, {"networks": SMALL.to_dict()})
-    with pytest.raises(InputError, match="part: .* there is none"):
-        Inpainter.from_checkpoint(tmp_path / "part")

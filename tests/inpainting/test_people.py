@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from posegan_jax.errors import InputError
-from posegan_jax.inpainting.completer import NothingToStartFrom, Request
-from posegan_jax.inpainting.descent import DescentOptions
+from posegan_jax.inpainting.completer import NothingToStartFrom
 from posegan_jax.inpainting.people import Filled, Person, complete, count_joints, is_rate_assumed
+from posegan_jax.inpainting.settings import DescentOptions, FillOptions
+from posegan_jax.inpainting.together import Request
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 
 FAST, SLOW = DescentOptions(steps=0), DescentOptions(steps=9)
@@ -16,24 +17,31 @@ def someone(frames, person=1, fps=25.0):
     return PoseSequence(np.ones((frames, 12, 2)), skeleton="alphapose12", person=person, fps=fps)
 
 
-def steps(sequence):
-    """Asks for as many windows as there are frames, in two turns; person 'x' cannot be begun."""
-    if sequence.person == "x":
-        raise NothingToStartFrom("nobody")
-    if sequence.person == "bad":
-        raise InputError("no such joints")
-    value = len(sequence)
-    for options in (FAST, SLOW if value == 2 else FAST):
-        x, mask = np.full((value, 3, 12, 2), value), np.full((value, 3, 12), value)
-        windows, loss = yield Request(x, mask, options, options is FAST)
-        np.testing.assert_array_equal(windows, x + 0.5)
-        np.testing.assert_array_equal(loss, -x[:, 0, 0, 0])
-    return sequence.replace(keypoints=sequence.keypoints + value)
+HOW = FillOptions(observed="keep", repair_sides=False)
+
+
+class Completer:
+    """Stands in for the real one."""
+
+    def steps(self, sequence, *how):
+        """Asks for as many windows as there are frames, in two turns; 'x' cannot be begun."""
+        assert how == ("same", HOW.settings, "keep", False)
+        if sequence.person == "x":
+            raise NothingToStartFrom("nobody")
+        if sequence.person == "bad":
+            raise InputError("no such joints")
+        value = len(sequence)
+        for options in (FAST, SLOW if value == 2 else FAST):
+            x, mask = np.full((value, 3, 12, 2), value), np.full((value, 3, 12), value)
+            windows, loss = yield Request(x, mask, options, options is FAST)
+            np.testing.assert_array_equal(windows, x + 0.5)
+            np.testing.assert_array_equal(loss, -x[:, 0, 0, 0])
+        return sequence.replace(keypoints=sequence.keypoints + value)
 
 
 def solve(people):
     """The people, and what they asked for: windows, options, whether it was a first look."""
-    asked, task = [], complete(people, steps)
+    asked, task = [], complete(people, Completer(), HOW)
     answer = None
     while True:
         try:

@@ -1,6 +1,7 @@
 """Live tracks: a frame in, a frame out."""
 
 import copy
+import dataclasses
 import functools
 
 import numpy as np
@@ -8,12 +9,12 @@ import pytest
 
 from posegan_jax.errors import InputError
 from posegan_jax.geometry.camera import look_at, project
-from posegan_jax.inpainting import explain, solver
+from posegan_jax.inpainting import solver
+from posegan_jax.inpainting.completer import Completer, centered
 from posegan_jax.inpainting.inpainter import Inpainter
-from posegan_jax.inpainting.settings import QUALITIES
-from posegan_jax.inpainting.stream import HOLD
+from posegan_jax.inpainting.settings import LiveSettings
 from posegan_jax.motion.procedural import procedural_clips
-from posegan_jax.pose.sequence import Provenance
+from posegan_jax.pose.sequence import PoseSequence, Provenance
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 
 MPI = get_skeleton("mpi_inf_3dhp")
@@ -56,7 +57,69 @@ def live(inpainter):
     return functools.partial(inpainter.stream, MPI.name, 25.0)
 
 
-# --- what the networks are shown and say ----------------------------------------------------------
+def with_model(inpainter, **changes):
+    """The same with another model for the hosts."""
+    other = copy.copy(inpainter)
+    other.completer = Completer(inpainter.model.replace(**changes))
+    return other
+
+
+def shown(stream):
+    """What the stream asks to be solved from now on: places and weights of windows."""
+    asked, solve = [], stream._solve
+
+    def record(request):
+        asked.append((request.x, request.mask))
+        return solve(request)
+
+    stream._solve = record
+    return asked
+
+
+# --- the same as offline --------------------------------------------------------------------------
+
+TRACKS = {
+    "exact": (0.0, 0.0, []), "holes": (0.3, 0.0, []),
+    "an arm never seen": (0.1, 0.0, ["left_elbow", "left_wrist"]),
+    "noise": (0.05, 4.0, []), "noise, legs never seen": (
+        0.0, 3.0, ["left_knee", "left_ankle", "right_knee", "right_ankle"]
+    ),
+}
+
+
+@pytest.mark.parametrize("observed", ["auto", "keep", "refine"])
+@pytest.mark.parametrize("kind", TRACKS)
+def test_a_streamed_track_is_what_whole_ones_are_made_of_the_same_windows(
+    inpainter, kind, observed
+):
+    """Joint for joint, scores and provenance included; nothing of earlier windows counts."""
+    holes, noise, hidden = TRACKS[kind]
+    rng = np.random.default_rng(3)
+    track = detected(holes, 34)
+    track += noise * rng.standard_t(3, track.shape)
+    track[:, [MPI.index(joint) for joint in hidden]] = np.nan
+    track[30:33] = np.nan
+    scores = np.where(np.isfinite(track[..., 0]), rng.uniform(0.4, 1.0, track.shape[:2]), 0.0)
+    alone = LiveSettings(memory=0.0, history=0, settled=0)
+    for delay in (0, 3, 8):
+        live = inpainter.stream(
+            MPI.name, 25.0, delay=delay, observed=observed, settings=alone
+        )
+        streamed = [live.push(*frame) for frame in zip(track, scores, strict=True)]
+        for last in (23, 28, 33):
+            window = slice(last - 23, last + 1)
+            sequence = PoseSequence(track[window], scores[window], 25.0, MPI.name)
+            whole = inpainter(
+                sequence, quality="fast", observed=observed, repair_sides=False
+            )
+            frame, due = streamed[last], 23 - delay
+            assert frame.number == last - delay
+            np.testing.assert_allclose(frame.keypoints, whole.keypoints[due], atol=1e-3)
+            np.testing.assert_allclose(frame.scores, whole.scores[due], atol=1e-5)
+            np.testing.assert_array_equal(frame.provenance, whole.provenance[due])
+
+
+# --- what the networks are shown ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -68,30 +131,34 @@ def live(inpainter):
         (50.0, 3, range(47, 0, -2)),  # those that count from the one that is due
     ],
 )
-def test_the_window_that_is_looked_at_and_the_same_offline(inpainter, fps, delay, ages):
+def test_the_window_that_is_looked_at(inpainter, fps, delay, ages):
     track = detected(0.3, 52)
     live = inpainter.stream(MPI.name, fps, delay=delay, observed="keep")
+    asked = shown(live)
     for number, keypoints in enumerate(track):
         live.push(keypoints)
         if number not in (delay + 4, 51):
             continue
         past = np.array([number - age for age in ages])
         window = np.where((past >= 0)[:, None, None], track[np.maximum(past, 0)], np.nan)
-        x, mask = np.nan_to_num(window)[None], np.isfinite(window[None, ..., 0])
-        expected, _ = inpainter.search(x, mask.astype(float), QUALITIES["fast"].descent)
-        np.testing.assert_allclose(live.generated, expected, atol=1e-3)
+        mask = np.isfinite(window[None, ..., 0]).astype(float)
+        x, weights = asked[-1]
+        np.testing.assert_array_equal(weights, mask)
+        np.testing.assert_allclose(x, centered(np.nan_to_num(window)[None], mask)[0], atol=1e-9)
 
 
 def test_a_slow_video_leaves_frames_of_the_window_empty(inpainter):
     track = detected(frames=20)
     live = inpainter.stream(MPI.name, 12.5, observed="keep")
+    asked = shown(live)
     for keypoints in track:
         frame = live.push(keypoints)
     window = np.full((FRAMES, 28, 2), np.nan)
     window[1::2] = track[-12:]
-    x, mask = np.nan_to_num(window)[None], np.isfinite(window[None, ..., 0])
-    expected, _ = inpainter.search(x, mask.astype(float), QUALITIES["fast"].descent)
-    np.testing.assert_allclose(live.generated, expected, atol=1e-3)
+    mask = np.isfinite(window[None, ..., 0]).astype(float)
+    np.testing.assert_array_equal(asked[-1][1], mask)
+    expected, _ = centered(np.nan_to_num(window)[None], mask)
+    np.testing.assert_allclose(asked[-1][0], expected, atol=1e-9)
     assert np.isfinite(frame.keypoints).all()
 
 
@@ -124,9 +191,8 @@ def test_exact_joints_pass_and_the_others_are_near_the_truth(live):
 
 
 def test_what_is_not_observed_is_corrected(inpainter):
-    """By the mixer that whole tracks are corrected by: an arm that is never seen, and feet."""
-    plain = copy.copy(inpainter)
-    plain.mixer = None
+    """As whole tracks are: an arm that is never seen, and feet."""
+    plain = with_model(inpainter, corrector=None, variables={})
     streams = [which.stream(MPI.name, 25.0) for which in (inpainter, plain)]
     track = detected()
     hidden = [MPI.index("left_elbow"), WRIST]
@@ -228,7 +294,7 @@ def test_a_person_is_followed_for_a_while_and_then_given_up(live):
     assert np.isnan(stream.push(None).keypoints).all()
     for keypoints in detected():
         stream.push(keypoints)
-    for _ in range(HOLD):
+    for _ in range(LiveSettings().hold):
         frame = stream.push(None)
         assert np.isfinite(frame.keypoints).all()
         assert (frame.provenance == Provenance.FILLED).all()
@@ -238,16 +304,18 @@ def test_a_person_is_followed_for_a_while_and_then_given_up(live):
     assert np.isfinite(stream.push(detected()[0]).keypoints).all()
 
 
-def test_few_joints_are_no_sure_pose(live, monkeypatch):
+def test_few_joints_are_no_sure_pose(live, inpainter):
     shoulders = [MPI.index("left_shoulder"), MPI.index("right_shoulder")]
     others = np.setdiff1d(np.arange(28), shoulders)
     keypoints = np.where(np.isin(np.arange(28), shoulders)[:, None], detected()[0], np.nan)
     few, all_of_it = live().push(keypoints), live().push(detected()[0])
-    monkeypatch.setattr(explain, "OPEN", 0.0)
-    told = live().push(keypoints)
+    constants = dataclasses.replace(inpainter.model.constants, left_open=0.0)
+    closed = with_model(inpainter, constants=constants).stream
+    told = closed(MPI.name, 25.0).push(keypoints)
     np.testing.assert_array_equal(few.keypoints, told.keypoints)
     assert (few.scores[others] < told.scores[others] - 0.05).all()
-    np.testing.assert_array_equal(live().push(detected()[0]).scores, all_of_it.scores)
+    same = closed(MPI.name, 25.0).push(detected()[0])
+    np.testing.assert_array_equal(same.scores, all_of_it.scores)
 
 
 @pytest.mark.parametrize("seen", ["a wrist that moves", "all joints at one point"])
@@ -277,13 +345,15 @@ def test_a_long_gap_in_time_is_a_new_start(live):
 
 def test_frames_that_were_dropped_are_missing_ones(live):
     dropping, told = live(), live()
+    one, other = shown(dropping), shown(told)
     for number, keypoints in enumerate(detected()[:30]):
         if number in (10, 11, 12):
             told.push(None)
         else:
             told.push(keypoints)
             frame = dropping.push(keypoints, time=5 + number / 25 + 0.004 * (number % 3))
-    np.testing.assert_array_equal(dropping.generated, told.generated)
+    for array, expected in zip(one[-1], other[-1], strict=True):
+        np.testing.assert_array_equal(array, expected)
     assert frame.number == 29
 
 
