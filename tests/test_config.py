@@ -1,20 +1,38 @@
 """Configuration files: what is wrong with one is told in one line."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from ml_collections import ConfigDict
 
 from posegan_jax.config import Config, check, default_config, load, typed
 from posegan_jax.errors import InputError
-from posegan_jax.training.options import StepOptions
+from posegan_jax.training.options import Phase, StepOptions
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.py")), ids=lambda path: path.stem)
 def test_ours_load(path):
-    assert load(str(path)).keys() == default_config().keys()
+    config = load(str(path))
+    assert config.keys() == default_config().keys()
+    made = typed(config)
+    assert {made.phase(0), made.phase(made.train.steps - 1)} <= set(get_args(Phase))
+
+
+def test_the_recipe_of_the_packaged_weights_goes_on_from_run_to_run():
+    """Each begins with what another one leaves in its folder."""
+    made = [typed(load(str(path))) for path in (CONFIGS / "packaged").glob("*.py")]
+    folders = {f"runs/{config.name}" for config in made}
+    begun = [path for c in made for path in (c.train.init_from, c.correction.init_from) if path]
+    assert len(folders) == len(made) == 9 and len(begun) == 8
+    assert set(begun) < folders
+    corrected = next(config for config in made if config.name == "corrector-3")
+    assert corrected.networks().corrector.options.corrects
+    assert typed(load(str(CONFIGS / "packaged" / "regressor_2.py"))).networks().names == (
+        "corrector",
+    )
 
 
 def test_what_follows_the_file_s_name_is_passed_on(tmp_path):
