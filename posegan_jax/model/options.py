@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Literal
 
+from posegan_jax.pose.skeleton import LISTED, SKELETONS
 from posegan_jax.runtime.options import check_choices, check_least, require
 
 Normalization = Literal["batch", "layer", "none"]
@@ -36,6 +37,8 @@ class NetworkOptions:
         """Raises OptionError on what no networks can be made of."""
         check_choices(self)
         check_least(self, 1, "latent", "coordinates")
+        known = self.skeleton.startswith(LISTED) or self.skeleton in SKELETONS
+        require(known, "skeleton", f"one of {', '.join(SKELETONS)}", self.skeleton)
         good = self.frames >= 8 and self.frames % 8 == 0
         require(good, "frames", "a positive multiple of 8", self.frames)
 
