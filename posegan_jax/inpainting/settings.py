@@ -112,7 +112,7 @@ QUALITIES: dict[str, Settings] = {
     # The thesis's own search and composition, for comparison.
     "thesis": Settings(8, DescentOptions(), "nearest", carry_residual=False),
 }
-"""The settings that users choose by a word. Commands, batches and the benchmark know all of them."""
+"""What users choose by a word: commands, batches and the benchmark know every one of them."""
 
 
 @dataclasses.dataclass(frozen=True)
