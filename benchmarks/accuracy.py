@@ -88,7 +88,7 @@ def _comparison(main: Benchmark) -> list[str]:
     lines = ["## Where a baseline is ahead", "",
              "Of all baselines the best one's value, in brackets ours, and their difference, where "
              "it is better; protocols in which none is are left out:", "",
-             tables.ahead_table(main, OURS, methods.BASELINES), "",
+             tables.ahead_table(main, OURS, methods.baselines()), "",
              "And where `fast` is better than `balanced`:", "",
              tables.ahead_table(main, ["balanced"], ["fast"]), "",
              "## Differences to the regressor and to the best baseline", ""]

@@ -6,7 +6,10 @@ from pathlib import Path
 from mkdocs.structure.files import File
 
 REPOSITORY = Path(__file__).parents[1]
-PAGES = {"data.md": "data_pipelines/README.md", "changes.md": "CHANGELOG.md"}
+PAGES = {
+    "contributing.md": "CONTRIBUTING.md", "data.md": "data_pipelines/README.md",
+    "changes.md": "CHANGELOG.md",
+}
 """Pages of the site that stand elsewhere in the repository."""
 
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")

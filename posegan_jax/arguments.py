@@ -4,6 +4,7 @@ import argparse
 
 import posegan_jax
 from posegan_jax import formats
+from posegan_jax.batch.engines import ENGINES
 from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.formats.options import ReadOptions
 from posegan_jax.inpainting.settings import FillOptions
@@ -56,7 +57,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_options(batch, FillOptions)
     _add_checkpoint(batch)
     batch.add_argument(
-        "--engine", choices=("local", "ray"), default="local",
+        "--engine", choices=ENGINES, default="local",
         help="this machine (default), or a Ray cluster",
     )
     batch.add_argument(

@@ -3,8 +3,14 @@
 import dataclasses
 from typing import Literal, get_args
 
-from posegan_jax.inpainting.settings import Quality
-from posegan_jax.runtime.options import check_choices, check_least, option, require
+from posegan_jax.inpainting.settings import QUALITIES, Quality
+from posegan_jax.runtime.options import (
+    check_choice,
+    check_choices,
+    check_least,
+    option,
+    require,
+)
 
 Part = Literal["filling", "training"]
 
@@ -34,6 +40,8 @@ class SpeedOptions:
     def __post_init__(self):
         """Raises OptionError on what cannot be measured."""
         check_choices(self)
+        for quality in self.qualities:
+            check_choice("qualities", quality, QUALITIES)
         check_least(self, 24, "frames")
         check_least(self, 2, "batch_size")
         require(0 < self.seconds <= 60, "seconds", "over 0, and 60 at most", self.seconds)

@@ -65,8 +65,14 @@ def write_motion():
 
 @pytest.fixture
 def registries():
-    """Formats and skeletons that a test registers are gone after it."""
-    before = [(known, dict(known)) for known in (formats.FORMATS, SKELETONS)]
+    """Formats, skeletons, qualities, ... that a test registers are gone after it."""
+    from posegan_jax.batch.engines import ENGINES
+    from posegan_jax.evaluation.baselines import LEARNED, TEMPORAL
+    from posegan_jax.inpainting.settings import QUALITIES
+    from posegan_jax.training.losses import TERMS
+
+    registries = formats.FORMATS, SKELETONS, QUALITIES, TERMS, TEMPORAL, LEARNED, ENGINES
+    before = [(known, dict(known)) for known in registries]
     yield
     for known, old in before:
         known.clear()

@@ -25,13 +25,18 @@ from posegan_jax.config import default_config
 
 REPOSITORY = Path(__file__).parents[1]
 DEMO = REPOSITORY / "posegan_jax" / "assets" / "demo-alphapose-results.json"
-PAGES = [
-    REPOSITORY / "README.md", REPOSITORY / "data_pipelines" / "README.md",
-    *sorted((REPOSITORY / "docs").glob("*.md")),
+OUTSIDE = [
+    REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md",
+    REPOSITORY / "data_pipelines" / "README.md",
 ]
-every_page = pytest.mark.parametrize(
-    "page", PAGES, ids=[page.relative_to(REPOSITORY).as_posix() for page in PAGES]
-)
+PAGES = [*OUTSIDE, *sorted((REPOSITORY / "docs").glob("*.md"))]
+
+
+def name(page: Path) -> str:
+    return page.relative_to(REPOSITORY).as_posix()
+
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=name)
 
 _FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 _MARK = re.compile(r"<!-- not run: (?P<why>\S[^>]*) -->\n+\Z")
@@ -180,7 +185,7 @@ def test_no_block_and_no_mark_is_overlooked(page):
     assert not [b.line for b in found if b.excuse and b.language not in ("python", "sh")]
 
 
-@pytest.mark.parametrize("page", PAGES[:2], ids=["README.md", "data_pipelines/README.md"])
+@pytest.mark.parametrize("page", OUTSIDE, ids=name)
 def test_links_lead_somewhere(page):  # those of the site are checked when it is built
     for target in _LINK.findall(page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
@@ -206,7 +211,7 @@ def test_the_site_builds_and_fetches_nothing(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     html = {path.name: path.read_text("utf-8") for path in (tmp_path / "site").glob("*.html")}
-    assert {path.with_suffix(".html").name for path in PAGES[2:]} <= set(html)
+    assert {path.with_suffix(".html").name for path in PAGES[len(OUTSIDE) :]} <= set(html)
     for name in ("posegan_jax.read", "posegan_jax.PoseSequence", "posegan_jax.Inpainter"):
         assert re.search(rf"<h3[^>]*>\s*{re.escape(name)}\s", html["reference.html"]), name
     fetched = re.compile(r'<(?:script|img|iframe)[^>]+src="(?:https?:)?//|<link[^>]+href="https?:')

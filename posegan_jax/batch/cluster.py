@@ -64,7 +64,8 @@ def cluster(
 ) -> Iterator[tuple[Outcome, str, Usage]]:
     """Fills files with the cluster that is running, or else with one of this machine alone.
 
-    Args: as of ``run.local``. Inputs, outputs and checkpoint must have the same paths on all nodes.
+    Args: as of ``engines.local``. Inputs, outputs and checkpoint must have the same paths on all
+      nodes.
 
     Raises:
       InputError: Ray is not installed, there is no cluster, or no engine can be started.

@@ -5,7 +5,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import queue
 import re
 import shutil
 import time
@@ -13,28 +12,23 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Literal
 
 from posegan_jax.batch.devices import Usage
-from posegan_jax.batch.engine import Engine
+from posegan_jax.batch.engines import ENGINES, Results
 from posegan_jax.batch.manifest import SUMMARY, Job, collect
 from posegan_jax.batch.work import Outcome
 from posegan_jax.errors import InputError
-from posegan_jax.inpainting.inpainter import load
 from posegan_jax.inpainting.settings import FillOptions, check_shift
 from posegan_jax.model.folder import find_checkpoint, packaged, read_metadata
 from posegan_jax.model.options import NetworkOptions
 from posegan_jax.pose.rate import UNKNOWN_FPS
 from posegan_jax.runtime.files import atomic_path
+from posegan_jax.runtime.options import check_choice
 from posegan_jax.runtime.progress import Progress
 
 LOCK = ".posegan.lock"
 _TEMPORARY = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}\.tmp(?P<suffix>.*)")
 _NAMES = {"settings": "quality, shift or steps"}
-
-EngineName = Literal["local", "ray"]
-Results = Iterator[tuple[Outcome, str, Usage]]
-"""Outcomes, each with the name of its engine and how busy that was so far."""
 
 
 @dataclasses.dataclass
@@ -114,7 +108,7 @@ class Summary:
 
 def run(
     inputs: Sequence[str | os.PathLike], folder: str | os.PathLike, options: FillOptions,
-    checkpoint: str | None = None, engine: EngineName = "local", workers: int | None = None,
+    checkpoint: str | None = None, engine: str = "local", workers: int | None = None,
 ) -> Summary:
     """Fills files; those whose output is there already are skipped.
 
@@ -123,15 +117,17 @@ def run(
       folder: for the outputs, and ``summary.json``; it is made where there is none.
       options: alike for all files.
       checkpoint: as of ``Inpainter.from_checkpoint``; None: the packaged weights.
-      engine: 'local': the devices and cores of this machine. 'ray': those of a Ray cluster.
+      engine: a name of ``engines.ENGINES``. 'local': the devices and cores of this machine.
+        'ray': those of a Ray cluster.
       workers: as of ``engine.Engine``, of each engine.
 
     Raises:
-      InputError: no such file or checkpoint, options that no file can be filled with, or a folder
-        that cannot be written, that another run writes to, or that holds the outputs of other
-        options.
+      InputError: no such file, checkpoint or engine, options that no file can be filled with, or a
+        folder that cannot be written, that another run writes to, or that holds the outputs of
+        other options.
     """
     begun = time.perf_counter()
+    check_choice("engine", engine, ENGINES)
     options.check()
     folder = Path(folder)
     jobs = collect(inputs, folder)
@@ -152,7 +148,7 @@ def run(
         try:
             if todo:
                 with contextlib.closing(
-                    _results(todo, options, checkpoint, engine, workers)
+                    ENGINES[engine](todo, options, checkpoint, workers)
                 ) as results:
                     _count(results, summary, begun)
             summary.finished = True
@@ -162,26 +158,6 @@ def run(
             summary.seconds = time.perf_counter() - begun
             _write(folder, how, summary)
     return summary
-
-
-def local(
-    jobs: Sequence[Job], options: FillOptions, checkpoint: str | None, workers: int | None
-) -> Results:
-    """Fills files with this machine."""
-    finished: queue.SimpleQueue = queue.SimpleQueue()
-    with Engine(load(checkpoint), options, workers) as engine:
-        for job in jobs:
-            engine.submit(job).add_done_callback(finished.put)
-        for _ in jobs:
-            yield finished.get().result(), "local", engine.usage()
-
-
-def _results(jobs, options, checkpoint, engine: EngineName, workers) -> Results:
-    if engine == "local":
-        return local(jobs, options, checkpoint, workers)
-    from posegan_jax.batch.cluster import cluster
-
-    return cluster(jobs, options, checkpoint, workers)
 
 
 def _count(results: Results, summary: Summary, begun: float) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 import numpy as np
 
 from posegan_jax.evaluation.clips import View
-from posegan_jax.evaluation.gaussian import Gaussian, complete_track
+from posegan_jax.evaluation.gaussian import Gaussian, WindowModel, complete_track
 from posegan_jax.evaluation.temporal import (
     butterworth,
     cubic,
@@ -41,11 +41,20 @@ TEMPORAL: dict[str, Callable[..., np.ndarray]] = {
     "kalman": functools.partial(kalman, acceleration=0.004, noise=0.024),
 }
 """Name -> function of keypoints (T, J, 2) and, as ``fps``, frames per second."""
-LEARNED = ("ridge", "ridge-windows", "pca")
+LEARNED: dict[str, Callable[[np.ndarray, np.ndarray], WindowModel]] = {
+    "ridge": lambda windows, detected: Gaussian.fit(
+        windows.reshape(-1, 1, *windows.shape[2:]), detected, PENALTY["ridge"]
+    ),
+    "ridge-windows": lambda windows, detected: Gaussian.fit(
+        windows, detected, PENALTY["ridge-windows"]
+    ),
+    "pca": lambda windows, detected: Gaussian.fit(windows, detected, PENALTY["pca"], RANK),
+}
+"""Name -> function of training windows (N, F, J, 2) and of which joints are detected, (J,) bool."""
 
 
 def temporal(
-    smooth: Callable[..., np.ndarray], ridge: Gaussian | None = None,
+    smooth: Callable[..., np.ndarray], ridge: WindowModel | None = None,
     detected: Collection[str] = DETECTED_12,
 ) -> Method:
     """A method over time, completed by ``ridge`` where a joint is never observed."""
@@ -60,7 +69,7 @@ def temporal(
     return run
 
 
-def regression(model: Gaussian, detected: Collection[str] = DETECTED_12) -> Method:
+def regression(model: WindowModel, detected: Collection[str] = DETECTED_12) -> Method:
     """Windows completed by what training windows tell; linear over time where they tell nothing.
 
     Nothing is told where fewer than two joints are observed in a window.
@@ -88,16 +97,10 @@ def fit_baselines(
     """
     windows = np.stack([view.keypoints for view in train])
     mask = train[0].skeleton.mask(detected)
-    poses = windows.reshape(-1, 1, *windows.shape[2:])
-    ridge = Gaussian.fit(poses, mask, PENALTY["ridge"])
-    learned = {
-        "ridge": ridge,
-        "ridge-windows": Gaussian.fit(windows, mask, PENALTY["ridge-windows"]),
-        "pca": Gaussian.fit(windows, mask, PENALTY["pca"], RANK),
-    }
-    return {name: temporal(smooth, ridge, detected) for name, smooth in TEMPORAL.items()} | {
-        name: regression(model, detected) for name, model in learned.items()
-    }
+    learned = {name: fit(windows, mask) for name, fit in LEARNED.items()}
+    return {
+        name: temporal(smooth, learned["ridge"], detected) for name, smooth in TEMPORAL.items()
+    } | {name: regression(model, detected) for name, model in learned.items()}
 
 
 def _usable(sequence: PoseSequence, detected: Collection[str]) -> np.ndarray:

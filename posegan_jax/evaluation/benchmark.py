@@ -173,7 +173,7 @@ def resolve(options: EvaluateOptions, frames: int = FRAMES) -> tuple[list[str], 
             raise InputError(f"unknown protocol {name!r}; protocols are: {known}")
     if DETECTIONS in protocols and not options.detections:
         raise InputError("the protocol 'detections' needs --detections FOLDER")
-    methods = [ours.plain(name) for name in options.methods or ours.MAIN]
+    methods = [ours.plain(name) for name in options.methods or ours.main_methods()]
     ours.check_methods(methods, frames)
     return list(dict.fromkeys(protocols)), list(dict.fromkeys(methods))
 
@@ -274,7 +274,7 @@ def _fit(
     elif jax.default_backend() == "cpu":
         inpainter = _smaller(inpainter, BATCH)
     for name in names:
-        if name not in methods and name not in ours.BASELINES:
+        if name not in methods and name not in ours.baselines():
             methods[name] = ours.our_method(inpainter, name)
     return methods, notes
 

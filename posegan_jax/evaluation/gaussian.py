@@ -6,6 +6,7 @@ With a covariance of low rank it is completion by probabilistic PCA.
 """
 
 import dataclasses
+from typing import Protocol
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
@@ -17,6 +18,22 @@ from posegan_jax.pose.windows import gather, starts
 # Where a window lies, and how large it is, is not known before: variances of its place and of its
 # size against those of the observed joints, which is what it is normalised by.
 _PLACE, _SIZE = 4.0, 0.25
+
+
+class WindowModel(Protocol):
+    """What completes windows of F frames.
+
+    Attributes:
+      frames: F.
+    """
+
+    frames: int
+
+    def complete_all(self, windows: np.ndarray) -> np.ndarray:
+        """(N, F, J, 2) with NaN where missing -> complete; what is observed is kept.
+
+        Windows of which nothing can be told stay as they are.
+        """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +113,7 @@ class Gaussian:
 
 
 def complete_track(
-    model: Gaussian, keypoints: np.ndarray, shift: int | None = None
+    model: WindowModel, keypoints: np.ndarray, shift: int | None = None
 ) -> np.ndarray:
     """A track of any length by overlapping windows, blended as ours are; (T, J, 2).
 

@@ -21,26 +21,25 @@ from posegan_jax.pose.sequence import PoseSequence
 
 INPUT = "input"
 REGRESSOR = "regressor"
-BASELINES = (*TEMPORAL, *LEARNED, REGRESSOR)
-MAIN = (INPUT, *BASELINES, "encoder", "fast", "balanced")
-"""What is evaluated unless other methods are named."""
 SEARCH = ("encoder", "descent20", "descent50", "descent200", "random", "thesis", "fast", "balanced",
           "best", "s1", "s8", "s24", "balanced+nearest", "balanced+keep", "balanced+refine",
           "balanced+uncorrected")
 """What shows what search, start, shift, composition and the carried residual give."""
 
-HELP = (
-    f"{INPUT}, {', '.join(BASELINES)}; {', '.join(QUALITIES)}; sN (the default with windows every "
-    "N frames), QUALITY-sN; encoder, descentN, random (generated motion alone: of the encoder, "
-    "after N steps, after 200 steps from a random start); each also with +blend or +nearest "
-    "(composition), +auto, +keep or +refine (observations), +uncorrected (no mixer)"
-)
-
-_SHIFTED = re.compile(rf"(?:({'|'.join(QUALITIES)})-)?s(\d+)")
 _DESCENT = re.compile(r"descent(\d+)")
 # As the thesis searches, at a rate that an objective without a critic bears.
 _ADAM = {"method": "adam", "learning_rate": 0.1}
 _LETTER = re.compile(r"^[A-Z]-")
+
+
+def baselines() -> tuple[str, ...]:
+    """Names of what the model has to beat."""
+    return (*TEMPORAL, *LEARNED, REGRESSOR)
+
+
+def main_methods() -> tuple[str, ...]:
+    """What is evaluated unless other methods are named."""
+    return (INPUT, *baselines(), "encoder", "fast", "balanced")
 
 
 class RandomStart(nn.Module):
@@ -82,7 +81,7 @@ def settings_of(name: str, frames: int = FRAMES) -> tuple[Settings, str]:
         elif change == "uncorrected":
             settings = dataclasses.replace(settings, correct=False)
         else:
-            raise InputError(f"unknown method {name!r}; methods are: {HELP}")
+            raise _unknown(name)
     return settings, observed
 
 
@@ -90,7 +89,7 @@ def _base_settings(name: str, frames: int) -> Settings:
     default = QUALITIES["balanced"]
     if name in QUALITIES:
         return QUALITIES[name]
-    if (match := _SHIFTED.fullmatch(name)) and 1 <= int(match[2]) <= frames:
+    if (match := _shifted(name)) and 1 <= int(match[2]) <= frames:
         return dataclasses.replace(QUALITIES[match[1] or "balanced"], shift=int(match[2]))
     alone = dataclasses.replace(default, carry_residual=False)
     if name == "encoder":
@@ -101,7 +100,22 @@ def _base_settings(name: str, frames: int) -> Settings:
         # The pull towards the start is one towards the encoder's answer, which there is none of.
         weights = dataclasses.replace(default.descent.weights, prior=0.0)
         return _with_descent(alone, steps=200, weights=weights, **_ADAM)
-    raise InputError(f"unknown method {name!r}; methods are: {HELP}")
+    raise _unknown(name)
+
+
+def _shifted(name: str) -> re.Match | None:
+    """The quality, None for the default, and the shift in 'QUALITY-sN' or 'sN'."""
+    return re.fullmatch(rf"(?:({'|'.join(map(re.escape, QUALITIES))})-)?s(\d+)", name)
+
+
+def _unknown(name: str) -> InputError:
+    return InputError(
+        f"unknown method {name!r}; methods are: {INPUT}, {', '.join(baselines())}; "
+        f"{', '.join(QUALITIES)}; sN (the default with windows every N frames), QUALITY-sN; "
+        "encoder, descentN, random (generated motion alone: of the encoder, after N steps, after "
+        "200 steps from a random start); each also with +blend or +nearest (composition), +auto, "
+        "+keep or +refine (observations), +uncorrected (no mixer)"
+    )
 
 
 def our_method(inpainter: Inpainter, name: str) -> Method:
@@ -129,7 +143,7 @@ def our_method(inpainter: Inpainter, name: str) -> Method:
 def check_methods(names: Sequence[str], frames: int = FRAMES) -> None:
     """Raises InputError where a name is no method's for windows of so many frames."""
     for name in names:
-        if name != INPUT and name not in BASELINES:
+        if name != INPUT and name not in baselines():
             settings_of(name, frames)
 
 
@@ -145,7 +159,7 @@ def letter(metadata: dict) -> str:
 
 def label(name: str, weights: str) -> str:
     """A method's name in tables: those named after their shift get the letter of the weights."""
-    return f"{weights}-{name}" if _SHIFTED.fullmatch(name.partition("+")[0]) else name
+    return f"{weights}-{name}" if _shifted(name.partition("+")[0]) else name
 
 
 def _with_descent(settings: Settings, **changes) -> Settings:

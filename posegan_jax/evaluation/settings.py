@@ -21,7 +21,7 @@ class EvaluateOptions:
     Attributes:
       motion: motion set, as for ``motion.store.load_clips``; where it has 2D test clips, those.
       protocols: names of ``protocols.PROTOCOLS``, 'everything', or 'detections'; empty: a choice.
-      methods: names, see ``methods.HELP``; empty: ``methods.MAIN``.
+      methods: names, see docs/benchmark.md; empty: ``methods.main_methods``.
       detections: folder of a detector's files for 2D test clips, see ``detections``.
       unit: whole clips, or windows of as many frames as the model's.
       count: clips or windows; 0 for all clips.

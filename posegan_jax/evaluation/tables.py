@@ -13,7 +13,7 @@ import numpy as np
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation.benchmark import Benchmark, iterate
 from posegan_jax.evaluation.differences import ahead, best, paired_difference
-from posegan_jax.evaluation.methods import BASELINES, INPUT, REGRESSOR
+from posegan_jax.evaluation.methods import INPUT, REGRESSOR, baselines
 from posegan_jax.evaluation.plausibility import MEASURES
 from posegan_jax.evaluation.scores import (
     ALPHAS,
@@ -86,11 +86,11 @@ def markdown(benchmark: Benchmark) -> str:
 def _differences(benchmark: Benchmark) -> list[str]:
     """Lines on our methods against baselines, where there are both."""
     methods = list(dict.fromkeys(result.method for result in benchmark.results))
-    if not set(methods) & set(BASELINES):
+    if not set(methods) & set(baselines()):
         return []
     lines = ["## Differences to baselines", ""]
     for name in methods:
-        if name == INPUT or name in BASELINES:
+        if name == INPUT or name in baselines():
             continue
         for part in ("missing", "upsampled"):
             lines += [f"{name}, {part} joints:", "", differences_table(benchmark, name, part), ""]
@@ -144,7 +144,7 @@ def differences_table(benchmark: Benchmark, name: str, part: str) -> str:
         scores = benchmark.of(protocol)
         if scores[name].values[part]["error"] is None:
             continue
-        other = best(scores, BASELINES, part, "error")
+        other = best(scores, baselines(), part, "error")
         rows.append([protocol, *_pair(scores, name, REGRESSOR, part), other or "-",
                      *_pair(scores, name, other, part)])
     return table(["protocol", "error - regressor", "AUC - regressor", "best baseline",

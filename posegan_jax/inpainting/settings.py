@@ -4,7 +4,7 @@ Nothing here needs JAX, so that a command line can be made of it at once.
 """
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from posegan_jax import formats
 from posegan_jax.errors import InputError, whole
@@ -15,7 +15,8 @@ from posegan_jax.runtime.options import check_choice, check_choices, check_least
 Method = Literal["adam", "bfgs"]
 Composition = Literal["blend", "nearest"]
 Observed = Literal["auto", "keep", "refine"]
-Quality = Literal["fast", "balanced", "best", "thesis"]
+Quality = str
+"""A name of ``QUALITIES``."""
 
 UPSAMPLED = "mpi_inf_3dhp"
 """The skeleton that the packaged networks generate."""
@@ -111,6 +112,7 @@ QUALITIES: dict[str, Settings] = {
     # The thesis's own search and composition, for comparison.
     "thesis": Settings(8, DescentOptions(), "nearest", carry_residual=False),
 }
+"""What users choose by a word: commands, batches and the benchmark know every one of them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +154,8 @@ class FillOptions(ReadOptions):
         True, "exchange left and right where the detector did (default: yes)"
     )
     quality: Quality = option(
-        "balanced", "speed against accuracy (default: %(default)s), or the thesis's own search"
+        "balanced", "speed against accuracy (default: %(default)s), or the thesis's own search",
+        choices=QUALITIES,
     )
     shift: int | None = option(None, "frames from one window to the next")
     steps: int | None = option(None, "steps of the search")
@@ -191,7 +194,7 @@ def settings_of(
       OptionError: no such quality, or no such shift or number of steps.
     """
     if settings is None:
-        check_choice("quality", quality, Quality)
+        check_choice("quality", quality, QUALITIES)
         settings = QUALITIES[quality]
     if shift is not None:
         settings = dataclasses.replace(settings, shift=shift)
@@ -209,4 +212,4 @@ def check_shift(settings: Settings, frames: int) -> None:
 
 def check_observed(observed: str) -> None:
     """Raises OptionError when this is no way to treat observed joints."""
-    check_choice("observed", observed, Observed)
+    check_choice("observed", observed, get_args(Observed))

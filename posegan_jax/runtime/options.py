@@ -7,7 +7,7 @@ flags of a class, and ``options_of`` makes the class of what was parsed.
 import argparse
 import dataclasses
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from posegan_jax.errors import OptionError
@@ -60,11 +60,11 @@ def check_ranges(options: Any, *names: str) -> None:
         require(good and ends[0] <= ends[1], name, "two numbers, the lower one first", ends)
 
 
-def check_choice(name: str, value: Any, choices: Any) -> None:
-    """Raises OptionError where a value is none of a ``Literal``."""
-    *others, last = map(repr, get_args(choices))
+def check_choice(name: str, value: Any, choices: Collection[Any]) -> None:
+    """Raises OptionError where a value is none of the choices."""
+    *others, last = map(repr, choices)
     rule = f"{', '.join(others)} or {last}" if others else last
-    require(value in get_args(choices), name, rule, value)
+    require(value in choices, name, rule, value)
 
 
 def check_choices(options: Any) -> None:
@@ -75,7 +75,7 @@ def check_choices(options: Any) -> None:
             hint, values = get_args(hint)[0], values[0]
         if get_origin(hint) is Literal:
             for value in values:
-                check_choice(name, value, hint)
+                check_choice(name, value, get_args(hint))
 
 
 # --- the command line -----------------------------------------------------------------------------

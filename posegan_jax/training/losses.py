@@ -2,9 +2,13 @@
 
 Notation: x a real window (N, F, J, 2), x_tilde a generated one, x_hat a point between the two,
 z a latent code (N, L), D(.) critic scores (N,).
+
+A new term of generator and encoder is a function of ``Outputs``, its line in ``TERMS`` and its
+weight in ``options.LossWeights``.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -51,15 +55,6 @@ def interpolate(weight: jax.Array, real: jax.Array, fake: jax.Array) -> jax.Arra
     return weight * real + (1.0 - weight) * fake
 
 
-def reconstruction(
-    x: jax.Array, x_tilde: jax.Array, weights: LossWeights
-) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """lambda_p MPJPE + lambda_s MPJSE over all joints, batch mean, with its parts."""
-    position, speed = mpjpe(x, x_tilde).mean(), mpjse(x, x_tilde).mean()
-    total = weights.position * position + weights.speed * speed
-    return total, {"mpjpe": position, "mpjse": speed}
-
-
 def latent_cycle(z: jax.Array, z_tilde: jax.Array) -> jax.Array:
     """MSE(z, E(G(z)))."""
     return jnp.mean((z - z_tilde) ** 2)
@@ -79,3 +74,76 @@ def latent_moments(z: jax.Array, batch_axis: str | None = None) -> jax.Array:
     covariance = over_devices(centered.T @ centered / n, batch_axis)
     spread = covariance - jnp.eye(dimension, dtype=z.dtype)
     return (jnp.sum(mean**2) + jnp.sum(spread**2)) / dimension
+
+
+# --- the objective of generator and encoder -------------------------------------------------------
+
+
+class Outputs(NamedTuple):
+    """What the networks say in an iteration: all that a term may look at.
+
+    Attributes:
+      x: (N, F, J, 2) real windows.
+      mask: (N, F, J) 1 = observed in x', which the encoder sees.
+      code: (N, L) E(x').
+      x_tilde: (N, F, J, 2) G(E(x')).
+      z: (N, L) drawn from N(0, I); None in the reconstruction phase, as are the next three.
+      generated: (N, F, J, 2) G(z).
+      critic: D of windows (N, F, J, 2); its own parameters do not learn from it.
+      encode: E of windows (N, F, J, 2) of which every joint is observed.
+      batch_axis: as of ``latent_moments``. Terms are averaged over it afterwards.
+    """
+
+    x: jax.Array
+    mask: jax.Array
+    code: jax.Array
+    x_tilde: jax.Array
+    z: jax.Array | None = None
+    generated: jax.Array | None = None
+    critic: Callable[[jax.Array], jax.Array] | None = None
+    encode: Callable[[jax.Array], jax.Array] | None = None
+    batch_axis: str | None = None
+
+
+class Term(NamedTuple):
+    """A term of the objective.
+
+    Attributes:
+      metric: what logs call it.
+      value: the batch's mean, a scalar.
+      full: whether it needs z, G(z) or the critic, which the reconstruction phase goes without.
+    """
+
+    metric: str
+    value: Callable[[Outputs], jax.Array]
+    full: bool = False
+
+
+TERMS: dict[str, Term] = {
+    "position": Term("mpjpe", lambda o: mpjpe(o.x, o.x_tilde).mean()),
+    "speed": Term("mpjse", lambda o: mpjse(o.x, o.x_tilde).mean()),
+    "latent_moments": Term("latent_moments", lambda o: latent_moments(o.code, o.batch_axis)),
+    "adversarial": Term("adversarial", lambda o: adversarial(o.critic(o.generated)), full=True),
+    "mix": Term("mix", lambda o: adversarial(o.critic(o.x_tilde)), full=True),
+    "latent": Term(
+        "latent_cycle", lambda o: latent_cycle(o.z, o.encode(o.generated)), full=True
+    ),
+}
+"""The terms by the names of their weights in ``LossWeights``."""
+
+
+def objective(
+    outputs: Outputs, weights: LossWeights
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """L_Gen + L_AE + L_Mix (sections 4.3 and 4.4), with its parts before they are weighted.
+
+    A term whose weight is 0 is left out, and in the reconstruction phase every term that needs
+    more than real windows.
+    """
+    total, parts = jnp.zeros(()), {}
+    for name, term in TERMS.items():
+        weight = getattr(weights, name)
+        if weight and (outputs.z is not None or not term.full):
+            parts[term.metric] = term.value(outputs)
+            total += weight * parts[term.metric]
+    return total, parts

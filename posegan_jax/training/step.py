@@ -151,7 +151,6 @@ def _autoencoder_update(state, batch, generated, networks, options, rate, axis):
 
     L_Gen does not depend on the encoder, so one gradient of the sum serves both networks.
     """
-    weights = options.weights
     fixed = {n: {k: v for k, v in state.variables[n].items() if k != "params"} for n in AVERAGED}
 
     def apply(name, params, *inputs):
@@ -168,15 +167,15 @@ def _autoencoder_update(state, batch, generated, networks, options, rate, axis):
     def loss_fn(params, fake):
         code, encoder_updates = apply("encoder", params, batch.x_in, batch.mask)
         x_tilde, generator_updates = apply("generator", params, code)
-        total, metrics = losses.reconstruction(batch.x, x_tilde, weights)
-        if weights.latent_moments:
-            metrics["latent_moments"] = losses.latent_moments(code, axis)
-            total += weights.latent_moments * metrics["latent_moments"]
-        if generated is not None:
-            extra, more = _adversarial_terms(
-                params, generated.z, fake, x_tilde, apply, critic, weights
-            )
-            total, metrics = total + extra, {**metrics, **more}
+
+        def encode(x):
+            return apply("encoder", params, x, jnp.ones(x.shape[:-1]))[0]
+
+        outputs = losses.Outputs(
+            batch.x, batch.mask, code, x_tilde, generated and generated.z, fake, critic, encode,
+            axis,
+        )
+        total, metrics = losses.objective(outputs, options.weights)
         metrics["autoencoder_loss"] = total
         return total, (metrics, {"encoder": encoder_updates, "generator": generator_updates})
 
@@ -190,22 +189,6 @@ def _autoencoder_update(state, batch, generated, networks, options, rate, axis):
     gradient, metrics = over_devices((gradient, metrics), axis)
     changes = {name: (gradient[name], updates[name]) for name in AVERAGED}
     return _apply(state, changes, options, rate), metrics
-
-
-def _adversarial_terms(params, z, generated, x_tilde, apply, critic, weights):
-    # E(G(z)) sees every joint: G(z) has none missing.
-    z_tilde = apply("encoder", params, generated, jnp.ones(generated.shape[:-1]))[0]
-    metrics = {
-        "adversarial": losses.adversarial(critic(generated)),
-        "mix": losses.adversarial(critic(x_tilde)),
-        "latent_cycle": losses.latent_cycle(z, z_tilde),
-    }
-    total = (
-        weights.adversarial * metrics["adversarial"]
-        + weights.mix * metrics["mix"]
-        + weights.latent * metrics["latent_cycle"]
-    )
-    return total, metrics
 
 
 def _apply(state: TrainState, changes, options: StepOptions, rate) -> TrainState:

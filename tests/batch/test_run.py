@@ -16,6 +16,7 @@ import pytest
 from posegan_jax import cli, formats
 from posegan_jax.batch import run as run_module
 from posegan_jax.batch.devices import Usage
+from posegan_jax.batch.engines import ENGINES
 from posegan_jax.batch.hosts import Host
 from posegan_jax.batch.manifest import Job
 from posegan_jax.batch.run import Summary
@@ -128,10 +129,10 @@ def refused(posegan, no_engine):
 
 @pytest.fixture
 def no_engine(monkeypatch):
-    def load(checkpoint):
+    def fails(*arguments):
         pytest.fail("a mistake was not found out before computing")
 
-    monkeypatch.setattr(run_module, "load", load)
+    monkeypatch.setitem(ENGINES, "local", fails)
 
 
 def test_outputs_of_other_options_are_not_mixed(command, refused, clips, tmp_path):
@@ -156,7 +157,7 @@ def loaded(monkeypatch):
         used.append(checkpoint)
         yield from ()
 
-    monkeypatch.setattr(run_module, "_results", nothing)
+    monkeypatch.setitem(ENGINES, "local", nothing)
     return used
 
 
@@ -235,6 +236,8 @@ def test_mistakes_from_python_are_found_before_computing(options, clips, tmp_pat
     ):
         with pytest.raises(InputError, match=said):
             run_module.run([folder], tmp_path / "out", dataclasses.replace(options, **mistake))
+    with pytest.raises(InputError, match="engine must be 'local' or 'ray', not 'lokal'"):
+        run_module.run([folder], tmp_path / "out", options, engine="lokal")
     assert not (tmp_path / "out").exists()
 
 

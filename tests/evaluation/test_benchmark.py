@@ -11,7 +11,7 @@ from posegan_jax import formats
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import benchmark
 from posegan_jax.evaluation.benchmark import finish, resolve, run_benchmark
-from posegan_jax.evaluation.methods import MAIN
+from posegan_jax.evaluation.methods import main_methods
 from posegan_jax.evaluation.protocols import PROTOCOLS
 from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.motion.clips2d import FILE, Clip2D, save_clips2d
@@ -120,7 +120,7 @@ def test_the_command_s_help_names_every_protocol():
 def test_choices_where_nothing_is_named():
     protocols, methods = resolve(EvaluateOptions())
     assert set(protocols) < set(PROTOCOLS) and len(protocols) == 5
-    assert methods == list(MAIN)
+    assert methods == list(main_methods())
     assert resolve(EvaluateOptions(protocols=("everything",)))[0] == list(PROTOCOLS)
     assert resolve(EvaluateOptions(methods=("M-s1", "s1", "linear")))[1] == ["s1", "linear"]
 

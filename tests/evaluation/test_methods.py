@@ -70,7 +70,7 @@ def test_other_names_are_no_methods(name):
 
 
 def test_all_that_are_offered_can_be_had():
-    check_methods((*methods.MAIN, *methods.SEARCH))
+    check_methods((*methods.main_methods(), *methods.SEARCH))
 
 
 def test_the_letter_of_the_weights(inpainter):

@@ -416,13 +416,13 @@ def test_nan_in_the_data_ends_the_run_before_it_is_saved(finished, copied, monke
 
 def test_parameters_that_broke_in_the_last_update_are_not_saved(finished, copied, monkeypatch):
     """The losses of that dispatch are still those of good parameters."""
-    reconstruction = step.losses.reconstruction
+    objective = step.losses.objective
 
-    def with_bad_gradient(x, x_tilde, weights):
-        total, metrics = reconstruction(x, x_tilde, weights)
-        return total + jnp.sqrt(0.0 * x_tilde.sum()), metrics
+    def with_bad_gradient(outputs, weights):
+        total, metrics = objective(outputs, weights)
+        return total + jnp.sqrt(0.0 * outputs.x_tilde.sum()), metrics
 
-    monkeypatch.setattr(step.losses, "reconstruction", with_bad_gradient)
+    monkeypatch.setattr(step.losses, "objective", with_bad_gradient)
     changes = dict(
         train__steps=24, train__steps_per_dispatch=1, train__checkpoint_every=1,
         optimizer__reconstruction_steps=24,

@@ -1,5 +1,7 @@
 """The objectives: signs, weights, and the gradient penalty against critics known in closed form."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -149,24 +151,34 @@ def test_the_weights_of_the_thesis():
     assert weights.latent_moments == 0.0
 
 
+def test_every_term_has_a_weight():
+    weights = {field.name for field in dataclasses.fields(LossWeights)}
+    assert weights == {*losses.TERMS, "gradient_penalty"}  # which is the critic's
+
+
+def reconstruction(x, x_tilde, weights):
+    return losses.objective(losses.Outputs(x, jnp.ones(x.shape[:-1]), None, x_tilde), weights)
+
+
 def test_reconstruction_weighs_positions_and_speeds():
-    total, parts = losses.reconstruction(X, X_TILDE, LossWeights())
+    total, parts = reconstruction(X, X_TILDE, LossWeights())
+    assert set(parts) == {"mpjpe", "mpjse"}
     assert float(parts["mpjpe"]) == pytest.approx(7.5)
     assert float(parts["mpjse"]) == pytest.approx(2.5)
     assert float(total) == pytest.approx(200 * 7.5 + 100 * 2.5)
-    total, _ = losses.reconstruction(X, X_TILDE, LossWeights(position=1.0, speed=0.0))
+    total, _ = reconstruction(X, X_TILDE, LossWeights(position=1.0, speed=0.0))
     assert float(total) == pytest.approx(7.5)
 
 
 def test_reconstruction_is_the_mean_over_the_batch():
     x, x_tilde = jnp.concatenate([X, X]), jnp.concatenate([X_TILDE, X])
-    total, _ = losses.reconstruction(x, x_tilde, LossWeights())
+    total, _ = reconstruction(x, x_tilde, LossWeights())
     assert float(total) == pytest.approx((200 * 7.5 + 100 * 2.5) / 2)
 
 
 def test_reconstruction_has_a_finite_gradient_where_it_is_perfect():
     x = normal(2, 4, 3, 2)
-    gradient = jax.jit(jax.grad(lambda y: losses.reconstruction(x, y, LossWeights())[0]))
+    gradient = jax.jit(jax.grad(lambda y: reconstruction(x, y, LossWeights())[0]))
     np.testing.assert_array_equal(gradient(x), 0.0)
     almost = gradient(x.at[0, 1, 2].add(0.1))
     assert np.isfinite(almost).all() and np.abs(almost).max() > 0
