@@ -143,12 +143,14 @@ def _moments(moments: Any) -> ResidualMoments | None:
 def _corrector(variables: dict[str, Any], options: Any) -> CorrectorOptions | None:
     """Of earlier versions, parameters alone tell; they are put where ``Corrector.init`` has them.
     """
+    params = {}
+    if CORRECTOR in variables:
+        params = variables[CORRECTOR].get("params", variables[CORRECTOR])
+        variables[CORRECTOR] = {"params": params}
     if isinstance(options, dict):
         return CorrectorOptions.from_dict(options)
     if CORRECTOR not in variables:
         return None
-    params = variables[CORRECTOR].get("params", variables[CORRECTOR])
-    variables[CORRECTOR] = {"params": params}
     width = np.size(params.get("norm", {}).get("scale", ()))
     return CorrectorOptions(width, len(params.get("blocks", ())), "gate" in params)
 
