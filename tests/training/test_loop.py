@@ -265,7 +265,7 @@ def test_init_from_refuses_parameters_of_other_networks(finished, tmp_path):
     model = load_model(finished[1])
     model.variables["encoder"]["params"]["Dense_0"]["kernel"] = np.zeros((3, 8))
     save_model(tmp_path / "params", model)
-    with pytest.raises(InputError, match=r"want encoder/.*/kernel as \[672, 8\], there is \[3, 8\]$"):
+    with pytest.raises(InputError, match=r"encoder/.* as \[672, 8\], there is \[3, 8\]$"):
         start(configuration(tmp_path, train__init_from=str(tmp_path / "params")), tmp_path)
     larger = dict(model__latent=5, train__init_from=str(finished[1]))
     with pytest.raises(InputError, match="its encoder has other arrays than config.model gives$"):

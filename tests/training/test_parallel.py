@@ -17,7 +17,6 @@ from posegan_jax.model.store import load_params
 from posegan_jax.runtime import parallel
 from posegan_jax.training import logging as metrics_lib
 
-
 # In double precision, rounding is far below what any error of the parallelism would be. That of
 # gradients which are zero otherwise, as of a bias before batch norm, is not in single precision.
 DOUBLE = """
