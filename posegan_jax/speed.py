@@ -33,9 +33,9 @@ from posegan_jax.runtime import compilation_cache, cpus, parallel
 from posegan_jax.runtime.files import atomic_path
 from posegan_jax.runtime.progress import Progress
 from posegan_jax.speed_options import SpeedOptions
-from posegan_jax.training.options import StepOptions
+from posegan_jax.training.options import Phase, StepOptions
 from posegan_jax.training.state import create_state
-from posegan_jax.training.step import Phase, train_steps
+from posegan_jax.training.step import train_steps
 
 PHASES: tuple[Phase, ...] = ("reconstruction", "full")
 DTYPES = ("float32", "bfloat16")

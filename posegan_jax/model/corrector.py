@@ -85,7 +85,8 @@ class Corrector:
 
     def shown(self, params: Params) -> Params:
         """Parameters of one that corrects, which start from those of one that only completes."""
-        embed, width = params["embed"], self.options.width
+        embed = params["embed"]
+        width = embed["kernel"].shape[1]
         kernel = jnp.concatenate(
             [embed["kernel"], jnp.zeros((self.joints * self.coordinates, width))]
         )

@@ -74,15 +74,25 @@ class Model:
         return self.networks.corrector.apply(self.variables[CORRECTOR], x, weight, generated)
 
 
-def misfit(model: Model) -> str | None:
-    """What is wrong with a model that somebody else made, if anything."""
+def misfit(model: Model, partial: bool = False) -> str | None:
+    """What is wrong with a model that somebody else made, if anything.
+
+    Args:
+      model: of any arrays.
+      partial: networks may be missing.
+    """
     try:
         networks = model.networks
         wanted = jax.eval_shape(networks.init, jax.random.key(0))
     except Exception as error:  # each module has its own way to say what it cannot be
         reason, *_ = f"{error}\n".splitlines()
         return f"its network options make no networks ({reason})"
+    for joint in (*model.detected, *model.hidden):
+        if joint not in model.skeleton:
+            return f"its detectors deliver {joint}, a joint that {model.skeleton.name} lacks"
     found = dict(model.variables)
+    if partial:
+        wanted = {name: arrays for name, arrays in wanted.items() if name in found}
     if model.moments is not None:
         size = len(model.skeleton)
         wanted["residual"] = ResidualMoments.default(size)._asdict()

@@ -43,10 +43,14 @@ PyTree = Any
 _NETWORKS_IN_STATE = ("variables", "averages")
 
 
-def load_model(path: str | os.PathLike, step: int | None = None) -> Model:
+def load_model(
+    path: str | os.PathLike, step: int | None = None, partial: bool = False
+) -> Model:
     """Reads a model, from a folder of ``save_model`` or from a training run's checkpoints.
 
-    Args: as of ``load_params``.
+    Args:
+      path, step: as of ``load_params``.
+      partial: networks may be missing, as a run can start from some.
 
     Raises:
       InputError: as ``load_params``, or the parameters are not those that the metadata tell of.
@@ -62,9 +66,10 @@ def load_model(path: str | os.PathLike, step: int | None = None) -> Model:
             _corrector(variables, told.pop(CORRECTOR, None)),
             Constants.from_dict(told.pop("constants", {})), told,
         )
-    except TypeError as error:
-        raise InputError(f"{path}: its network options make no networks ({error})") from error
-    if problem := misfit(model):
+    except (AttributeError, TypeError, ValueError) as error:  # metadata may say anything
+        reason, *_ = f"{error}\n".splitlines()
+        raise InputError(f"{path}: its metadata make no networks ({reason})") from error
+    if problem := misfit(model, partial):
         raise InputError(f"{path}: {problem}")
     return model
 
@@ -138,14 +143,16 @@ def _moments(moments: Any) -> ResidualMoments | None:
 def _corrector(variables: dict[str, Any], options: Any) -> CorrectorOptions | None:
     """Of earlier versions, parameters alone tell; they are put where ``Corrector.init`` has them.
     """
-    if CORRECTOR not in variables:
-        return None
-    params = variables[CORRECTOR].get("params", variables[CORRECTOR])
-    variables[CORRECTOR] = {"params": params}
+    params = {}
+    if CORRECTOR in variables:
+        params = variables[CORRECTOR].get("params", variables[CORRECTOR])
+        variables[CORRECTOR] = {"params": params}
     if isinstance(options, dict):
         return CorrectorOptions.from_dict(options)
-    width = np.shape(params.get("norm", {}).get("scale", ()))
-    return CorrectorOptions(*width[:1], len(params.get("blocks", ())), "gate" in params)
+    if CORRECTOR not in variables:
+        return None
+    width = np.size(params.get("norm", {}).get("scale", ()))
+    return CorrectorOptions(width, len(params.get("blocks", ())), "gate" in params)
 
 
 def save_params(

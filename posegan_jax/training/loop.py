@@ -177,28 +177,30 @@ def _with_models(
     constants = Constants()
     found = {}
     if path := made.train.init_from:
-        model = load_model(path)
+        option, model = f"train.init_from={path}", load_model(path, partial=True)
         constants = model.constants
         found = {n: model.variables[n] for n in state.variables if n in model.variables}
         if CORRECTOR in found:
-            found[CORRECTOR] = _corrector(networks, model)
-        for name in state.variables:
-            if name not in found and name in state.averages:
-                raise InputError(f"train.init_from={path}: holds no {name}")
-        _check_shapes(f"train.init_from={path}", state, found)
+            found[CORRECTOR] = _corrector(option, networks, model)
+        for name in state.averages or state.variables:
+            if name not in found:
+                raise InputError(f"{option}: holds no {name}")
+        _check_shapes(option, state, found)
     if path := made.correction.init_from:
-        model = load_model(path)
-        if model.corrector is None:
-            raise InputError(f"correction.init_from={path}: holds no corrector")
-        found[CORRECTOR] = _corrector(networks, model)
-        _check_shapes(f"correction.init_from={path}", state, found)
+        option, model = f"correction.init_from={path}", load_model(path, partial=True)
+        if CORRECTOR not in model.variables:
+            raise InputError(f"{option}: holds no corrector")
+        found[CORRECTOR] = _corrector(option, networks, model)
+        _check_shapes(option, state, found)
     averages = {n: jax.tree.map(np.copy, found.get(n, v)) for n, v in state.averages.items()}
     return state.replace(variables=state.variables | found, averages=averages), constants
 
 
-def _corrector(networks: Networks, model: Model) -> Variables:
+def _corrector(option: str, networks: Networks, model: Model) -> Variables:
     """A model's corrector; one that completes by itself becomes one that corrects."""
     variables = model.variables[CORRECTOR]
+    if model.networks.corrector.detected != networks.corrector.detected:
+        raise InputError(f"{option}: its corrector sees other joints than corruption.detected")
     if networks.corrector.options.corrects and not model.corrector.corrects:
         return {"params": networks.corrector.shown(variables["params"])}
     return variables
@@ -207,7 +209,8 @@ def _corrector(networks: Networks, model: Model) -> Variables:
 def _check_shapes(option: str, state: TrainState, found: dict[str, Variables]) -> None:
     for name, there in found.items():
         if jax.tree.map(np.shape, state.variables[name]) != jax.tree.map(np.shape, there):
-            raise InputError(f"{option}: its {name} has other arrays than config.model gives")
+            section = CORRECTOR if name == CORRECTOR else "model"
+            raise InputError(f"{option}: its {name} has other arrays than config.{section} gives")
 
 
 class _Run:

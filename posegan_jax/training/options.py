@@ -133,6 +133,7 @@ class CorrectionOptions:
         check_ranges(self, "error", "one_error")
         for name in ("error", "one_error"):
             require(getattr(self, name)[0] > 0, name, "positive", getattr(self, name))
+        require(not self.init_from or self.steps > 0, "steps", "1 or more to init_from", self.steps)
 
     def schedule(self) -> optax.Schedule:
         """Learning rate by step of the phase."""

@@ -10,7 +10,7 @@ windows. Passes over G(z) and x_hat normalise by their own batch and leave no tr
 
 import functools
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,10 +23,9 @@ from posegan_jax.runtime.parallel import DATA_AXIS, each_device, over_devices, s
 from posegan_jax.training import losses
 from posegan_jax.training.batch import Batch, sample_batch
 from posegan_jax.training.correction import correction_step
-from posegan_jax.training.options import OptimizerOptions, StepOptions
+from posegan_jax.training.options import OptimizerOptions, Phase, StepOptions
 from posegan_jax.training.state import AVERAGED, TrainState
 
-Phase = Literal["reconstruction", "full"]
 Metrics = dict[str, jax.Array]
 
 

@@ -1,10 +1,9 @@
 """The training run: what it writes, and that it goes on as if nothing had happened.
 
 Run as a program, this file is the training command with two small changes: its networks are the
-small ones below, and it kills itself where $KILL_AT says.
+small ones of small_runs.py, and it kills itself where $KILL_AT says.
 """
 
-import importlib.util
 import os
 import shutil
 import signal
@@ -12,124 +11,37 @@ import subprocess
 import sys
 from pathlib import Path
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small_runs import (
+    JAX_SETTINGS,
+    ROOT,
+    SMALL,
+    configuration,
+    lines,
+    same_state,
+    saved_steps,
+    substitute,
+)
 
 from posegan_jax import config as config_lib
 from posegan_jax.errors import InputError
-from posegan_jax.model.layers import Normalize
-from posegan_jax.model.networks import Networks
 from posegan_jax.model.options import NetworkOptions
-from posegan_jax.model.store import load_params, save_params
-from posegan_jax.motion.corrupt import observable
+from posegan_jax.model.store import load_model, load_params, save_model
 from posegan_jax.motion.store import MotionStore, load_clips
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime import parallel
-from posegan_jax.training import logging as metrics_lib
 from posegan_jax.training import loop, step
 from posegan_jax.training.checkpoints import Checkpoints
 from posegan_jax.training.state import create_state
 from posegan_jax.training.validation import clean_options, validate, validation_batch
 
-ROOT = Path(__file__).parents[2]
 JOINTS = get_skeleton("mpi_inf_3dhp").joints
-# Two steps a dispatch; eight steps of reconstruction, then twelve of everything.
-SMALL = {
-    "model.frames": 8,
-    "model.latent": 4,
-    "optimizer.reconstruction_steps": 8,
-    "optimizer.warmup_steps": 2,
-    "train.steps": 20,
-    "train.batch_size": 4,
-    "train.steps_per_dispatch": 2,
-    "train.checkpoint_every": 4,
-    "train.evaluate_every": 4,
-    "train.samples_every": 8,
-    "evaluate.windows": 4,
-}
-# Compiling is most of what these runs do: little of it, and once for all of them.
-JAX_SETTINGS = {
-    "jax_disable_most_optimizations": True,
-    "jax_persistent_cache_min_compile_time_secs": 0.0,
-}
-
-
-class _Generator(nn.Module):
-    batch_axis: str | None = None
-
-    @nn.compact
-    def __call__(self, z, train=False):
-        h = nn.relu(Normalize("batch", batch_axis=self.batch_axis)(nn.Dense(8)(z), train))
-        return jnp.tanh(nn.Dense(8 * 28 * 2)(h)).reshape(-1, 8, 28, 2)
-
-
-class _Encoder(nn.Module):
-    batch_axis: str | None = None
-
-    @nn.compact
-    def __call__(self, x, mask, train=False):
-        x = jnp.concatenate([x * mask[..., None], mask[..., None]], -1).reshape(x.shape[0], -1)
-        h = nn.relu(Normalize("batch", batch_axis=self.batch_axis)(nn.Dense(8)(x), train))
-        return nn.Dense(4)(h)
-
-
-class _Critic(nn.Module):
-    batch_axis: str | None = None
-
-    @nn.compact
-    def __call__(self, x, train=False):
-        h = nn.leaky_relu(Normalize("layer")(nn.Dense(8)(x.reshape(x.shape[0], -1)), train))
-        return nn.Dense(1)(h)[:, 0]
-
-
-def small_networks(options: NetworkOptions, dtype=None) -> Networks:
-    """Networks with the interface of the real ones, that compile in no time."""
-    return Networks(_Generator(), _Critic(), _Encoder(), options)
-
-
-def few_holes(key, x, skeleton, options):
-    """In place of ``sample_mask``, most of what there is to compile."""
-    missing = 0.0 if options.clean == 1 else 0.2
-    base = observable(skeleton, options)
-    return base * jax.random.bernoulli(key, 1 - missing, x.shape[:-1])
-
-
-def configuration(workdir, **changes):
-    """The tiny configuration, made smaller still; ``changes`` with __ for the dot."""
-    spec = importlib.util.spec_from_file_location("tiny", ROOT / "configs" / "tiny.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    config = module.get_config()
-    changes = {name.replace("__", "."): value for name, value in changes.items()}
-    config.update_from_flattened_dict({**SMALL, "workdir": str(workdir), **changes})
-    return config
-
+pytestmark = pytest.mark.usefixtures("small")
 
 # --- the runs -------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    """The folder of compiled programs."""
-    folder = tmp_path_factory.mktemp("cache")
-    settings = JAX_SETTINGS | {"jax_compilation_cache_dir": str(folder)}
-    before = {name: jax.config.values[name] for name in settings}
-    for name, value in settings.items():
-        jax.config.update(name, value)
-    yield folder
-    for name, value in before.items():
-        jax.config.update(name, value)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "build_networks", small_networks)
-        patch.setattr(step, "sample_mask", few_holes)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -156,26 +68,8 @@ def command(workdir, cache, kill_at=""):
     )
 
 
-def saved_steps(workdir):
-    return sorted(int(path.name) for path in (workdir / "checkpoints").iterdir())
-
-
 def metadata(workdir, step=None):
     return load_params(workdir, step)[1]
-
-
-def lines(workdir):
-    """What metrics.jsonl holds, without the times of day."""
-    entries = metrics_lib.read(workdir / "metrics.jsonl")
-    assert all(entry.pop("time") > 0 for entry in entries)
-    return entries
-
-
-def same_state(a, b):
-    for (path, x), y in zip(
-        jax.tree_util.tree_leaves_with_path(a), jax.tree.leaves(b), strict=True
-    ):
-        np.testing.assert_array_equal(x, y, err_msg=jax.tree_util.keystr(path))
 
 
 # --- what a run does ------------------------------------------------------------------------------
@@ -227,10 +121,10 @@ def test_a_checkpoint_tells_what_it_takes_to_use_it(finished):
 def test_the_validation_metrics_are_those_of_the_averaged_networks(finished):
     state, workdir = finished
     config = configuration(workdir)
-    options = config_lib.step_options(config)
+    made = config_lib.typed(config)
+    options, networks = made.step, made.networks()
     clean = clean_options(4, options.views, options.corruption)
     store = loop.load_store(config, "validation", clean)
-    networks = small_networks(config_lib.network_options(config))
     batch = validation_batch(store, networks, clean, config.evaluate.seed)
     assert np.all(np.isin(batch.mask.sum(-1), 12))  # all that is detected
     expected = validate(networks, state.averages, batch, options.corruption)
@@ -263,14 +157,14 @@ def test_a_killed_run_goes_on_to_the_same_bits(finished, cache, tmp_path):
     assert done.stderr.splitlines()[-1] == f"posegan_jax: stopped at step 14; saved in {workdir}"
     # Step 14 was not evaluated; what is known of the residuals is what was measured at 12.
     assert metadata(workdir, 14)["metrics"] == {}
-    assert metadata(workdir, 14)["residual"] == metadata(undisturbed, 12)["residual"]
+    same_state(metadata(workdir, 14)["residual"], metadata(undisturbed, 12)["residual"])
     done = command(workdir, cache, "remove")  # while an old one is removed
     assert done.returncode == -signal.SIGKILL, done.stderr
     done = command(workdir, cache)
     assert done.returncode == 0, done.stderr
     assert lines(workdir) == lines(undisturbed)
     assert metadata(workdir)["metrics"] == metadata(undisturbed)["metrics"]
-    assert metadata(workdir)["residual"] == metadata(undisturbed)["residual"]
+    same_state(metadata(workdir)["residual"], metadata(undisturbed)["residual"])
     same_state(loop.train(configuration(workdir)), state)
 
 
@@ -353,44 +247,46 @@ def test_init_from_starts_with_the_given_parameters(finished, tmp_path):
 
 
 def test_init_from_takes_the_critic_only_if_there_is_one(finished, tmp_path):
-    given, told = load_params(finished[1])
+    model = load_model(finished[1])
+    given = dict(model.variables)
     del given["discriminator"]
-    save_params(tmp_path / "params", given, told)
+    save_model(tmp_path / "params", model.replace(variables=given))
     state = start(configuration(tmp_path, train__init_from=str(tmp_path / "params")), tmp_path)
     same_state(state.variables["generator"], given["generator"])
     fresh = start(configuration(tmp_path), tmp_path)
     same_state(state.variables["discriminator"], fresh.variables["discriminator"])
     del given["encoder"]
-    save_params(tmp_path / "part", given, told)
+    save_model(tmp_path / "part", model.replace(variables=given))
     with pytest.raises(InputError, match="holds no encoder"):
         start(configuration(tmp_path, train__init_from=str(tmp_path / "part")), tmp_path)
 
 
 def test_init_from_refuses_parameters_of_other_networks(finished, tmp_path):
-    given, told = load_params(finished[1])
-    given["encoder"]["params"]["Dense_0"]["kernel"] = np.zeros((3, 8))
-    save_params(tmp_path / "params", given, told)
-    with pytest.raises(InputError, match="its encoder has other arrays"):
+    model = load_model(finished[1])
+    model.variables["encoder"]["params"]["Dense_0"]["kernel"] = np.zeros((3, 8))
+    save_model(tmp_path / "params", model)
+    with pytest.raises(InputError, match=r"encoder/.* as \[672, 8\], there is \[3, 8\]$"):
         start(configuration(tmp_path, train__init_from=str(tmp_path / "params")), tmp_path)
+    larger = dict(model__latent=5, train__init_from=str(finished[1]))
+    with pytest.raises(InputError, match="its encoder has other arrays than config.model gives$"):
+        start(configuration(tmp_path, **larger), tmp_path)
 
 
 def start(config, folder):
     """The state that a run of a configuration begins with."""
-    options = config_lib.step_options(config)
-    networks = small_networks(config_lib.network_options(config))
+    made = config_lib.typed(config)
     with Checkpoints(folder / "none") as checkpoints:
-        state, _ = loop._start(networks, options, config, parallel.make_mesh(), checkpoints)
+        state, _ = loop._start(made.networks(), made, parallel.make_mesh(), checkpoints)
     return state
 
 
 def test_a_dispatch_donates_its_state(tmp_path):
     """Half the memory: the new state is written where the old one was."""
     config = configuration(tmp_path)
-    options = config_lib.step_options(config)
-    networks = small_networks(config_lib.network_options(config))
-    mesh = parallel.make_mesh()
+    made = config_lib.typed(config)
+    options, networks, mesh = made.step, made.networks(), parallel.make_mesh()
     store = parallel.replicate(mesh, loop.load_store(config, "train", options))
-    run = loop._Run(config, options, networks, mesh, tmp_path, None, None, None)
+    run = loop._Run(config, loop._Start(), networks, mesh, tmp_path, None, None, None)
     state = parallel.replicate(mesh, create_state(networks, options, 0))
     run.dispatch["reconstruction"](state, store)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
@@ -482,8 +378,8 @@ def _kill_at(moment: str) -> None:
         if what == "term" and at == int(number):
             die(signal.SIGTERM)
 
-    def save_and_die(self, at, *arguments):
-        save(self, at, *arguments)
+    def save_and_die(self, at, *arguments, **more):
+        save(self, at, *arguments, **more)
         if what == "save" and at == int(number):
             die()
 
@@ -503,6 +399,6 @@ def _kill_at(moment: str) -> None:
 if __name__ == "__main__":
     from posegan_jax import main
 
-    loop.build_networks, step.sample_mask = small_networks, few_holes
+    substitute()
     _kill_at(os.environ["KILL_AT"])
     main.run()

@@ -10,14 +10,12 @@ import jax
 import numpy as np
 import pytest
 from jax.sharding import AbstractMesh
+from small_runs import ROOT, TINY
 
 from posegan_jax.errors import InputError
 from posegan_jax.model.store import load_params
 from posegan_jax.runtime import parallel
 from posegan_jax.training import logging as metrics_lib
-
-HERE = Path(__file__).parent
-TINY = HERE.parents[1] / "configs" / "tiny.py"
 
 # In double precision, rounding is far below what any error of the parallelism would be. That of
 # gradients which are zero otherwise, as of a bias before batch norm, is not in single precision.
@@ -28,13 +26,12 @@ def double(tree):
     return jax.tree.map(lambda a: a.astype("float64") if a.dtype == "float32" else a, tree)
 """
 
-# The small networks of test_loop.py, compiled in no time.
+# Networks that are compiled in no time.
 PATCHED = f"""
 import sys
-sys.path.insert(0, {str(HERE)!r})
-import test_loop
-from posegan_jax.training import loop, step
-loop.build_networks, step.sample_mask = test_loop.small_networks, test_loop.few_holes
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import small_runs
+small_runs.substitute()
 """
 
 STEPS = PATCHED + DOUBLE + """
@@ -42,15 +39,20 @@ import functools, re
 import jax, numpy as np
 from posegan_jax import config as config_lib
 from posegan_jax.runtime import parallel
+from posegan_jax.training import loop, step
 from posegan_jax.training.state import create_state
 
 jax.config.update("jax_disable_most_optimizations", True)
 assert jax.device_count() == 8
 phase, counts = sys.argv[1], [int(count) for count in sys.argv[2:]]
+changes = {} if phase != "correction" else {
+    "correction.steps": 8, "correction.warmup_steps": 0, "corrector.width": 16,
+    "corrector.blocks": 1,
+}
 # Gradients that are zero but for rounding, as of a bias before batch norm, must not become steps.
-config = test_loop.configuration("unused", train__batch_size=16, optimizer__eps=1e-2)
-options = config_lib.step_options(config)
-networks = test_loop.small_networks(config_lib.network_options(config))
+config = small_runs.configuration("unused", train__batch_size=16, optimizer__eps=1e-2, **changes)
+made = config_lib.typed(config)
+options, networks = made.step, made.networks()
 store = loop.load_store(config, "train", options)
 results = {}
 for count in counts:
@@ -84,10 +86,10 @@ TRAIN = PATCHED + """
 import os
 import jax
 from posegan_jax import main
-for name, value in test_loop.JAX_SETTINGS.items():
+for name, value in small_runs.JAX_SETTINGS.items():
     jax.config.update(name, value)
 config, *rest = (a.replace("PROCESS", os.environ["PROCESS"]) for a in sys.argv[1:])
-small = (f"--config.{name}={value}" for name, value in test_loop.SMALL.items())
+small = (f"--config.{name}={value}" for name, value in small_runs.SMALL.items())
 sys.argv = ["posegan train", config, *small, *rest]  # where ml_collections looks for fields
 main.run()
 """
@@ -149,7 +151,10 @@ def test_an_update_of_the_networks_on_two_devices_is_that_on_one(on_devices):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("phase", "counts"), [("reconstruction", (1, 4)), ("full", (1, 4, 8))])
+@pytest.mark.parametrize(
+    ("phase", "counts"),
+    [("reconstruction", (1, 4)), ("full", (1, 4, 8)), ("correction", (1, 4, 8))],
+)
 def test_steps_on_several_devices_equal_those_on_one(on_devices, phase, counts):
     assert on_devices(8, STEPS, phase, *counts) == "equal\n"
 
@@ -221,7 +226,7 @@ def test_hosts_that_nobody_names_end_in_one_line(flags):
     places = ("SLURM", "KUBERNETES", "OMPI", "PMIX", "JAX_COORDINATOR", "TPU", "CLOUD")
     done = subprocess.run(
         [sys.executable, "-m", "posegan_jax.main", f"--config={TINY}", *flags],
-        capture_output=True, text=True, check=False, cwd=TINY.parents[1],
+        capture_output=True, text=True, check=False, cwd=ROOT,
         env={k: v for k, v in os.environ.items() if not k.startswith(places)},
     )
     assert done.returncode == 2, done.stderr
