@@ -13,11 +13,14 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from posegan_jax.evaluation.clips import View
 from posegan_jax.evaluation.protocols import Case
+from posegan_jax.evaluation.replay import make_cases
 from posegan_jax.evaluation.shares import Complete, Fit
 from posegan_jax.geometry.body import head_size
 from posegan_jax.inpainting.explain import ENOUGH
 from posegan_jax.model.constants import Constants
+from posegan_jax.model.model import Model
 from posegan_jax.pose.sequence import Provenance
 
 PROTOCOLS = (
@@ -111,6 +114,16 @@ def measure(
                 own, spread - own, opened - own, (factored & ~case.observed)[here], right[here]
             ))
     return {group: Joints.join(some) for group, some in found.items()}
+
+
+def few_seen(model: Model, views: Sequence[View], count: int, seed: int) -> list[Case]:
+    """Exactly so many joints of every view are seen, in every frame, others in every view."""
+    looked_at = model.replace(detected=model.inputs)
+    cases = make_cases(looked_at, views, ("clean",), seed)["clean"]
+    return [
+        leave(case, count, np.random.default_rng([seed, count, number]))
+        for number, case in enumerate(cases)
+    ]
 
 
 def leave(case: Case, count: int, rng: np.random.Generator) -> Case:

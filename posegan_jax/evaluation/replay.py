@@ -13,7 +13,7 @@ from posegan_jax.evaluation.protocols import Case, make_case
 from posegan_jax.inpainting.completer import Completer
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.settings import Settings
-from posegan_jax.inpainting.together import Answer, Request, run
+from posegan_jax.inpainting.together import Answer, Request, run, together
 from posegan_jax.model.constants import Constants
 from posegan_jax.model.model import Model
 from posegan_jax.pose.sequence import PoseSequence
@@ -28,7 +28,8 @@ class Replay:
     """
 
     def __init__(self, inpainter: Inpainter, settings: Settings):
-        self._inpainter, self._settings = inpainter, settings
+        self._model, self._search = inpainter.model, inpainter.search
+        self._settings = settings
         self._answers: dict[tuple, Answer] = {}
 
     def __call__(
@@ -41,18 +42,18 @@ class Replay:
           constants: of the model, instead of its own.
           corrected: whether the model's corrector is asked.
         """
-        completer = Completer(self._inpainter.model.replace(constants=constants))
+        completer = Completer(self._model.replace(constants=constants))
         settings = dataclasses.replace(self._settings, correct=corrected)
         joints = completer.skeleton.name
-        return [
-            run(completer.steps(case.sequence, joints, settings), self._solve) for case in cases
-        ]
+        steps = {i: completer.steps(c.sequence, joints, settings) for i, c in enumerate(cases)}
+        done = run(together(steps), self._solve)
+        return [done[i] for i in range(len(cases))]
 
     def _solve(self, request: Request) -> Answer:
         arrays = (hashlib.sha256(array.tobytes()).digest() for array in (request.x, request.mask))
         key = (*arrays, request.options)
         if key not in self._answers:
-            self._answers[key] = self._inpainter.search(request.x, request.mask, request.options)
+            self._answers[key] = self._search(request.x, request.mask, request.options)
         return self._answers[key]
 
 

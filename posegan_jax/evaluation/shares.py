@@ -26,6 +26,8 @@ VALUES = np.linspace(0.0, 1.0, 101)
 """What a share may be."""
 ROUNDS = 2
 """Times that all shares are gone through; a third round changes none by more than .02."""
+NOTHING = 1e-6
+"""Pixels that a joint moves by rounding alone."""
 
 Complete = Callable[[Sequence[Case], Constants, bool], list[PoseSequence]]
 """Cases, constants, and whether the corrector is asked -> completed cases, see ``replay.Replay``.
@@ -105,7 +107,7 @@ def fit_shares(
         value = getattr(constants, name)
         other = 0.0 if value > 0.5 else 1.0
         slope = (points(dataclasses.replace(constants, **{name: other})) - here) / (other - value)
-        if not np.nan_to_num(slope).any():
+        if not (np.abs(slope) > NOTHING).any():
             continue
         errors = [missing.error(here + (share - value) * slope) for share in VALUES]
         best = round(float(VALUES[np.argmin(errors)]), 2)

@@ -27,7 +27,14 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import calibration, grids, shares
-from posegan_jax.evaluation.calibration import Joints, curve, draw, fit_certainty, leave, measure
+from posegan_jax.evaluation.calibration import (
+    Joints,
+    curve,
+    draw,
+    few_seen,
+    fit_certainty,
+    measure,
+)
 from posegan_jax.evaluation.clips import View, view_clips, view_windows
 from posegan_jax.evaluation.protocols import Case
 from posegan_jax.evaluation.replay import Replay, make_cases
@@ -41,6 +48,8 @@ from posegan_jax.model.store import load_model, load_packaged, save_constants, s
 
 BASELINE_CLIPS, BASELINE_FRAMES, BASELINE_WINDOWS = 40, 100, 4096
 """What baselines' parameters are fitted on: clips, frames of each, and windows of regressions."""
+QUALITY_NAMES = tuple(name for name, how in QUALITIES.items() if how.carry_residual)
+"""Those that the constants count in."""
 DIGITS = {"left_open": 4}
 """Digits of constants after the point, where they are not two."""
 
@@ -131,13 +140,9 @@ def tune_certainty(inpainter: Inpainter, clips: Clips, constants: Constants) -> 
 
     cases = make_cases(model, views, calibration.PROTOCOLS, clips.seed).values()
     groups = measured([case for some in cases for case in some])
-    few, looked_at = {}, model.replace(detected=model.inputs)
-    whole = make_cases(looked_at, views, ("clean",), clips.seed)["clean"]
+    few = {}
     for count in (count for count in calibration.FEW if count <= len(model.inputs)):
-        found = measured([
-            leave(case, count, np.random.default_rng([clips.seed, count, number]))
-            for number, case in enumerate(whole)
-        ])
+        found = measured(few_seen(model, views, count, clips.seed))
         few[count] = Joints.join([found["missing"], found["upsampled"]])
     fit = fit_certainty([*groups.values(), Joints.join(list(few.values()))], constants)
     return Certainty(fit, groups, few)
@@ -249,7 +254,8 @@ def _parser() -> argparse.ArgumentParser:
         help=f"of a split (default: {Clips.count}, for baselines {BASELINE_CLIPS})")
     add("--frames", type=int, default=Clips.frames, help="of a clip (default: %(default)s)")
     add("--seed", type=int, default=Clips.seed, help="of clips, cameras and holes")
-    add("--quality", choices=tuple(QUALITIES), default=Clips.quality)
+    add("--quality", choices=QUALITY_NAMES, default=Clips.quality,
+        help="of the search (default: %(default)s)")
     add("--curve", metavar="PNG", help="picture of said against found to draw")
     add("--baselines", action="store_true", help="fit the baselines' parameters instead")
     add("--windows", type=int, default=BASELINE_WINDOWS, help="that regressions are fitted on")
