@@ -23,7 +23,7 @@ DAMPING = 0.03
 In 15 evaluations .1 gets as low and .3 does not (benchmarks/NOTES.md)."""
 PROBES, PROBE_BATCH = 512, 64
 """Random vectors that the metric is estimated by, and how many at a time, for the memory: fewer
-vectors than latent dimensions (128 by default) would leave directions of which they tell nothing."""
+vectors than latent dimensions (128 by default) would leave directions untold."""
 TINY = 1e-12
 """What keeps a division from one by zero, where a gradient or its change vanishes."""
 
