@@ -153,15 +153,6 @@ def typed(config: ConfigDict) -> Config:
     return _made(Config, config, "config")
 
 
-def network_options(config: ConfigDict) -> NetworkOptions:
-    return _made(NetworkOptions, config.model, "config.model")
-
-
-def step_options(config: ConfigDict) -> StepOptions:
-    """Everything one training iteration needs."""
-    return typed(config).step
-
-
 def check(config: ConfigDict) -> None:
     """Raises InputError, one line, on values that would fail later or silently."""
     typed(config)

@@ -28,7 +28,7 @@ from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 Method = Callable[[PoseSequence], np.ndarray]
 """A track on the model's skeleton -> (T, J, 2) pixels, NaN where it gives nothing."""
 
-# Chosen by ``tune`` on training clips.
+# Chosen by ``python -m posegan_jax.evaluation.tune --baselines`` on training clips.
 PENALTY = {"ridge": 0.003, "ridge-windows": 0.003, "pca": 0.01}
 RANK = 128
 TEMPORAL: dict[str, Callable[..., np.ndarray]] = {

@@ -1,25 +1,26 @@
-"""Whether the confidence of completed joints means what it says.
+"""Fitting the certainty of completed joints, and whether it means what it says.
 
-Command:  python -m posegan_jax.evaluation.calibration --motion cmu.npz -o confidence.png
-
-prints the share of joints within half a head size of the truth against the probability that they
-were given, the same where few joints are seen, and the constants of ``inpainting.assemble`` that
-fit best: ``CONFIDENCE`` and ``OPEN``.
+A score is a logistic curve over the logarithm of a joint's deviation, and the square of that is
+linear in the squares of the constants that it depends on. A few completions therefore tell the
+scores for all constants; those are taken under which it is likeliest that joints lie within half a
+head size of the truth where they do, and do not where they do not.
 """
 
-import argparse
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
-from scipy.special import expit, logit
+from scipy.optimize import minimize
+from scipy.special import expit
 
-from posegan_jax.evaluation.clips import view_clips
-from posegan_jax.evaluation.protocols import Case, make_case
-from posegan_jax.geometry.body import HEAD, head_size
-from posegan_jax.inpainting.explain import CONFIDENCE, ENOUGH, OPEN
-from posegan_jax.inpainting.inpainter import Inpainter, load
+from posegan_jax.evaluation.clips import View
+from posegan_jax.evaluation.protocols import Case
+from posegan_jax.evaluation.replay import make_cases
+from posegan_jax.evaluation.shares import Complete, Fit
+from posegan_jax.geometry.body import head_size
+from posegan_jax.inpainting.explain import ENOUGH
+from posegan_jax.model.constants import Constants
+from posegan_jax.model.model import Model
 from posegan_jax.pose.sequence import Provenance
 
 PROTOCOLS = (
@@ -29,48 +30,100 @@ PROTOCOLS = (
 FEW = tuple(range(2, ENOUGH + 1))
 """Numbers of joints that are seen and leave the pose open, and one that does not."""
 BINS = 10
+LEAST = 1e-6
+"""The least deviation in head sizes, as where scores are made of it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Joints:
+    """Joints that are not delivered as they were observed; variances are in squared head sizes.
+
+    Attributes:
+      own: (N,) variance of the carried residual.
+      disagreement: (N,) variance of the windows' answers.
+      opened: (N,) variance that few joints leave, if each one short of enough adds a body size.
+      upsampled: (N,) bool, whether ``Constants.upsampled`` counts.
+      right: (N,) bool, whether the joint lies within half a head size of the truth.
+    """
+
+    own: np.ndarray
+    disagreement: np.ndarray
+    opened: np.ndarray
+    upsampled: np.ndarray
+    right: np.ndarray
+
+    @classmethod
+    def join(cls, some: Sequence["Joints"]) -> "Joints":
+        """All of some groups."""
+        arrays = zip(*(dataclasses.astuple(joints) for joints in some), strict=True)
+        return cls(*map(np.concatenate, arrays))
+
+    def odds(self, constants: Constants) -> np.ndarray:
+        """(N,) log odds of being right, as ``inpainting.explain`` has them."""
+        variance = self.own + constants.spread**2 * self.disagreement
+        variance = np.where(self.upsampled, constants.upsampled**2, 1.0) * variance
+        variance = variance + constants.left_open**2 * self.opened
+        intercept, slope = constants.confidence
+        return intercept + slope * np.log(np.maximum(np.sqrt(variance), LEAST))
+
+    def scored(self, constants: Constants) -> "Scored":
+        """What is said of the joints, and whether they are right."""
+        return expit(self.odds(constants)), self.right
+
+    def surprise(self, constants: Constants) -> float:
+        """Mean negative log likelihood of what is right and what is not, in nats."""
+        odds = self.odds(constants)
+        return float(np.logaddexp(0.0, np.where(self.right, -odds, odds)).mean())
+
 
 Scored = tuple[np.ndarray, np.ndarray]
 """Scores (N,) and bool (N,), whether the joint lies within half a head size of the truth."""
 
 
-def collect(
-    inpainter: Inpainter, motion: str, clips: int = 20, seed: int = 1, frames: int = 72,
-    quality: str = "balanced", protocols: Iterable[str | int] = PROTOCOLS,
-) -> dict[str, Scored]:
-    """Confidence of completed joints, and whether they are right, on the validation split.
+def measure(
+    complete: Complete, cases: Sequence[Case], constants: Constants, factored: np.ndarray
+) -> dict[str, Joints]:
+    """What the certainty of completed joints is made of, and whether they are right.
 
     Args:
-      inpainter: with the networks to look at.
-      motion: prepared set or .npz of motion.
-      clips: so many of it.
-      seed: of clips, cameras and holes.
-      frames: of a clip at most.
-      quality: of the search.
-      protocols: names of ``evaluation.protocols.PROTOCOLS``; a number: so many joints are seen,
-        exactly and in every frame, others in every clip.
+      complete: see there.
+      cases: what is completed.
+      constants: of which the shares count.
+      factored: (J,) bool, joints in which ``Constants.upsampled`` counts where they are not
+        observed.
 
     Returns:
       For 'refined', 'missing' and 'upsampled' joints.
     """
-    found = {group: ([], []) for group in ("refined", "missing", "upsampled")}
-    skeleton = inpainter.skeleton
-    views = view_clips(motion, count=clips, seed=seed, longest=frames, skeleton=skeleton)
-    for name in protocols:
-        for number, view in enumerate(views):
-            few = isinstance(name, int)
-            case = make_case("clean" if few else name, view.keypoints, skeleton, seed, number)
-            if few:
-                case = leave(case, name, np.random.default_rng([seed, name, number]))
-            whole = inpainter(case.sequence, joints=skeleton.name, quality=quality)
-            error = np.linalg.norm(whole.keypoints - case.truth, axis=-1)
-            right = error < 0.5 * head_size(case.truth, skeleton)[:, None]
-            groups = case.groups()
-            groups["refined"] = groups.pop("observed") & (whole.provenance == Provenance.REFINED)
-            for group, (scores, hits) in found.items():
-                scores.append(whole.scores[groups[group]])
-                hits.append(right[groups[group]])
-    return {group: tuple(map(np.concatenate, both)) for group, both in found.items()}
+    # With this confidence a score is 1 / (1 + deviation), the deviation being in head sizes.
+    bare = dataclasses.replace(
+        constants, spread=0.0, upsampled=1.0, left_open=0.0, confidence=(0.0, -1.0)
+    )
+    ways = (bare, dataclasses.replace(bare, spread=1.0), dataclasses.replace(bare, left_open=1.0))
+    found = {group: [] for group in ("refined", "missing", "upsampled")}
+    for case, *done in zip(cases, *(complete(cases, way, True) for way in ways), strict=True):
+        known = np.isfinite(done[0].keypoints[..., 0])
+        error = np.linalg.norm(done[0].keypoints - case.truth, axis=-1)
+        right = error < 0.5 * head_size(case.truth, case.skeleton)[:, None]
+        groups = case.groups()
+        groups["refined"] = groups.pop("observed") & (done[0].provenance == Provenance.REFINED)
+        for group, some in found.items():
+            here = groups[group] & known
+            own, spread, opened = ((1 / sequence.scores[here] - 1) ** 2 for sequence in done)
+            some.append(Joints(
+                own, spread - own, opened - own, (factored & ~case.observed)[here], right[here]
+            ))
+    return {group: Joints.join(some) for group, some in found.items()}
+
+
+def few_seen(model: Model, views: Sequence[View], count: int, seed: int) -> list[Case]:
+    """Exactly so many joints of every view are seen, in every frame, others in every view."""
+    looked_at = model.replace(detected=model.inputs)
+    cases = make_cases(looked_at, views, ("clean",), seed)["clean"]
+    return [
+        leave(case, count, np.random.default_rng([seed, count, number]))
+        for number, case in enumerate(cases)
+    ]
 
 
 def leave(case: Case, count: int, rng: np.random.Generator) -> Case:
@@ -83,35 +136,37 @@ def leave(case: Case, count: int, rng: np.random.Generator) -> Case:
     )
 
 
-def fit(found: dict[str, Scored]) -> tuple[float, float]:
-    """Constants that would have been right, by logistic regression; every group counts alike."""
-    scores, right = (np.concatenate(part) for part in zip(*found.values(), strict=True))
-    weight = np.concatenate([np.full(len(s), 1 / max(len(s), 1)) for s, _ in found.values()])
-    odds = logit(np.clip(scores, 1e-6, 1 - 1e-6))
+def fit_certainty(groups: Sequence[Joints], constants: Constants) -> Fit:
+    """Finds ``spread``, ``upsampled``, ``left_open`` and ``confidence`` by likelihood.
 
-    def loss(line):
-        probability = np.clip(expit(line[0] + line[1] * odds), 1e-9, 1 - 1e-9)
-        return -(weight * np.log(np.where(right, probability, 1 - probability))).sum()
+    Args:
+      groups: each counts alike, however many joints it has; those without any do not.
+      constants: the start.
 
-    shift, factor = minimize(loss, (0.0, 1.0), method="Nelder-Mead").x
-    return shift + factor * CONFIDENCE[0], factor * CONFIDENCE[1]
+    Returns:
+      The constants, and the mean surprise in nats. A constant that nothing depends on stays.
+    """
+    groups = [group for group in groups if len(group.right)]
+    begin = np.array([
+        constants.spread, constants.upsampled, constants.left_open, *constants.confidence
+    ])
+    unit = np.where(begin == 0, 1.0, np.abs(begin))  # the search is in numbers about 1
 
+    def at(values: np.ndarray) -> Constants:
+        spread, upsampled, left_open, *confidence = map(float, values * unit)
+        return dataclasses.replace(
+            constants, spread=spread, upsampled=upsampled, left_open=left_open,
+            confidence=tuple(confidence),
+        )
 
-def fit_open(found: dict[int, Scored]) -> float:
-    """``OPEN`` that would have been right, by likelihood, given the number of joints seen."""
-    odds = {k: logit(np.clip(scores, 1e-6, 1 - 1e-6)) for k, (scores, _) in found.items()}
-    variance = {k: np.exp(2 * (o - CONFIDENCE[0]) / CONFIDENCE[1]) for k, o in odds.items()}
+    def loss(values: np.ndarray) -> float:
+        return float(np.mean([group.surprise(at(values)) for group in groups]))
 
-    def loss(left_open):
-        total = 0.0
-        for k, (_, right) in found.items():
-            more = ((ENOUGH - k) / HEAD) ** 2 * (left_open**2 - OPEN**2)
-            spread = np.log(np.maximum(variance[k] + more, 1e-9)) / 2
-            sure = CONFIDENCE[0] + CONFIDENCE[1] * spread
-            total += np.logaddexp(0.0, np.where(right, -sure, sure)).mean()
-        return total
-
-    return minimize_scalar(loss, bounds=(0.0, 0.2), method="bounded").x
+    positive, any_number, negative = (0.0, None), (None, None), (None, 0.0)
+    found = minimize(
+        loss, begin / unit, method="L-BFGS-B", bounds=(*[positive] * 3, any_number, negative)
+    )
+    return Fit(at(found.x), loss(begin / unit), float(found.fun))
 
 
 def curve(scores: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -142,36 +197,3 @@ def draw(found: dict[str, Scored], path: str) -> None:
     )
     axes.legend(frameon=False)
     figure.savefig(path, dpi=120)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--motion", required=True, help="prepared set, or .npz of motion")
-    parser.add_argument("--checkpoint", help="folder of networks (default: packaged weights)")
-    parser.add_argument("--clips", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--quality", default="balanced")
-    parser.add_argument("-o", "--output", help="picture to draw, .png")
-    options = parser.parse_args(arguments)
-    inpainter = load(options.checkpoint)
-    arguments = inpainter, options.motion, options.clips, options.seed
-    found = collect(*arguments, quality=options.quality)
-    few = {}
-    for count in FEW:
-        groups = collect(*arguments, quality=options.quality, protocols=(count,))
-        groups = groups["missing"], groups["upsampled"]
-        few[count] = tuple(map(np.concatenate, zip(*groups, strict=True)))
-    for group, (scores, right) in found.items():
-        for score, share, count in curve(scores, right):
-            print(f"{group:10s} {score:.2f} said, {share:.2f} found, {count:7.0f} joints")
-    for count, (scores, right) in few.items():
-        print(f"{count} joints seen: {scores.mean():.2f} said, {right.mean():.2f} found of others")
-    intercept, slope = fit(found)
-    print(f"CONFIDENCE = ({intercept:.2f}, {slope:.2f})")
-    print(f"OPEN = {fit_open(few):.4f}")
-    if options.output:
-        draw(found, options.output)
-
-
-if __name__ == "__main__":
-    main()

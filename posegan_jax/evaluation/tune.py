@@ -1,134 +1,290 @@
-"""Chooses the parameters of the baselines on training clips.
+"""Fits what was chosen by measurement: the constants of a model, or the baselines' parameters.
 
-    python -m posegan_jax.evaluation.tune --motion cmu.npz
+    python -m posegan_jax.evaluation.tune --motion cmu.npz,accad.npz --checkpoint FOLDER --write
 
-Every combination on a grid completes training clips: smoothers those with a detector's errors,
-which they are there for, regressions exact ones and those with holes, too. The one with the least
-error wins, by the geometric mean over the protocols, so that a tenth less counts alike in each.
-What it prints stands in ``baselines``.
+refits all of ``model.constants.Constants`` to the networks and the corrector in FOLDER, prints what
+they were and are, and writes them into it; its arrays stay. Without ``--write``, or ``-o`` for a
+folder of its own, it prints alone.
+
+Shares are fitted on training clips, since the benchmark reports those of validation. Places and
+cameras are drawn anew in every step of training: no seed is one that the networks have not seen.
+How sure the model is of completed joints is fitted on the split 'validation': of people whom it was
+trained on, it would be too sure of all others. So there is nobody left whom a curve of said against
+found could be of but those whom it was fitted on.
+
+    python -m posegan_jax.evaluation.tune --motion cmu.npz,accad.npz --baselines
+
+fits the parameters that stand in ``baselines``.
 """
 
 import argparse
-import functools
-import itertools
+import dataclasses
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.evaluation import temporal
-from posegan_jax.evaluation.baselines import Method, regression
-from posegan_jax.evaluation.baselines import temporal as over_time
-from posegan_jax.evaluation.clips import FRAMES, view_clips, view_windows
-from posegan_jax.evaluation.gaussian import Gaussian
-from posegan_jax.evaluation.protocols import Case, make_case
-from posegan_jax.pose.skeleton import DETECTED_12, SKELETONS, get_skeleton
+from posegan_jax.evaluation import calibration, grids, shares
+from posegan_jax.evaluation.calibration import (
+    Joints,
+    curve,
+    draw,
+    few_seen,
+    fit_certainty,
+    measure,
+)
+from posegan_jax.evaluation.clips import View, view_clips, view_windows
+from posegan_jax.evaluation.protocols import Case
+from posegan_jax.evaluation.replay import Replay, make_cases
+from posegan_jax.evaluation.shares import Fit, fit_shares
+from posegan_jax.inpainting.inpainter import Inpainter, load
+from posegan_jax.inpainting.settings import QUALITIES
+from posegan_jax.model.constants import Constants
+from posegan_jax.model.folder import find_weights
+from posegan_jax.model.model import Model
+from posegan_jax.model.store import load_model, load_packaged, save_constants, save_model
 
-NOISY = ("noise", "wild")
-PROTOCOLS = ("clean", "holes40", "gap10", "legs", "crop", *NOISY)
-
-GRIDS: dict[str, tuple[Callable, dict[str, tuple]]] = {
-    "savitzky-golay": (
-        temporal.savitzky_golay, {"seconds": (0.2, 0.28, 0.36, 0.44, 0.52), "order": (2, 3)}
-    ),
-    "butterworth": (
-        temporal.butterworth, {"cutoff": (3.0, 4.0, 5.0, 6.0, 8.0), "order": (2, 3)}
-    ),
-    "one-euro": (
-        temporal.one_euro,
-        {"cutoff": (2.0, 4.0, 8.0), "beta": (0.0, 3.0, 10.0, 30.0, 100.0)},
-    ),
-    "kalman": (
-        temporal.kalman,
-        {"acceleration": (0.004, 0.008, 0.016, 0.032), "noise": (0.003, 0.006, 0.012, 0.024)},
-    ),
-}
-PENALTIES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-RANKS = (32, 64, 128)
-"""More would but approach the regression of full rank."""
+BASELINE_CLIPS, BASELINE_FRAMES, BASELINE_WINDOWS = 40, 100, 4096
+"""What baselines' parameters are fitted on: clips, frames of each, and windows of regressions."""
+QUALITY_NAMES = tuple(name for name, how in QUALITIES.items() if how.carry_residual)
+"""Those that the constants count in."""
+DIGITS = {"left_open": 4}
+"""Digits of constants after the point, where they are not two."""
 
 
-def mean_error(method: Method, cases: dict[str, list[Case]], everywhere: bool) -> float:
-    """Geometric mean over protocols of the mean error, in heights of the person.
+@dataclasses.dataclass(frozen=True)
+class Clips:
+    """What constants are fitted on.
 
-    Args:
-      method: what is measured.
-      cases: by protocol.
-      everywhere: over all joints that were not observed, instead of over the detected ones.
+    Attributes:
+      motion: motion set, as for ``motion.store.load_clips``.
+      count: clips of a split.
+      frames: of a clip at most.
+      seed: of clips, cameras and holes.
+      split: that shares are fitted on.
+      held_out: split that the certainty is fitted on.
+      quality: of the search.
     """
 
-    def error(case: Case) -> float:
-        height = np.ptp(case.truth[..., 1], axis=1).mean()
-        error = np.linalg.norm(method(case.sequence) - case.truth, axis=-1) / height
-        return np.nanmean(error[~case.observed] if everywhere else error[:, case.detected])
+    motion: str
+    count: int = 20
+    frames: int = 72
+    seed: int = 1
+    split: str = "train"
+    held_out: str = "validation"
+    quality: str = "balanced"
 
-    means = [np.mean([error(case) for case in of_one]) for of_one in cases.values()]
-    return float(np.exp(np.mean(np.log(means))))
+    def views(self, split: str, model: Model) -> list[View]:
+        """Clips of a split through random cameras."""
+        return view_clips(
+            self.motion, split, self.count, self.seed, self.frames, skeleton=model.skeleton
+        )
 
 
-def candidates(train: np.ndarray, detected: np.ndarray) -> Iterator[tuple[str, dict, Method]]:
-    """Name, parameters and method for every point of every grid.
+def tune_shares(inpainter: Inpainter, clips: Clips, constants: Constants) -> dict[str, Fit]:
+    """Fits the shares.
 
     Args:
-      train: (N, F, J, 2) windows to fit on.
-      detected: (J,) bool, the joints that a detector delivers.
+      inpainter: with the networks.
+      clips: what they are fitted on.
+      constants: the start.
+
+    Returns:
+      What was done, in words -> the fit; the last one has all shares.
     """
-    for name, (function, grid) in GRIDS.items():
-        for values in itertools.product(*grid.values()):
-            parameters = dict(zip(grid, values, strict=True))
-            yield name, parameters, over_time(functools.partial(function, **parameters))
-    for penalty in PENALTIES:
-        for name, windows in (("ridge", train.reshape(-1, 1, *train.shape[2:])),
-                              ("ridge-windows", train)):
-            model = Gaussian.fit(windows, detected, penalty)
-            yield name, {"penalty": penalty}, regression(model)
-        for rank in RANKS:
-            model = Gaussian.fit(train, detected, penalty, rank)
-            yield "pca", {"penalty": penalty, "rank": rank}, regression(model)
+    model, fits = inpainter.model, {}
+    views = clips.views(clips.split, model)
+    cases = make_cases(model, views, shares.PROTOCOLS, clips.seed)
+    cases = {name: _possible(inpainter, some) for name, some in cases.items()}
+    replay = Replay(inpainter, QUALITIES[clips.quality])
+    names = shares.WITHOUT + shares.ALWAYS
+    if model.corrector is not None:
+        names = shares.WITHOUT
+        by_default = shares.WITH_CORRECTOR + shares.ALWAYS
+        fit = fits["corrected"] = fit_shares(replay, cases, constants, by_default, True)
+        constants = fit.constants
+    fits["uncorrected"] = fit_shares(replay, cases, constants, names, False)
+    return fits
+
+
+@dataclasses.dataclass(frozen=True)
+class Certainty:
+    """How sure the model is of joints of held-out people.
+
+    Attributes:
+      fit: of the constants.
+      groups: 'refined', 'missing' and 'upsampled' joints under all of ``calibration.PROTOCOLS``.
+      few: joints that are not observed, by how many are.
+    """
+
+    fit: Fit
+    groups: dict[str, Joints]
+    few: dict[int, Joints]
+
+
+def tune_certainty(inpainter: Inpainter, clips: Clips, constants: Constants) -> Certainty:
+    """Fits the constants of a joint's deviation, and of the confidence that follows from it.
+
+    Args: as of ``tune_shares``; the shares stay.
+    """
+    model = inpainter.model
+    replay = Replay(inpainter, QUALITIES[clips.quality])
+    inputs = inpainter.completer.residual.inputs
+    factored = ~inputs & inputs.any()
+    views = clips.views(clips.held_out, model)
+
+    def measured(cases: Sequence[Case]) -> dict[str, Joints]:
+        return measure(replay, _possible(inpainter, cases), constants, factored)
+
+    cases = make_cases(model, views, calibration.PROTOCOLS, clips.seed).values()
+    groups = measured([case for some in cases for case in some])
+    few = {}
+    for count in (count for count in calibration.FEW if count <= len(model.inputs)):
+        found = measured(few_seen(model, views, count, clips.seed))
+        few[count] = Joints.join([found["missing"], found["upsampled"]])
+    fit = fit_certainty([*groups.values(), Joints.join(list(few.values()))], constants)
+    return Certainty(fit, groups, few)
+
+
+def _possible(inpainter: Inpainter, cases: Sequence[Case]) -> list[Case]:
+    return [case for case in cases if inpainter.can_complete(case.sequence)]
+
+
+def rounded(constants: Constants) -> Constants:
+    """With as many digits as were determined."""
+    return Constants.from_dict({
+        name: [round(v, 2) for v in value] if isinstance(value, tuple)
+        else round(value, DIGITS.get(name, 2))
+        for name, value in constants.to_dict().items()
+    })
+
+
+def tune_constants(inpainter: Inpainter, clips: Clips, picture: str | None = None) -> Constants:
+    """Fits all constants to a model, and prints what they were and are.
+
+    Args:
+      inpainter: with the networks.
+      clips: what they are fitted on.
+      picture: where the curve of said against found is drawn, .png.
+
+    Raises:
+      InputError: there are no such clips.
+    """
+    before = inpainter.model.constants
+    fits = tune_shares(inpainter, clips, before)
+    constants = list(fits.values())[-1].constants
+    certainty = tune_certainty(inpainter, clips, constants)
+    after = rounded(certainty.fit.constants)
+    for group, joints in certainty.groups.items():
+        for score, share, count in curve(*joints.scored(after)):
+            print(f"{group:10s} {score:.2f} said, {share:.2f} found, {count:7.0f} joints")
+    for count, joints in certainty.few.items():
+        scores, right = joints.scored(after)
+        print(f"{count} joints seen: {scores.mean():.2f} said, {right.mean():.2f} found of others")
+    for name, value in after.to_dict().items():
+        print(f"{name:12} {_plain(getattr(before, name)):>14} -> {_plain(value)}")
+    for name, fit in fits.items():
+        print(f"error, {name}: {fit.before:.5f} -> {fit.after:.5f} head sizes, {clips.split}")
+    surprise = certainty.fit
+    print(f"surprise: {surprise.before:.5f} -> {surprise.after:.5f} nats, {clips.held_out}")
+    if picture:
+        draw({name: some.scored(after) for name, some in certainty.groups.items()}, picture)
+    return after
+
+
+def _plain(value) -> str:
+    return " ".join(f"{number:g}" for number in np.atleast_1d(value))
+
+
+def tune_baselines(
+    model: Model, motion: str, count: int = BASELINE_CLIPS, windows: int = BASELINE_WINDOWS
+) -> None:
+    """Fits the parameters of baselines for the windows and joints of a model, and prints them.
+
+    Args:
+      model: whose skeleton, windows and detected joints count.
+      motion: motion set with a split 'train'.
+      count: clips to measure on.
+      windows: to fit on.
+
+    Raises:
+      InputError: there is no such motion.
+    """
+    views = view_clips(
+        motion, "train", count, seed=2, longest=BASELINE_FRAMES, skeleton=model.skeleton
+    )
+    train = view_windows(
+        motion, "train", windows, model.frames, seed=3, skeleton=model.skeleton
+    )
+
+    def tell(name: str, error: float, parameters: dict) -> None:
+        print(f"{name:15} {error:.5f}  {parameters}", flush=True)
+
+    cases = make_cases(model, views, grids.PROTOCOLS, seed=0)
+    best = grids.fit_parameters(cases, train, model.detected, tell)
+    print("\nbest:")
+    for name, (error, parameters) in best.items():
+        tell(name, error, parameters)
 
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--motion", default="procedural", help="motion set with a split 'train'")
-    parser.add_argument("--clips", type=int, default=40, help="to measure on")
-    parser.add_argument("--windows", type=int, default=4096, help="to fit on")
-    parser.add_argument("--frames", type=int, default=FRAMES, help="of a window, as the model's")
-    parser.add_argument(
-        "--skeleton", choices=tuple(SKELETONS), default="mpi_inf_3dhp", metavar="NAME",
-        help="the model's",
-    )
-    options = parser.parse_args(argv)
-    skeleton = get_skeleton(options.skeleton)
     try:
-        # Another seed draws other places and cameras; subjects are too few to part them.
-        views = view_clips(
-            options.motion, "train", options.clips, seed=2, longest=100, skeleton=skeleton
-        )
-        train = view_windows(
-            options.motion, "train", options.windows, options.frames, seed=3, skeleton=skeleton
-        )
+        _run(_parser().parse_args(argv))
     except InputError as error:
         print(f"posegan_jax: {error}", file=sys.stderr)
         return 2
-    cases = {
-        name: [make_case(name, v.keypoints, skeleton, 0, i) for i, v in enumerate(views)]
-        for name in PROTOCOLS
-    }
-    best: dict[str, tuple[float, dict]] = {}
-    windows = np.stack([view.keypoints for view in train])
-    for name, parameters, method in candidates(windows, skeleton.mask(DETECTED_12)):
-        smoother = name in GRIDS
-        of = {p: cases[p] for p in (NOISY if smoother else PROTOCOLS)}
-        error = mean_error(method, of, everywhere=not smoother)
-        print(f"{name:15} {error:.5f}  {parameters}", flush=True)
-        if name not in best or error < best[name][0]:
-            best[name] = error, parameters
-    print("\nbest:")
-    for name, (error, parameters) in best.items():
-        print(f"{name:15} {error:.5f}  {parameters}")
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--motion", required=True, help="prepared set, .npz files with commas, or 'procedural'")
+    add("--checkpoint", help="folder of a model, or of a run (default: packaged weights)")
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--write", action="store_true", help="into the folder of --checkpoint")
+    target.add_argument("-o", "--output", help="folder to write the model to, with the constants")
+    add("--split", default=Clips.split, help="that shares are fitted on (default: %(default)s)")
+    add("--held-out", default=Clips.held_out,
+        help="split that certainty is fitted on (default: %(default)s)")
+    add("--clips", type=int,
+        help=f"of a split (default: {Clips.count}, for baselines {BASELINE_CLIPS})")
+    add("--frames", type=int, default=Clips.frames, help="of a clip (default: %(default)s)")
+    add("--seed", type=int, default=Clips.seed, help="of clips, cameras and holes")
+    add("--quality", choices=QUALITY_NAMES, default=Clips.quality,
+        help="of the search (default: %(default)s)")
+    add("--curve", metavar="PNG", help="picture of said against found to draw")
+    add("--baselines", action="store_true", help="fit the baselines' parameters instead")
+    add("--windows", type=int, default=BASELINE_WINDOWS, help="that regressions are fitted on")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> None:
+    inpainter = load(options.checkpoint)
+    if options.baselines:
+        count = options.clips or BASELINE_CLIPS
+        return tune_baselines(inpainter.model, options.motion, count, options.windows)
+    # What cannot be written is told before the minutes that it takes.
+    if options.write:
+        if not options.checkpoint:
+            raise InputError("--write needs the --checkpoint to write to")
+        find_weights(options.checkpoint)
+    elif options.output and os.path.exists(options.output):
+        raise InputError(f"{options.output}: already exists; choose another folder")
+    clips = Clips(
+        options.motion, options.clips or Clips.count, options.frames, options.seed,
+        options.split, options.held_out, options.quality,
+    )
+    constants = tune_constants(inpainter, clips, options.curve)
+    if options.write:
+        save_constants(options.checkpoint, constants)
+    elif options.output:
+        model = load_model(options.checkpoint) if options.checkpoint else load_packaged()
+        save_model(options.output, model.replace(constants=constants))
+    return None
 
 
 if __name__ == "__main__":

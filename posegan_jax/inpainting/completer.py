@@ -38,7 +38,8 @@ from posegan_jax.pose.skeleton import Skeleton, get_skeleton
 from posegan_jax.pose.windows import gather, starts
 
 TINY = 1e-9
-"""Distance of two places, relative to their coordinates, from which they are two."""
+"""Distance of two places, relative to their coordinates, from which they are two: above the
+rounding of double precision, below what any picture resolves."""
 _AT_ONCE = 256  # windows that are looked at for anything to start from
 
 

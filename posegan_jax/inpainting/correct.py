@@ -16,12 +16,13 @@ from posegan_jax.pose.rate import Rate
 from posegan_jax.pose.windows import gather, starts
 
 OVERLAP = 3
-"""Windows that hold a frame."""
+"""Windows that hold a frame. Each costs as much as the first; with one alone, seams would show."""
 LARGEST = 15.0
 """Extent of a generated window, in those of what is seen of it, from which it is not corrected: of
-one joint alone, or several at one place, a corrector can tell nothing."""
+one joint alone, or several at one place, a corrector can tell nothing. Less would leave out people
+of whom little is seen."""
 AT_ONCE = 64
-"""Windows that are computed at once."""
+"""Windows that are computed at once, which bounds the memory."""
 
 
 def correct(

@@ -17,12 +17,15 @@ from posegan_jax.model.networks import Networks, Variables
 
 DECREASE, SHORTEN = 1e-4, 0.4
 """Share of the decrease that the gradient promises without which BFGS takes a step back (L. Armijo,
-1966), and by what it shortens it then."""
+1966; the usual value), and by what it shortens it then: one evaluation each."""
 DAMPING = 0.03
-"""What is added to the metric, as a share of its largest eigenvalue. They span five decades."""
+"""What is added to the metric, as a share of its largest eigenvalue. They span five decades.
+In 15 evaluations .1 gets as low and .3 does not (benchmarks/NOTES.md)."""
 PROBES, PROBE_BATCH = 512, 64
-"""Random vectors that the metric is estimated by, and how many at a time."""
+"""Random vectors that the metric is estimated by, and how many at a time, for the memory: fewer
+vectors than latent dimensions (128 by default) would leave directions untold."""
 TINY = 1e-12
+"""What keeps a division from one by zero, where a gradient or its change vanishes."""
 
 
 class Descent(NamedTuple):

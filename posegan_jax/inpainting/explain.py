@@ -23,12 +23,14 @@ from posegan_jax.pose.sequence import Provenance
 
 BRIDGE_LONGEST, BRIDGE_ENDS = 24, 4
 """Gaps of all joints: frames of the model of the longest one in which a spline has a share, and
-frames on each side that it goes through. Beyond a second a path says nothing of what happened."""
+frames on each side that it goes through. Beyond a second a path says nothing of what happened; few
+frames tell the direction at a gap's ends, more would be of motion that is over."""
 ENOUGH, AROUND = 6, 12
 """Joints from which on nothing is left open of the others, and frames of the model on each side in
-which they count as seen; see ``Constants.left_open``."""
+which they count as seen, half a second; see ``Constants.left_open``. What ``evaluation.tune`` says
+and finds of six joints seen should be alike: nothing is added there."""
 UNSURE = 0.5
-"""Score of what is generated alone, of which nothing is known."""
+"""Score of what is generated alone: nothing is known of it, so it says neither right nor wrong."""
 
 
 def explain(

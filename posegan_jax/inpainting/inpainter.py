@@ -135,7 +135,7 @@ class Inpainter:
           A sequence with a row for every frame from the first to the last, scores and provenance.
           Frames further than a window from anything observed stay missing. The score of a refined
           or filled joint is the probability that it lies within half a head size of the truth, as
-          measured on held-out people by ``evaluation.calibration``.
+          measured on held-out people by ``evaluation.tune``.
 
         Raises:
           InputError: unknown options, a frame rate out of range, or a sequence without any joint

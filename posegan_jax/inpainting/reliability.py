@@ -12,21 +12,25 @@ from posegan_jax.inpainting.residual import ROUGHNESS, WHITE, ResidualModel, tru
 from posegan_jax.inpainting.settings import Observed
 
 REFINE_NOISE = 0.02
-"""Detector noise that 'refine' supposes at least, in body sizes: a twenty-fifth of a head."""
+"""Detector noise that 'refine' supposes at least, in body sizes: a twenty-fifth of a head. More
+would smooth motion away with the jitter."""
 LEAST_CONFIDENCE = 0.1
-"""Weight of the least certain joint against those of median score."""
+"""Weight of the least certain joint against those of median score. It is not 0: what a detector is
+unsure of is still the best that is known of that joint."""
 STRAY = 3.0
 """Distance from the middle of a person, against the median joint's, at which a joint is left out
-of a first look: it is likely someone else's."""
+of a first look: it is likely someone else's. Much less would leave out outstretched limbs."""
 FEWEST = 6
-"""Joints in a frame under which none of them is called stray."""
+"""Joints in a frame under which none of them is called stray: the median of few is no middle."""
 SMOOTH = 0.005
 """Jitter that exact motion itself shows, in body sizes (the median over joints, 25 frames per
 second: .002 to .0052 in motion capture)."""
 SPIKE = 0.5
-"""Distance, in body sizes, at which a joint that leaves its path for a frame or two is wrong."""
+"""Distance, in body sizes, at which a joint that leaves its path for a frame or two is wrong: a
+head's size, which motion would have to go and come back within two or three frames."""
 REJECT = 0.25
-"""Trust under which an observation is a hole in the search."""
+"""Trust under which an observation is a hole in the search. Trust is that low where the error is
+1.7 times that at which half of the weight is lost."""
 
 
 @dataclasses.dataclass(frozen=True)

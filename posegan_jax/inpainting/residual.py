@@ -28,32 +28,40 @@ from scipy.signal import savgol_filter
 from posegan_jax.geometry.moments import ResidualMoments
 
 STRIDE = 24
-"""Frames from one stretch that is estimated at a time to the next."""
+"""Frames from one stretch that is estimated at a time to the next. Solving one costs the cube of
+its observations: longer stretches cost more a frame, shorter ones solve margins more often."""
 FADE = 6
-"""Frames on each side of the seam between two stretches over which one fades into the other."""
+"""Frames on each side of the seam between two stretches over which one fades into the other.
+Without it seams show in long holes."""
 MARGIN = 12
-"""Frames of the model on each side of a stretch whose observations count for it."""
+"""Frames of the model on each side of a stretch whose observations count for it. At twice
+``LENGTH`` the correlation is .14: those further away tell little."""
 LENGTH = 6.0
 """Frames over which the residual keeps its direction: the length scale of a Matern correlation of
-smoothness 5/2. Of 4 to 32, and mixtures, it fills holes of 1 to 20 frames best."""
+smoothness 5/2. Of 4 to 32, and mixtures, it fills holes of 1 to 20 frames best. It is none of the
+model's constants, as which observations are trusted, and so the search, depends on it."""
 SMOOTHING = 11
 """Frames of the local parabolas that smooth generated motion (A. Savitzky and M. Golay, 1964): the
 generator trembles more than people do, and a rough residual cannot be followed into holes."""
 ROUGHNESS = 0.003
 """Standard deviation, in body sizes, of what the process does not follow. Without it the estimate
-would read trends into the last digits of the observations and extrapolate them."""
+would read trends into the last digits of the observations and extrapolate them; with more, exact
+observations would be followed less closely."""
 LASTING, WHITE = 10.0, 0.5
 """The detector's error: frames over which its lasting part loses its memory, and the share of its
-variance that has none."""
+variance that has none. With white noise alone, an error that stays would be taken for motion."""
 OUTLIER = 3.0
-"""Standard deviations of the detector's error at which an observation has lost half its weight."""
+"""Standard deviations of the detector's error at which an observation has lost half its weight, as
+outliers are usually told. Less would weigh down what is merely noisy."""
 GROSS = 0.2
 """What is added to that, in body sizes: hands do what no smooth process predicts."""
 LEAST_TRUST = 0.02
 """Weight that the grossest error keeps, so that it may regain some."""
 ROUNDS = 5
-"""Times that the weights are estimated anew."""
+"""Times that the weights are estimated anew. Each costs a factorisation; with too few, gross
+errors beside each other still back each other up."""
 TINY = 1e-6
+"""What is added to the covariance, as a share of its mean variance, so that it can be factored."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,24 +186,6 @@ def trust(
         part[evidence.t, evidence.j] = evidence.weight
         result[start:stop] += weight[:, None] * part[core]
     return result
-
-
-def carry_within(
-    model: ResidualModel, residual: np.ndarray, size: np.ndarray, noise: np.ndarray, core: slice,
-) -> Carried:
-    """Estimates the residual in some frames of one short stretch, from all frames of it.
-
-    Args:
-      model, residual, size, noise: as of ``carry``; one frame of the model from frame to frame.
-      core: the frames that are estimated.
-
-    Returns:
-      The estimate for those.
-    """
-    relative, relative_noise = residual / size[:, None, None], noise / size[:, None]
-    time = np.arange(len(residual), dtype=np.float64)
-    mean, deviation, trust = _krige(model, relative, relative_noise, time, core)
-    return Carried(mean * size[core, None, None], deviation * size[core, None], trust)
 
 
 def _stretches(length: int) -> Iterator[tuple[int, int, np.ndarray]]:

@@ -32,7 +32,7 @@ CPU_SHARE, CPU_LEAST, CPU_BATCH, ACCELERATOR_SHARE = 24, 6, 96, 512
 # batches of 128, 2.6 KB in batches of 8; other kernels may want more.
 BYTES_PER_JOINT = 4096
 MEMORY_USED = 0.25
-"""Part of a device's memory that a batch may take."""
+"""Part of a device's memory that a batch may take; programs, and other processes, need the rest."""
 
 
 class Solver:

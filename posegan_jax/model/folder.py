@@ -52,6 +52,21 @@ def find_checkpoint(path: str | os.PathLike, step: int | None = None) -> Path:
     return steps[max(steps) if step is None else step]
 
 
+def find_weights(path: str | os.PathLike) -> Path:
+    """The folder of parameters alone at a path, which has no training state.
+
+    Raises:
+      InputError: there is none, or it is a training run's.
+    """
+    folder = find_checkpoint(path)
+    if not (folder / PARAMS).is_dir():
+        raise InputError(
+            f"{path}: is a training run; first take its weights out, by "
+            "python -m posegan_jax.training.export"
+        )
+    return folder
+
+
 def is_complete(folder: Path) -> bool:
     """Whether a folder has every part of a checkpoint (not whether the arrays are sound)."""
     for item in (STATE, PARAMS):

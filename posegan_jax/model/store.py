@@ -27,6 +27,7 @@ from posegan_jax.model.folder import (
     STATE,
     damaged,
     find_checkpoint,
+    find_weights,
     is_complete,
     packaged,
     read_metadata,
@@ -35,6 +36,7 @@ from posegan_jax.model.model import Model, misfit
 from posegan_jax.model.networks import CORRECTOR
 from posegan_jax.model.options import CorrectorOptions, NetworkOptions
 from posegan_jax.pose.skeleton import DETECTED_12
+from posegan_jax.runtime.files import atomic_path
 
 PyTree = Any
 
@@ -111,6 +113,18 @@ def save_model(path: str | os.PathLike, model: Model, overwrite: bool = False) -
       InputError: as ``save_params``.
     """
     save_params(path, model.variables, about(model), overwrite, model.moments)
+
+
+def save_constants(path: str | os.PathLike, constants: Constants) -> None:
+    """Gives a folder of ``save_model`` other constants; its arrays are not touched.
+
+    Raises:
+      InputError: as ``folder.find_weights``, or the folder cannot be written to.
+    """
+    folder = find_weights(path)
+    metadata = read_metadata(folder) | {"constants": constants.to_dict()}
+    with atomic_path(folder / METADATA / METADATA) as temporary:
+        temporary.write_text(json.dumps(metadata), encoding="utf-8")
 
 
 def about(model: Model) -> dict[str, Any]:

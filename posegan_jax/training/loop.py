@@ -1,5 +1,6 @@
 """The training run: restore, dispatch, log, validate, checkpoint, stop cleanly."""
 
+import dataclasses
 import functools
 import logging
 import signal
@@ -12,7 +13,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from posegan_jax import config as config_lib
+from posegan_jax.config import Config, typed
 from posegan_jax.errors import InputError
 from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.model.constants import Constants
@@ -71,40 +72,40 @@ def train(config: ConfigDict) -> TrainState:
       TrainingDiverged: a loss or a parameter is not finite; earlier checkpoints stay.
       Interrupted: SIGTERM or SIGINT arrived; the state of the last finished dispatch is saved.
     """
-    made = config_lib.typed(config)
+    made = typed(config)
     options, networks = made.step, made.networks()
     mesh = parallel.make_mesh()
     parallel.check_batch(mesh, options.batch_size)
-    workdir = Path(config.workdir or f"runs/{config.name}")
+    workdir = Path(made.workdir or f"runs/{made.name}")
     check_makeable(workdir / "checkpoints")
     # Both splits before anything slow: a set may lack one.
-    store = load_store(config, "train", options)
-    held_out = load_store(config, "validation", _clean(options, config.evaluate.windows))
+    store = load_store(made, "train", options)
+    held_out = load_store(made, "validation", _clean(options, made.evaluate.windows))
     store = parallel.replicate(mesh, store)
     with Checkpoints(
-        workdir / "checkpoints", max_to_keep=config.train.keep_checkpoints,
+        workdir / "checkpoints", max_to_keep=made.train.keep_checkpoints,
         best_metric="mpjpe", best_mode="min",
     ) as checkpoints:
         state, start = _start(networks, made, mesh, checkpoints)
-        if int(state.step) >= config.train.steps:
+        if int(state.step) >= made.train.steps:
             log.info("%s: trained to step %d already", workdir, int(state.step))
             return state
         main = jax.process_index() == 0
         with (
             MetricWriter(
                 workdir / "metrics.jsonl" if main else None,
-                workdir / "tensorboard" if config.train.tensorboard else None,
+                workdir / "tensorboard" if made.train.tensorboard else None,
                 resumed_at=int(state.step),
             ) as writer,
-            Progress(config.train.steps, initial=int(state.step), show=main) as progress,
+            Progress(made.train.steps, initial=int(state.step), show=main) as progress,
             _StopSignals() as stop,
         ):
-            run = _Run(config, start, networks, mesh, workdir, checkpoints, writer, progress)
+            run = _Run(made, start, networks, mesh, workdir, checkpoints, writer, progress)
             run.prepare(store, held_out)
             return run.loop(state, store, stop)
 
 
-def load_store(config: ConfigDict, split: str, options: StepOptions) -> MotionStore:
+def load_store(config: Config, split: str, options: StepOptions) -> MotionStore:
     """The configured motion set's windows of one split, as host arrays.
 
     They are long enough for the speeds of ``options``, and for the recording's own.
@@ -120,7 +121,7 @@ def load_store(config: ConfigDict, split: str, options: StepOptions) -> MotionSt
 
 
 def model_of(
-    config: ConfigDict, variables: dict[str, Variables], metrics: dict[str, float],
+    config: Config, variables: dict[str, Variables], metrics: dict[str, float],
     moments: ResidualMoments | None = None, constants: Constants = Constants(),
 ) -> Model:
     """What a run has come to.
@@ -132,14 +133,14 @@ def model_of(
       moments: of the residuals that the networks leave.
       constants: those that the run began with.
     """
-    made = config_lib.typed(config)
     told = {
-        "normalize_by": made.train.normalize_by, "config": config.to_dict(), "metrics": metrics,
+        "normalize_by": config.train.normalize_by, "config": dataclasses.asdict(config),
+        "metrics": metrics,
     }
-    corrector = made.corrector if made.correction.steps else None
+    corrector = config.corrector if config.correction.steps else None
     return Model(
-        made.model, variables, made.corruption.detected, made.corruption.never_observed, moments,
-        corrector, constants, told,
+        config.model, variables, config.corruption.detected, config.corruption.never_observed,
+        moments, corrector, constants, told,
     )
 
 
@@ -151,17 +152,17 @@ class _Start(NamedTuple):
 
 
 def _start(
-    networks: Networks, made: config_lib.Config, mesh: Mesh, checkpoints: Checkpoints
+    networks: Networks, config: Config, mesh: Mesh, checkpoints: Checkpoints
 ) -> tuple[TrainState, _Start]:
     """The newest checkpoint's state, or a fresh one, and what belongs to it."""
-    shapes = jax.eval_shape(lambda: create_state(networks, made.step, made.seed))
+    shapes = jax.eval_shape(lambda: create_state(networks, config.step, config.seed))
     restored = checkpoints.restore(parallel.replicated_like(mesh, shapes))
     if not restored:
-        state = create_state(networks, made.step, made.seed)
-        state, constants = _with_models(state, networks, made)
+        state = create_state(networks, config.step, config.seed)
+        state, constants = _with_models(state, networks, config)
         return parallel.replicate(mesh, state), _Start(None, constants)
     state, _ = restored
-    step, chunk = int(state.step), made.train.steps_per_dispatch
+    step, chunk = int(state.step), config.train.steps_per_dispatch
     if step % chunk:
         raise InputError(
             f"{checkpoints.directory}: the newest checkpoint is of step {step}, which is no "
@@ -171,12 +172,12 @@ def _start(
 
 
 def _with_models(
-    state: TrainState, networks: Networks, made: config_lib.Config
+    state: TrainState, networks: Networks, config: Config
 ) -> tuple[TrainState, Constants]:
     """A fresh state with the parameters of the models that the run starts from."""
     constants = Constants()
     found = {}
-    if path := made.train.init_from:
+    if path := config.train.init_from:
         option, model = f"train.init_from={path}", load_model(path, partial=True)
         constants = model.constants
         found = {n: model.variables[n] for n in state.variables if n in model.variables}
@@ -186,7 +187,7 @@ def _with_models(
             if name not in found:
                 raise InputError(f"{option}: holds no {name}")
         _check_shapes(option, state, found)
-    if path := made.correction.init_from:
+    if path := config.correction.init_from:
         option, model = f"correction.init_from={path}", load_model(path, partial=True)
         if CORRECTOR not in model.variables:
             raise InputError(f"{option}: holds no corrector")
@@ -217,8 +218,8 @@ class _Run:
     """The loop's fixed surroundings."""
 
     def __init__(self, config, start, networks, mesh, workdir, checkpoints, writer, progress):
-        self.config, self.made = config, config_lib.typed(config)
-        self.options, self.start, self.networks, self.mesh = self.made.step, start, networks, mesh
+        self.config, self.options = config, config.step
+        self.start, self.networks, self.mesh = start, networks, mesh
         self.workdir, self.checkpoints = workdir, checkpoints
         self.writer, self.progress = writer, progress
         self.dispatch = {
@@ -252,7 +253,7 @@ class _Run:
     def loop(self, state: TrainState, store: MotionStore, stop: "_StopSignals") -> TrainState:
         train, step = self.config.train, int(state.step)
         while step < train.steps:
-            state, metrics = self.dispatch[self.made.phase(step)](state, store)
+            state, metrics = self.dispatch[self.config.phase(step)](state, store)
             step += train.steps_per_dispatch
             metrics = {name: float(value) for name, value in metrics.items()}
             self._check_finite({name: np.isfinite(v) for name, v in metrics.items()}, step)
@@ -279,7 +280,7 @@ class _Run:
             self.checkpoints.wait()
             last = self.checkpoints.latest_step()
             kept = f"{self.workdir}/checkpoints/{last}" if last is not None else "none"
-            rate = _RATES[self.made.phase(step - self.config.train.steps_per_dispatch)]
+            rate = _RATES[self.config.phase(step - self.config.train.steps_per_dispatch)]
             raise TrainingDiverged(
                 f"training diverged before step {step}: {', '.join(bad)} not finite; last good "
                 f"checkpoint: {kept}; lower {rate} and start again from there"

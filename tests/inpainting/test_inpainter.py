@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
 
-from posegan_jax.config import default_config
+from posegan_jax.config import default_config, typed
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation.noise import detect
 from posegan_jax.geometry.camera import look_at, project
@@ -831,7 +831,7 @@ def run(tmp_path_factory):
     state = {"step": np.int32(5), "variables": variables, "averages": averages}
     moments = ResidualMoments.default(12)
     moments = moments._replace(covariance=0.5 * moments.covariance)
-    model = model_of(config, {}, {"mpjpe": 0.1}, moments)
+    model = model_of(typed(config), {}, {"mpjpe": 0.1}, moments)
     with Checkpoints(folder / "checkpoints") as checkpoints:
         checkpoints.save(5, state, about(model), moments=moments)
     return folder, networks, state

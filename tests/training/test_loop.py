@@ -286,7 +286,7 @@ def test_a_dispatch_donates_its_state(tmp_path):
     made = config_lib.typed(config)
     options, networks, mesh = made.step, made.networks(), parallel.make_mesh()
     store = parallel.replicate(mesh, loop.load_store(config, "train", options))
-    run = loop._Run(config, loop._Start(), networks, mesh, tmp_path, None, None, None)
+    run = loop._Run(made, loop._Start(), networks, mesh, tmp_path, None, None, None)
     state = parallel.replicate(mesh, create_state(networks, options, 0))
     run.dispatch["reconstruction"](state, store)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))

@@ -1,0 +1,115 @@
+"""Fitting the parameters of the baselines, which stand in ``baselines``, on training clips.
+
+Every combination on a grid completes them: smoothers those with a detector's errors, which they are
+there for, regressions exact ones and those with holes, too. The one with the least error wins, by
+the geometric mean over the protocols, so that a tenth less counts alike in each.
+"""
+
+import functools
+import itertools
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+import numpy as np
+
+from posegan_jax.evaluation import temporal
+from posegan_jax.evaluation.baselines import Method, regression
+from posegan_jax.evaluation.baselines import temporal as over_time
+from posegan_jax.evaluation.clips import View
+from posegan_jax.evaluation.gaussian import Gaussian
+from posegan_jax.evaluation.protocols import Case
+
+NOISY = ("noise", "wild")
+PROTOCOLS = ("clean", "holes40", "gap10", "legs", "crop", *NOISY)
+
+GRIDS: dict[str, tuple[Callable, dict[str, tuple]]] = {
+    "savitzky-golay": (
+        temporal.savitzky_golay, {"seconds": (0.2, 0.28, 0.36, 0.44, 0.52), "order": (2, 3)}
+    ),
+    "butterworth": (
+        temporal.butterworth, {"cutoff": (3.0, 4.0, 5.0, 6.0, 8.0), "order": (2, 3)}
+    ),
+    "one-euro": (
+        temporal.one_euro,
+        {"cutoff": (2.0, 4.0, 8.0), "beta": (0.0, 3.0, 10.0, 30.0, 100.0)},
+    ),
+    "kalman": (
+        temporal.kalman,
+        {"acceleration": (0.004, 0.008, 0.016, 0.032), "noise": (0.003, 0.006, 0.012, 0.024)},
+    ),
+}
+PENALTIES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+RANKS = (32, 64, 128)
+"""More would but approach the regression of full rank."""
+
+
+def mean_error(method: Method, cases: dict[str, list[Case]], everywhere: bool) -> float:
+    """Geometric mean over protocols of the mean error, in heights of the person.
+
+    Args:
+      method: what is measured.
+      cases: by protocol.
+      everywhere: over all joints that were not observed, instead of over the detected ones.
+    """
+
+    def error(case: Case) -> float:
+        height = np.ptp(case.truth[..., 1], axis=1).mean()
+        error = np.linalg.norm(method(case.sequence) - case.truth, axis=-1) / height
+        return np.nanmean(error[~case.observed] if everywhere else error[:, case.detected])
+
+    means = [np.mean([error(case) for case in of_one]) for of_one in cases.values()]
+    return float(np.exp(np.mean(np.log(means))))
+
+
+def candidates(
+    train: Sequence[View], detected: Collection[str]
+) -> Iterator[tuple[str, dict, Method]]:
+    """Name, parameters and method for every point of every grid.
+
+    Args:
+      train: windows to fit on.
+      detected: names of the joints that a detector delivers.
+    """
+    windows, mask = np.stack([v.keypoints for v in train]), train[0].skeleton.mask(detected)
+    poses = windows.reshape(-1, 1, *windows.shape[2:])
+    for name, (function, grid) in GRIDS.items():
+        for values in itertools.product(*grid.values()):
+            parameters = dict(zip(grid, values, strict=True))
+            smooth = functools.partial(function, **parameters)
+            yield name, parameters, over_time(smooth, detected=detected)
+    for penalty in PENALTIES:
+        for name, samples in (("ridge", poses), ("ridge-windows", windows)):
+            model = Gaussian.fit(samples, mask, penalty)
+            yield name, {"penalty": penalty}, regression(model, detected)
+        for rank in RANKS:
+            model = Gaussian.fit(windows, mask, penalty, rank)
+            yield "pca", {"penalty": penalty, "rank": rank}, regression(model, detected)
+
+
+Found = Callable[[str, float, dict], None]
+"""Called with a method's name, its error and the parameters that led to it."""
+
+
+def fit_parameters(
+    cases: dict[str, list[Case]], train: Sequence[View], detected: Collection[str],
+    tell: Found = lambda *_: None,
+) -> dict[str, tuple[float, dict]]:
+    """Finds the parameters of every baseline that has some.
+
+    Args:
+      cases: of ``PROTOCOLS``, to measure on.
+      train: windows to fit on.
+      detected: names of the joints that a detector delivers.
+      tell: what is told of every combination.
+
+    Returns:
+      Name -> least error and its parameters.
+    """
+    best: dict[str, tuple[float, dict]] = {}
+    for name, parameters, method in candidates(train, detected):
+        smoother = name in GRIDS
+        of = {protocol: cases[protocol] for protocol in (NOISY if smoother else PROTOCOLS)}
+        error = mean_error(method, of, everywhere=not smoother)
+        tell(name, error, parameters)
+        if name not in best or error < best[name][0]:
+            best[name] = error, parameters
+    return best
