@@ -18,6 +18,7 @@ from posegan_jax.inpainting.reliability import (
     Reliability,
     assess,
     confidence,
+    recall,
     stray,
 )
 from posegan_jax.inpainting.residual import ResidualModel
@@ -133,9 +134,9 @@ class Completer:
 
     def complete(
         self, track: Track, rate: Rate, settings: Settings, observed: Observed,
-        repair_sides: bool, history: History | None = None,
+        repair_sides: bool,
     ) -> Steps[Completion]:
-        """Completes a track: of a live one, its newest window.
+        """Completes a track.
 
         A first look by the encoder tells which observations to rely on in the search.
 
@@ -143,7 +144,6 @@ class Completer:
           track: of which some window is ``solvable``.
           rate: of its frames.
           settings, observed, repair_sides: as of ``inpainter.Inpainter.__call__``.
-          history: what a detector's noise is measured of; the track itself if None.
         """
         if not settings.carry_residual:
             generated = yield from self._generate(track, track.input_mask, rate, settings)
@@ -164,8 +164,7 @@ class Completer:
         runs = known_runs(track, generated, self._reach(rate))
         weights = confidence(track.scores, track.seen)
         rely = assess(
-            track.keypoints, weights, generated.motion, runs, self.residual, observed, rate.step,
-            history,
+            track.keypoints, weights, generated.motion, runs, self.residual, observed, rate.step
         )
         trust = np.where(rely.trust < REJECT, 0.0, rely.precision * rely.trust)
         weights = track.input_mask * weights * trust
@@ -176,19 +175,43 @@ class Completer:
         done.provenance[crossed & (done.provenance == Provenance.OBSERVED)] = Provenance.REFINED
         return done
 
+    def follow(
+        self, window: Track, observed: Observed, history: History, due: int
+    ) -> Steps[Completion]:
+        """Completes the newest window of a live track, at the model's rate.
+
+        Earlier windows tell which observations to rely on, so one look by the encoder is all.
+
+        Args:
+          window: F frames, which are ``solvable``.
+          observed: as of ``inpainter.Inpainter.stream``.
+          history: of the observations.
+          due: the frame that is to be delivered.
+        """
+        rate, weights = Rate(), confidence(window.scores, window.seen)
+        shown = window.input_mask * weights
+        if observed != "keep":
+            shown = np.where(stray(window.keypoints) | history.wrong, 0.0, shown)
+        generated = yield from self._generate(window, shown, rate, QUALITIES["fast"])
+        runs = known_runs(window, generated, self.frames)
+        rely = recall(history, weights, generated.motion, runs, observed, due)
+        return self._explain(window, generated, runs, rely, rate, corrected=True, due=due)
+
     def _explain(
         self, track: Track, generated: Generated, runs: list[slice], rely: Reliability,
-        rate: Rate, corrected: bool,
+        rate: Rate, corrected: bool, due: int | None = None,
     ) -> Completion:
-        """Explains every run; elsewhere observations are all there is."""
+        """Explains every run, or the one with the frame that is due; elsewhere observations are all
+        there is."""
         done = Completion.of(track)
         each = self.model.constants.left_open
         left_open = openness(track.input_mask, round(AROUND / rate.step), each)
         for run in runs:
-            done.put(run, explain(
-                self.model, self.residual, track[run], generated.some(run), rely[run],
-                left_open[run], rate, corrected,
-            ))
+            if due is None or run.start <= due < run.stop:
+                done.put(run, explain(
+                    self.model, self.residual, track[run], generated.some(run), rely[run],
+                    left_open[run], rate, corrected, None if due is None else due - run.start,
+                ))
         return done
 
     def _first_look(

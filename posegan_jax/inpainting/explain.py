@@ -36,6 +36,7 @@ UNSURE = 0.5
 def explain(
     model: Model, residual: ResidualModel, track: Track, generated: Generated,
     reliability: Reliability, left_open: np.ndarray, rate: Rate, corrected: bool = True,
+    due: int | None = None,
 ) -> Completion:
     """Joins observations and generated motion in a stretch of frames.
 
@@ -52,6 +53,7 @@ def explain(
       left_open: (T, J) what few joints leave open of the others, see ``openness``.
       rate: of the frames.
       corrected: whether the model's corrector is asked.
+      due: the only frame whose scores count; None: all do.
     """
     constants, seen, poses = model.constants, track.seen, generated.motion
     size = body_size(poses)
@@ -59,7 +61,11 @@ def explain(
     difference = track.keypoints - poses
     trusted = reliability.trust >= REJECT
     difference[~trusted] = np.nan
-    carried = carry(residual, difference, size, reliability.noise, rate.step)
+    wanted = None
+    if due is not None:  # and how sure observations are, for the corrector
+        wanted = seen & trusted
+        wanted[due] = True
+    carried = carry(residual, difference, size, reliability.noise, rate.step, wanted)
     result = poses + carried.mean
     deviation = np.hypot(carried.deviation, constants.spread * generated.spread)
     corrected = corrected and model.corrector is not None
@@ -76,7 +82,7 @@ def explain(
     deviation = np.hypot(deviation, left_open * size[:, None])
     scores = confidence_of(deviation, HEAD * size, constants)
     keep = seen & (reliability.noise == 0) & trusted
-    done = _deliverable(track, result, scores, keep)
+    done = _deliverable(track, result, scores, keep, carried.trust)
     # From the observations themselves, where they are exact.
     _bridge(done.keypoints, seen.any(-1), rate.step, constants.bridge)
     return done
@@ -89,20 +95,20 @@ def as_generated(track: Track, generated: Generated, observed: Observed) -> Comp
       track, generated: as of ``explain``.
       observed: what becomes of observed joints.
     """
-    scores = np.full(track.seen.shape, UNSURE)
+    shape, keep = track.seen.shape, track.seen & (observed == "keep")
     return _deliverable(
-        track, generated.motion.copy(), scores, track.seen & (observed == "keep")
+        track, generated.motion.copy(), np.full(shape, UNSURE), keep, np.ones(shape)
     )
 
 
 def _deliverable(
-    track: Track, result: np.ndarray, scores: np.ndarray, keep: np.ndarray
+    track: Track, result: np.ndarray, scores: np.ndarray, keep: np.ndarray, trust: np.ndarray
 ) -> Completion:
     """Poses and scores, which are changed, with observations where they are kept (T, J)."""
     result[keep], scores[keep] = track.keypoints[keep], track.scores[keep]
     provenance = np.full(keep.shape, Provenance.FILLED)
     provenance[keep], provenance[track.seen & ~keep] = Provenance.OBSERVED, Provenance.REFINED
-    return Completion(result, scores, provenance)
+    return Completion(result, scores, provenance, trust)
 
 
 def _bridge(motion: np.ndarray, seen: np.ndarray, step: float, share: float) -> None:

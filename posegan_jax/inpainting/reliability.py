@@ -55,15 +55,18 @@ class Reliability:
 
 
 class History(NamedTuple):
-    """What a detector's noise is measured of, where that is more than the track.
+    """What is known before of the observations of a live track's newest window, T frames.
 
     Attributes:
-      keypoints: (H, J, 2) pixels, NaN where missing, at the video's rate.
+      keypoints: (H, J, 2) pixels, NaN where missing, what jitter is measured of; at the rate of the
+        video, at about 25 frames per second or more. None: it is not.
       unknown: noise, in body sizes, that is supposed where there is too little to tell from.
+      wrong: (T, J) bool, observations that earlier windows took for gross errors.
     """
 
-    keypoints: np.ndarray
-    unknown: float = 0.0
+    keypoints: np.ndarray | None
+    unknown: float
+    wrong: np.ndarray
 
 
 def confidence(scores: np.ndarray, seen: np.ndarray) -> np.ndarray:
@@ -96,7 +99,6 @@ def stray(keypoints: np.ndarray) -> np.ndarray:
 def assess(
     keypoints: np.ndarray, weights: np.ndarray, generated: np.ndarray, runs: Sequence[slice],
     residual: ResidualModel, observed: Observed, step: float = 1.0,
-    history: History | None = None,
 ) -> Reliability:
     """Compares observations with a first look at the motion, and with each other.
 
@@ -108,7 +110,6 @@ def assess(
       residual: moments of the residuals.
       observed: what is to become of observed joints, see ``Inpainter``.
       step: frames of the model per frame of the track.
-      history: what noise is measured of; the track itself if None.
     """
     result = Reliability(np.zeros(weights.shape), np.ones(weights.shape))
     if observed == "keep":
@@ -117,9 +118,7 @@ def assess(
     for run in runs:
         size[run] = body_size(generated[run])
     # At low rates motion itself is as rough as jitter and spikes are.
-    level = 0.0
-    if step <= 1:
-        level = noise_level(keypoints, size) if history is None else _level_before(history, size)
+    level = noise_level(keypoints, size) if step <= 1 else 0.0
     if observed == "refine":
         level = max(level, REFINE_NOISE)
     if level == 0:
@@ -134,13 +133,29 @@ def assess(
     return dataclasses.replace(result, precision=ROUGHNESS**2 / (ROUGHNESS**2 + level**2))
 
 
-def _level_before(history: History, size: np.ndarray) -> float:
-    """The noise of a history, by the size (T,) that the person has last."""
-    last = size[np.isfinite(size)][-1:]
-    if not len(last):
-        return 0.0
-    sizes = np.full(len(history.keypoints), last[0])
-    return noise_level(history.keypoints, sizes, history.unknown)
+def recall(
+    history: History, weights: np.ndarray, generated: np.ndarray, runs: Sequence[slice],
+    observed: Observed, due: int,
+) -> Reliability:
+    """As ``assess``, of a live track's newest window: by what is known before.
+
+    Args:
+      history: that.
+      weights, generated, runs, observed: as of ``assess``.
+      due: the frame whose size of the body noise is measured in.
+    """
+    result = Reliability(np.zeros(weights.shape), np.where(history.wrong, 0.0, 1.0))
+    for run in runs:
+        if observed == "keep" or not run.start <= due < run.stop:
+            continue
+        size, level = body_size(generated[run]), 0.0
+        if history.keypoints is not None:
+            sizes = np.full(len(history.keypoints), size[due - run.start])
+            level = noise_level(history.keypoints, sizes, history.unknown)
+        if observed == "refine":
+            level = max(level, REFINE_NOISE)
+        result.noise[run] = level * size[:, None] / weights[run]
+    return result
 
 
 def noise_level(keypoints: np.ndarray, size: np.ndarray, unknown: float = 0.0) -> float:

@@ -125,7 +125,7 @@ class LiveSettings:
       memory: what is left, a frame of the model later, of the difference between what was delivered
         and what the newest window says of the same frame. The acceleration error of filled joints
         falls by a tenth to two fifths; more of it lets them drift.
-      history: frames of the video from which jitter is judged, if they are more than the window's.
+      history: frames of the video from which jitter is judged, at least the window's.
       settled: frames after which jitter that cannot be measured is taken for none; before, for
         some.
     """

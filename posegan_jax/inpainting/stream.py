@@ -15,7 +15,7 @@ import numpy as np
 
 from posegan_jax.errors import InputError, whole
 from posegan_jax.inpainting.completer import Completer, solvable
-from posegan_jax.inpainting.reliability import REFINE_NOISE, History
+from posegan_jax.inpainting.reliability import REFINE_NOISE, REJECT, History
 from posegan_jax.inpainting.settings import QUALITIES, LiveSettings, Observed, check_observed
 from posegan_jax.inpainting.solver import Solver
 from posegan_jax.inpainting.together import Answer, Request, run, together
@@ -88,12 +88,13 @@ class Stream:
             shape = (self._people, self._length, joints)
             self._keypoints = np.full((*shape, 2), np.nan)
             self._scores = np.zeros(shape)
+            self._wrong = np.zeros((*shape[:2], len(self._completer.skeleton)), bool)
             self._last = [None] * self._people
             self._number, self._time = -1, None
             self._pushed: deque[int] = deque()  # numbers of frames that are not completed yet
         else:
             self._keypoints[person], self._scores[person] = np.nan, 0.0
-            self._last[person] = None
+            self._wrong[person], self._last[person] = False, None
 
     def push(
         self, keypoints: np.ndarray | None, scores: np.ndarray | None = None,
@@ -147,7 +148,7 @@ class Stream:
 
     def _move(self, passed: int, keypoints=np.nan, scores=0.0) -> None:
         """Goes on by some frames, of which the last one is given; completes the one that is due."""
-        for buffer, empty in ((self._keypoints, np.nan), (self._scores, 0.0)):
+        for buffer, empty in ((self._keypoints, np.nan), (self._scores, 0.0), (self._wrong, False)):
             buffer[:, :-passed] = buffer[:, passed:]
             buffer[:, -passed:] = empty
         self._keypoints[:, -1], self._scores[:, -1] = keypoints, scores
@@ -198,8 +199,8 @@ class Stream:
         tracks = [self._track(person) for person in range(self._people)]
         windows = [self._window(track) for track in tracks]
         steps = {
-            person: self._completer.complete(
-                window, Rate(), QUALITIES["fast"], self._observed, False, self._history(track)
+            person: self._completer.follow(
+                window, self._observed, self._history(person, track), self._center
             )
             for person, (track, window) in enumerate(zip(tracks, windows, strict=True))
             if self._known(window)
@@ -229,12 +230,12 @@ class Stream:
             np.where(there, track.scores[rows], 0.0), there & track.input_mask[rows],
         )
 
-    def _history(self, track: Track) -> History | None:
-        """What jitter is judged of, if it is more than the window."""
-        if self._rate.step > 1 or self._settings.history <= len(self._rows):
-            return None
+    def _history(self, person: int, track: Track) -> History:
+        """What is known before of the newest window of a track."""
         new = track.seen.any(-1).sum() < self._settings.settled
-        return History(track.keypoints, REFINE_NOISE if new else 0.0)
+        known = track.keypoints if self._rate.step <= 1 else None
+        wrong = self._there[:, None] & self._wrong[person, self._rows]
+        return History(known, REFINE_NOISE if new else 0.0, wrong)
 
     def _known(self, window: Track) -> bool:
         """Whether anything can be told of the frame that is due."""
@@ -252,6 +253,7 @@ class Stream:
             self._last[person] = None
             return Completion.of(raw)
         due = found[center : center + 1]
+        self._wrong[person, -1 - self._delay] |= (due.trust[0] < REJECT) & raw.seen[0]
         lag = passed * self._rate.step
         if self._last[person] is not None and lag <= center:
             # Where the last frame lies between two frames of the window, in between.

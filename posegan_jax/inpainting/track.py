@@ -70,26 +70,38 @@ class Generated(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Completion:
-    """A completed track: keypoints (T, J, 2) pixels, scores (T, J), provenance (T, J)."""
+    """A completed track.
+
+    Attributes:
+      keypoints: (T, J, 2) pixels.
+      scores, provenance: (T, J).
+      trust: (T, J) weight from 0 to 1 that observations kept; 1 where nothing was observed.
+    """
 
     keypoints: np.ndarray
     scores: np.ndarray
     provenance: np.ndarray
+    trust: np.ndarray
 
     @classmethod
     def of(cls, track: Track) -> "Completion":
         """What was observed, alone."""
         source = np.where(track.seen, Provenance.OBSERVED, Provenance.UNKNOWN)
-        return cls(track.keypoints.copy(), track.scores.copy(), source)
+        return cls(
+            track.keypoints.copy(), track.scores.copy(), source, np.ones(track.scores.shape)
+        )
 
     def __getitem__(self, frames: slice) -> "Completion":
         """Some of the frames."""
-        return Completion(self.keypoints[frames], self.scores[frames], self.provenance[frames])
+        return Completion(
+            self.keypoints[frames], self.scores[frames], self.provenance[frames],
+            self.trust[frames],
+        )
 
     def put(self, frames: slice, part: "Completion") -> None:
         """Sets some of the frames."""
         self.keypoints[frames], self.scores[frames] = part.keypoints, part.scores
-        self.provenance[frames] = part.provenance
+        self.provenance[frames], self.trust[frames] = part.provenance, part.trust
 
 
 def known_runs(track: Track, generated: Generated, reach: int) -> list[slice]:

@@ -9,9 +9,11 @@ import pytest
 
 from posegan_jax.errors import InputError
 from posegan_jax.geometry.camera import look_at, project
+from posegan_jax.inpainting import completer as completer_module
 from posegan_jax.inpainting import solver
 from posegan_jax.inpainting.completer import Completer, centered
 from posegan_jax.inpainting.inpainter import Inpainter
+from posegan_jax.inpainting.reliability import recall
 from posegan_jax.inpainting.settings import LiveSettings
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.pose.sequence import PoseSequence, Provenance
@@ -90,9 +92,13 @@ TRACKS = {
 @pytest.mark.parametrize("observed", ["auto", "keep", "refine"])
 @pytest.mark.parametrize("kind", TRACKS)
 def test_a_streamed_track_is_what_whole_ones_are_made_of_the_same_windows(
-    inpainter, kind, observed
+    inpainter, kind, observed, monkeypatch
 ):
-    """Joint for joint, scores and provenance included; nothing of earlier windows counts."""
+    """Joint for joint, scores and provenance included.
+
+    Live, errors are known from earlier windows, in whole tracks by a second look: where there are
+    any, whole tracks are told what the stream knows.
+    """
     holes, noise, hidden = TRACKS[kind]
     rng = np.random.default_rng(3)
     track = detected(holes, 34)
@@ -100,23 +106,36 @@ def test_a_streamed_track_is_what_whole_ones_are_made_of_the_same_windows(
     track[:, [MPI.index(joint) for joint in hidden]] = np.nan
     track[30:33] = np.nan
     scores = np.where(np.isfinite(track[..., 0]), rng.uniform(0.4, 1.0, track.shape[:2]), 0.0)
-    alone = LiveSettings(memory=0.0, history=0, settled=0)
-    for delay in (0, 3, 8):
+    knows = []
+
+    def told(keypoints, weights, generated, runs, residual, observed, step):
+        return recall(*knows[-1], weights, generated, runs, observed, 23 - delay)
+
+    if noise or observed == "refine":
+        monkeypatch.setattr(completer_module, "assess", told)
+    for delay in (0, 4):
         live = inpainter.stream(
-            MPI.name, 25.0, delay=delay, observed=observed, settings=alone
+            MPI.name, 25.0, delay=delay, observed=observed,
+            settings=LiveSettings(memory=0.0, settled=0),
         )
-        streamed = [live.push(*frame) for frame in zip(track, scores, strict=True)]
-        for last in (23, 28, 33):
-            window = slice(last - 23, last + 1)
+        history = live._history
+        monkeypatch.setattr(
+            live, "_history", lambda *a, of=history: knows.append((of(*a),)) or knows[-1][0]
+        )
+        for number, frame in enumerate(zip(track, scores, strict=True)):
+            streamed = live.push(*frame)
+            if number not in (23, 28, 33):
+                continue
+            window = slice(number - 23, number + 1)
             sequence = PoseSequence(track[window], scores[window], 25.0, MPI.name)
-            whole = inpainter(
-                sequence, quality="fast", observed=observed, repair_sides=False
-            )
-            frame, due = streamed[last], 23 - delay
-            assert frame.number == last - delay
-            np.testing.assert_allclose(frame.keypoints, whole.keypoints[due], atol=1e-3)
-            np.testing.assert_allclose(frame.scores, whole.scores[due], atol=1e-5)
-            np.testing.assert_array_equal(frame.provenance, whole.provenance[due])
+            whole = inpainter(sequence, quality="fast", observed=observed, repair_sides=False)
+            due = 23 - delay
+            assert streamed.number == number - delay
+            np.testing.assert_allclose(streamed.keypoints, whole.keypoints[due], atol=1e-3)
+            np.testing.assert_allclose(streamed.scores, whole.scores[due], atol=1e-5)
+            np.testing.assert_array_equal(streamed.provenance, whole.provenance[due])
+    refined = observed == "refine" or (noise > 0 and observed == "auto")
+    assert (Provenance.REFINED in whole.provenance) == refined
 
 
 # --- what the networks are shown ------------------------------------------------------------------
