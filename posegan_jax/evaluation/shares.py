@@ -25,7 +25,7 @@ ALWAYS = ("bridge",)
 VALUES = np.linspace(0.0, 1.0, 101)
 """What a share may be."""
 ROUNDS = 2
-"""Times that all shares are gone through; a third round changes none by more than .02."""
+"""Times that all shares are gone through, as the best value of one depends on the others."""
 NOTHING = 1e-6
 """Pixels that a joint moves by rounding alone."""
 

@@ -174,9 +174,12 @@ def tune_constants(inpainter: Inpainter, clips: Clips, picture: str | None = Non
     """
     before = inpainter.model.constants
     fits = tune_shares(inpainter, clips, before)
+    for name, fit in fits.items():
+        _tell(f"error in head sizes, {name}, {clips.split}", fit)
     constants = list(fits.values())[-1].constants
     certainty = tune_certainty(inpainter, clips, constants)
     after = rounded(certainty.fit.constants)
+    _tell(f"surprise in nats, {clips.held_out}", certainty.fit)
     for group, joints in certainty.groups.items():
         for score, share, count in curve(*joints.scored(after)):
             print(f"{group:10s} {score:.2f} said, {share:.2f} found, {count:7.0f} joints")
@@ -185,13 +188,13 @@ def tune_constants(inpainter: Inpainter, clips: Clips, picture: str | None = Non
         print(f"{count} joints seen: {scores.mean():.2f} said, {right.mean():.2f} found of others")
     for name, value in after.to_dict().items():
         print(f"{name:12} {_plain(getattr(before, name)):>14} -> {_plain(value)}")
-    for name, fit in fits.items():
-        print(f"error, {name}: {fit.before:.5f} -> {fit.after:.5f} head sizes, {clips.split}")
-    surprise = certainty.fit
-    print(f"surprise: {surprise.before:.5f} -> {surprise.after:.5f} nats, {clips.held_out}")
     if picture:
         draw({name: some.scored(after) for name, some in certainty.groups.items()}, picture)
     return after
+
+
+def _tell(what: str, fit: Fit) -> None:
+    print(f"{what}: {fit.before:.5f} -> {fit.after:.5f}", flush=True)
 
 
 def _plain(value) -> str:

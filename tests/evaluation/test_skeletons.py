@@ -1,5 +1,7 @@
 """Models of other skeletons and other windows than the thesis's are evaluated, too."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from posegan_jax.evaluation.plausibility import plausibility
 from posegan_jax.evaluation.protocols import PROTOCOLS, make_case
 from posegan_jax.evaluation.scores import GROUPS_12, PARTS, score
 from posegan_jax.evaluation.settings import EvaluateOptions
-from posegan_jax.evaluation.tune import Clips, tune_certainty
+from posegan_jax.evaluation.tune import Clips, tune_certainty, tune_shares
 from posegan_jax.geometry.body import pose_size
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.model.model import Model
@@ -150,6 +152,16 @@ def test_windows_are_not_shifted_by_more_than_they_hold():
     assert resolve(EvaluateOptions(methods=("s30",)), frames=48)[1] == ["s30"]
     with pytest.raises(InputError, match="s30"):
         resolve(EvaluateOptions(methods=("s30",)))
+
+
+def test_shares_without_corrector_and_regression(model, motion):
+    clips = Clips(motion, count=1, frames=60, quality="fast")
+    fits = tune_shares(model, clips, model.model.constants)
+    assert list(fits) == ["uncorrected"]
+    (fit,) = fits.values()
+    bridge = fit.constants.bridge
+    assert fit.constants == dataclasses.replace(model.model.constants, bridge=bridge)
+    assert fit.after <= fit.before
 
 
 def test_certainty_of_another_skeleton(model, motion):
