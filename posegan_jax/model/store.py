@@ -145,7 +145,8 @@ def _corrector(variables: dict[str, Any], options: Any) -> CorrectorOptions | No
     if isinstance(options, dict):
         return CorrectorOptions.from_dict(options)
     width = np.shape(params.get("norm", {}).get("scale", ()))
-    return CorrectorOptions(*width[:1], len(params.get("blocks", ())), "gate" in params)
+    sizes: tuple = (*width[:1], len(params.get("blocks", ())), "gate" in params)
+    return CorrectorOptions(*sizes)
 
 
 def save_params(
