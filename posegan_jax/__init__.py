@@ -11,6 +11,18 @@ Importing the package touches no device, and loads jax only when ``Inpainter`` i
 
 import importlib
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # __getattr__ tells type checkers nothing
+    from posegan_jax.errors import InputError as InputError
+    from posegan_jax.formats import read as read
+    from posegan_jax.formats import write as write
+    from posegan_jax.inpainting.inpainter import Inpainter as Inpainter
+    from posegan_jax.pose.sequence import PoseFile as PoseFile
+    from posegan_jax.pose.sequence import PoseSequence as PoseSequence
+    from posegan_jax.pose.sequence import Provenance as Provenance
+    from posegan_jax.pose.skeleton import Skeleton as Skeleton
+    from posegan_jax.pose.skeleton import get_skeleton as get_skeleton
 
 try:
     __version__ = version("posegan_jax")

@@ -158,7 +158,7 @@ def check(config: ConfigDict) -> None:
     typed(config)
 
 
-def _made(cls: type, values: ConfigDict, where: str) -> Any:
+def _made(cls: Any, values: ConfigDict, where: str) -> Any:
     """A dataclass of the fields of a section, which may hold sections of their own."""
     hints, given = get_type_hints(cls), {}
     for name, value in values.items():

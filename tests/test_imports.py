@@ -128,6 +128,14 @@ def test_public_names_exist(name):
     assert name in dir(posegan_jax)
 
 
+def test_type_checkers_are_told_of_all_of_them():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    told = next(node for node in tree.body if isinstance(node, ast.If)).body
+    names = {alias.asname: node.module for node in told for alias in node.names}
+    expected = {name: f"posegan_jax.{module}" for name, module in posegan_jax._EXPORTS.items()}
+    assert names == expected and (PACKAGE / "py.typed").exists()
+
+
 def test_the_version_is_a_string():
     assert posegan_jax.__version__[0].isdigit()
 

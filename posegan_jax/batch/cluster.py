@@ -12,6 +12,7 @@ import itertools
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from posegan_jax.batch.devices import Usage
 from posegan_jax.batch.engine import Engine
@@ -35,7 +36,7 @@ class _Slot:
     """An engine on the cluster: a name unlike that of any other, and Ray's handle of its actor."""
 
     name: str
-    actor: object
+    actor: Any
 
 
 class Remote:
@@ -208,7 +209,8 @@ def _places(nodes: Sequence[dict]) -> list[dict]:
     Args:
       nodes: as of ``ray.nodes()``.
     """
-    cpu, accelerated = [], []
+    cpu: list[dict] = []
+    accelerated: list[dict] = []
     for node in nodes:
         resources = node["Resources"] if node["Alive"] else {}
         cores, gpus = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))

@@ -57,7 +57,8 @@ class _Piece:
     x: np.ndarray
     mask: np.ndarray
 
-    def cut(self, count: int) -> tuple["_Piece", "_Piece"]:
+    def cut(self, count: int) -> tuple["_Piece", ...]:
+        """The first so many windows, and the others."""
         parts = slice(None, count), slice(count, None)
         return tuple(
             _Piece(self.ticket, self.first + (part.start or 0), self.x[part], self.mask[part])

@@ -83,7 +83,9 @@ class Engine:
         self._tries: dict[int, _Try] = {}
         self._changed = threading.Condition(threading.RLock())
         self._error: Exception | None = None
-        self._busy, self._began, self._last = 0.0, None, None
+        self._busy = 0.0
+        self._began: float | None = None
+        self._last: float | None = None
         # Who tells of a host's death may hold a lock that giving the host something takes, so that
         # what hosts tell waits here and not for the lock of this engine.
         self._heard: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()

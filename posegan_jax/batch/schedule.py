@@ -15,12 +15,13 @@ until there is nothing to do. The policy:
 import dataclasses
 import math
 from collections import deque
-from collections.abc import Hashable
+from typing import Any
 
 STARTS = 3
 """Workers in one place that may die one after the other before they are ready."""
 
-File = Hashable
+File = Any
+"""What can be the key of a dictionary."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +96,7 @@ class Bench:
 
     def __init__(self, completer: Completer, options: FillOptions):
         self._completer, self._options = completer, options
-        self._files: dict[int, tuple[Job, Generator]] = {}
+        self._files: dict[int, tuple[Job, Steps[Outcome]]] = {}
 
     def begin(self, ticket: int, job: Job) -> Request | Outcome:
         """Takes up a file: what is to be solved first, or its outcome."""

@@ -50,7 +50,7 @@ def detected_cases(
     for view in views:
         if view.video not in files:
             path = detection_path(Path(folder), view.video)
-            files[view.video] = path and formats.read(path, fps=view.fps)
+            files[view.video] = formats.read(path, fps=view.fps) if path else None
         if (file := files[view.video]) is not None:
             cases.append(_case(file, view, detected))
     if not cases:

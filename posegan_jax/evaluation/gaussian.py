@@ -21,13 +21,11 @@ _PLACE, _SIZE = 4.0, 0.25
 
 
 class WindowModel(Protocol):
-    """What completes windows of F frames.
+    """What completes windows of F frames."""
 
-    Attributes:
-      frames: F.
-    """
-
-    frames: int
+    @property
+    def frames(self) -> int:
+        """F."""
 
     def complete_all(self, windows: np.ndarray) -> np.ndarray:
         """(N, F, J, 2) with NaN where missing -> complete; what is observed is kept.

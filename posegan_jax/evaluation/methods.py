@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import re
 from collections.abc import Sequence
-from typing import get_args
+from typing import cast, get_args
 
 import jax
 import numpy as np
@@ -61,7 +61,7 @@ def plain(name: str) -> str:
     return _LETTER.sub("", name)
 
 
-def settings_of(name: str, frames: int = FRAMES) -> tuple[Settings, str]:
+def settings_of(name: str, frames: int = FRAMES) -> tuple[Settings, Observed]:
     """Settings of one of our methods, and what becomes of observed joints.
 
     Args:
@@ -72,12 +72,13 @@ def settings_of(name: str, frames: int = FRAMES) -> tuple[Settings, str]:
       InputError: there is no method of that name.
     """
     base, *changes = name.split("+")
-    settings, observed = _base_settings(base, frames), "auto"
+    settings = _base_settings(base, frames)
+    observed: Observed = "auto"
     for change in changes:
         if change in get_args(Composition):
-            settings = dataclasses.replace(settings, composition=change)
+            settings = dataclasses.replace(settings, composition=cast(Composition, change))
         elif change in get_args(Observed):
-            observed = change
+            observed = cast(Observed, change)
         elif change == "uncorrected":
             settings = dataclasses.replace(settings, correct=False)
         else:

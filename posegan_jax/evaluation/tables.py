@@ -166,7 +166,7 @@ def ahead_table(
             for name in names:
                 for metric in metrics:
                     rival = best(scores, rivals, part, metric)
-                    theirs = rival and scores[rival].values[part][metric]
+                    theirs = scores[rival].values[part][metric] if rival else None
                     ours = scores[name].values[part][metric]
                     if not ahead(theirs, ours, metric):
                         cells.append("")

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from posegan_jax.errors import InputError
 from posegan_jax.runtime.files import atomic_path
@@ -95,7 +95,7 @@ def _keys(head: str) -> frozenset[tuple[str, str]]:
 # --- numbers --------------------------------------------------------------------------------------
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[int | float]:
     return type(value) in (int, float)  # JSON's true is an int to isinstance
 
 

@@ -172,7 +172,7 @@ def _sequence(
         rate = table.number(column["fps"][i]) if "fps" in column else np.nan
         fps = float(rate) if fps is None and np.isfinite(rate) and rate > 0 else fps
     keypoints, scores = table.present(values, -np.inf if min_score is None else min_score, tally)
-    return PoseSequence(keypoints, scores, fps, skeleton.name, known, person, provenance)
+    return PoseSequence(keypoints, scores, fps, skeleton.name, np.array(known), person, provenance)
 
 
 FORMAT = Format(

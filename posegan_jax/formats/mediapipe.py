@@ -325,7 +325,7 @@ def _put(body: _Body, joints: records.Joints, example: Any = None) -> _Body:
     return [*new, *({key: name} | point for name, point in zip(names, added, strict=True))]
 
 
-def _empty(example: Any) -> dict | list:
+def _empty(example: Any) -> Any:
     """A point like another one, all zeros and without label."""
     if isinstance(example, list):
         return [0.0] * len(example)
@@ -343,9 +343,9 @@ def _label_like(label: Any, landmark: int) -> Any:
     return name.upper() if label.isupper() else name
 
 
-def _point(point: dict | list, values: list[float], changed: list[bool]) -> dict | list:
+def _point(point: Any, values: list[float], changed: list[bool]) -> Any:
     """A landmark with those of x, y, visibility that changed and that it has."""
-    keys = ("x", "y", "visibility") if isinstance(point, dict) else (0, 1, 3)
+    keys: tuple = ("x", "y", "visibility") if isinstance(point, dict) else (0, 1, 3)
     result = point.copy()
     for key, value, new in zip(keys, values, changed, strict=True):
         has = key in point if isinstance(point, dict) else key < len(point)

@@ -130,7 +130,7 @@ def _layout(entries: list) -> int:
     return _IMAGE if isinstance(first, dict) and _SCORES in first else _FRAMES
 
 
-def _is_image(keys: set[tuple[str, str]]) -> bool:
+def _is_image(keys: frozenset[tuple[str, str]]) -> bool:
     """Whether a file begins like the instances of one image."""
     return ("[{", _SCORES) in keys or {("{", "instance_info"), ("{[{", _SCORES)} <= keys
 

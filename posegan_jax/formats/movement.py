@@ -297,7 +297,8 @@ def _new_data(file: PoseFile, source: Source | None, path: Path) -> Any:
         position[np.ix_(rows, (0, 1), own, [i])] = numbers[..., :2].transpose(0, 2, 1)[..., None]
         confidence[np.ix_(rows, own, [i])] = numbers[..., 2:]
     fps = next((sequence.fps for sequence in file if sequence.fps), None)
-    keypoint, individual, names, attrs = "keypoint", "individual", list(joints), {}
+    keypoint, individual, names = "keypoint", "individual", list(joints)
+    attrs: dict[str, Any] = {}
     if source:
         keypoint = next(n for n in _NAMES["keypoint"] if n in source.data["position"].dims)
         individual = next(n for n in _NAMES["individual"] if n in source.data["position"].dims)

@@ -7,6 +7,7 @@ value).
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def read(path: Path, min_score: float | None = None) -> PoseFile:
 
 def write(file: PoseFile, path: Path) -> None:
     """Writes the sequences."""
-    arrays = {"format": np.array(_TAG), "version": np.array(1)}
+    arrays: dict[str, Any] = {"format": np.array(_TAG), "version": np.array(1)}
     for i, sequence in enumerate(file):
         for name in _ARRAYS:
             arrays[f"{i}/{name}"] = getattr(sequence, name)

@@ -413,9 +413,9 @@ def merge(old: Sequence, frames: Sequence[int], added: Mapping[int, list]) -> li
 
 
 def updated(
-    groups: Iterable[Iterable[dict]], edits: Edits, put: Callable[[dict, Joints], dict],
-    holds: Callable[[dict], Any] = lambda item: True,
-) -> list[list[dict]]:
+    groups: Iterable[Iterable[Any]], edits: Edits, put: Callable[[Any, Joints], Any],
+    holds: Callable[[Any], Any] = lambda item: True,
+) -> list[list[Any]]:
     """The objects of a file, frame by frame, with the joints that differ.
 
     Args:

@@ -88,7 +88,7 @@ def _stripped(header: list[str]) -> list[str]:
     return [cell.strip() for cell in header]
 
 
-def _nodes(header: list[str], path: Path) -> dict[str, tuple[int, int, int]]:
+def _nodes(header: list[str], path: Path) -> dict[str, tuple[int, ...]]:
     """node -> columns of x, y and score (-1: there is none)."""
     if len(set(header)) < len(header):
         double = next(cell for cell in header if header.count(cell) > 1)

@@ -9,7 +9,7 @@ import dataclasses
 import io
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -253,7 +253,7 @@ def present(
 
 
 def track(
-    person: Any, joints: Joints, names: Sequence[str], columns: dict[str, Sequence[int]],
+    person: Any, joints: Joints, names: Sequence[str], columns: Mapping[str, Sequence[int]],
     rows: dict[int, list[int]], values: np.ndarray, min_score: float, tally: Tally,
     fps: float | None = None, scale: tuple[float, float] = (1.0, 1.0),
 ) -> Track:

@@ -6,10 +6,9 @@ In the functions that NumPy and JAX share (the Python array API), since devices 
 import chex
 import numpy as np
 
+from posegan_jax.geometry import Array
 from posegan_jax.pose.rate import MODEL_FPS
 from posegan_jax.pose.skeleton import Skeleton
-
-Array = chex.Array
 
 SECOND = round(MODEL_FPS)
 """Frames that the size of a body is averaged over."""

@@ -11,6 +11,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from posegan_jax.geometry import Array
+
 
 class Camera(NamedTuple):
     """Cameras of a batch.
@@ -27,8 +29,8 @@ class Camera(NamedTuple):
 
 
 def look_at(
-    yaw: jax.Array, pitch: jax.Array, distance: jax.Array, target: jax.Array,
-    roll: jax.Array | float = 0.0, focal: jax.Array | float = 1.0,
+    yaw: Array, pitch: Array, distance: Array, target: Array, roll: Array | float = 0.0,
+    focal: Array | float = 1.0,
 ) -> Camera:
     """Cameras whose optical axes pass through their targets.
 
@@ -51,7 +53,7 @@ def look_at(
     return Camera(rotation, target + jnp.asarray(distance)[..., None] * outward, focal)
 
 
-def project(points: jax.Array, camera: Camera) -> tuple[jax.Array, jax.Array]:
+def project(points: Array, camera: Camera) -> tuple[jax.Array, jax.Array]:
     """Perspective projection.
 
     Args:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from posegan_jax.geometry import Array
 from posegan_jax.geometry.body import pose_size
 
 PENALTY = 1e-4
@@ -27,9 +28,9 @@ class ResidualMoments(NamedTuple):
         and 1, to the whole pose; zero in the rows of other joints.
     """
 
-    calibration: jax.Array
-    covariance: jax.Array
-    regression: jax.Array
+    calibration: Array
+    covariance: Array
+    regression: Array
 
     @classmethod
     def default(cls, joints: int) -> "ResidualMoments":

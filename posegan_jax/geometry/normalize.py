@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import chex
 
-Array = chex.Array
+from posegan_jax.geometry import Array
 
 TINY = 1e-5
 """Least extent of a window, relative to its coordinates: below is float32's rounding."""

@@ -84,7 +84,7 @@ def explain(
     keep = seen & (reliability.noise == 0) & trusted
     done = _deliverable(track, result, scores, keep, carried.trust)
     # From the observations themselves, where they are exact.
-    _bridge(done.keypoints, seen.any(-1), rate.step, constants.bridge)
+    _bridge(done.keypoints, np.any(seen, -1), rate.step, constants.bridge)
     return done
 
 
@@ -152,6 +152,6 @@ def openness(seen: np.ndarray, around: int, each: float) -> np.ndarray:
       joints that are, and where they are enough.
     """
     shown = maximum_filter1d(seen.astype(np.uint8), 2 * around + 1, axis=0) > 0
-    shown = shown[nearest(seen.any(-1))]
+    shown = shown[nearest(np.any(seen, -1))]
     short = np.maximum(ENOUGH - shown.sum(axis=-1, keepdims=True), 0)
     return each * short * ~shown

@@ -95,7 +95,7 @@ class ResidualModel:
     @property
     def inputs(self) -> np.ndarray:
         """(J,) bool, joints that the regression starts from; none where there is no regression."""
-        return self.regression[:-1].any(axis=1).reshape(-1, 2).any(axis=1)
+        return np.any(self.regression[:-1].any(axis=1).reshape(-1, 2), axis=1)
 
     def regress(self, poses: np.ndarray, size: np.ndarray) -> np.ndarray:
         """Completes poses (T, J, 2) of the given sizes (T,) from their input joints, linearly."""

@@ -90,7 +90,8 @@ class Stream:
             self._scores = np.zeros(shape)
             self._wrong = np.zeros((*shape[:2], len(self._completer.skeleton)), bool)
             self._last = [None] * self._people
-            self._number, self._time = -1, None
+            self._number = -1
+            self._time: float | None = None
             self._pushed: deque[int] = deque()  # numbers of frames that are not completed yet
         else:
             self._keypoints[person], self._scores[person] = np.nan, 0.0

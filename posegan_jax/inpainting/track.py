@@ -107,7 +107,7 @@ class Completion:
 def known_runs(track: Track, generated: Generated, reach: int) -> list[slice]:
     """Stretches of frames with generated motion, at most ``reach`` frames from an observation."""
     known = np.isfinite(generated.motion[..., 0]).all(-1)
-    away = np.abs(nearest(track.input_mask.any(-1)) - np.arange(len(known)))
+    away = np.abs(nearest(np.any(track.input_mask, -1)) - np.arange(len(known)))
     return runs(known & (away <= reach))
 
 

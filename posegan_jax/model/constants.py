@@ -1,6 +1,7 @@
 """Numbers that belong to a model's weights: how far what it says is to be trusted."""
 
 import dataclasses
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +40,10 @@ class Constants:
     @classmethod
     def from_dict(cls, values: dict) -> "Constants":
         """Reads the constants out of a checkpoint's metadata; unknown keys are an error."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        plain: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        return cls(**plain)
 
     def to_dict(self) -> dict:
         return dataclasses.asdict(self)

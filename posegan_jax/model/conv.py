@@ -16,7 +16,7 @@ kernel is stored in the layout of that convolution: (frames, rows, out, in).
 """
 
 import functools
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -369,7 +369,7 @@ def _add_axis(x, stride: int):
     blocks = -(-taps // stride)
     x = jnp.pad(x, [(0, 0), (0, 0), (0, blocks * stride - taps), (0, 0)])
     x = x.reshape(m, positions, blocks, stride * c)
-    total = sum(
+    total: Any = sum(
         jnp.pad(x[:, :, b], [(0, 0), (b, blocks - 1 - b), (0, 0)]) for b in range(blocks)
     )
     return total.reshape(m, (positions + blocks - 1) * stride, c)

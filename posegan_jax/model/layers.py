@@ -52,7 +52,8 @@ def stages(frames: int, rows: int) -> tuple[Stage, ...]:
     ):
         # With few rows (R < 9) the third kernel would not fit; it then covers what there is.
         kernel = (kernel[0], min(kernel[1], size[1] + 2 * padding[1]))
-        out = tuple(output_size(size[a], kernel[a], strides[a], padding[a]) for a in range(2))
+        out_frames, out_rows = map(output_size, size, kernel, strides, padding)
+        out = out_frames, out_rows
         result.append(Stage(kernel, strides, padding, size, out, features))
         size = out
     # The last one sees the whole map: 3 x 3 at F = 24, R = 18.

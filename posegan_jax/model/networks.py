@@ -1,7 +1,7 @@
 """The networks as one bundle, built from typed options that a checkpoint can carry."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -22,15 +22,23 @@ Variables = dict[str, Any]
 """Linen variables of one network: {'params': ..., 'batch_stats': ...}."""
 
 
+class Network(Protocol):
+    """A Linen module, ours or another one that takes and gives the same arrays."""
+
+    def init(self, rngs: Any, /, *inputs: Any) -> Any: ...
+    def apply(self, variables: Variables, /, *inputs: Any, **how: Any) -> Any: ...
+    def clone(self, **fields: Any) -> Any: ...
+
+
 class Networks(NamedTuple):
     """The modules (no parameters) and the options that made them.
 
     ``corrector`` is None where there is none.
     """
 
-    generator: Generator
-    discriminator: Discriminator
-    encoder: Encoder
+    generator: Network
+    discriminator: Network
+    encoder: Network
     options: NetworkOptions
     corrector: Corrector | None = None
 
@@ -80,7 +88,7 @@ def build_networks(
       detected: names of the joints that it may see.
     """
     rows = get_skeleton(options.skeleton).rows
-    common = dict(rows=rows, lowering=lowering, dtype=dtype)
+    common: dict[str, Any] = dict(rows=rows, lowering=lowering, dtype=dtype)
     return Networks(
         Generator(frames=options.frames, coordinates=options.coordinates, **common),
         Discriminator(
@@ -91,7 +99,7 @@ def build_networks(
         ),
         Encoder(latent=options.latent, final_activation=options.final_activation, **common),
         options,
-        corrector and Corrector.of(options, detected, corrector),
+        Corrector.of(options, detected, corrector) if corrector else None,
     )
 
 

@@ -212,7 +212,8 @@ def load_params(
     has them; nothing needs to be known of the optimizer.
 
     Args:
-      path, step: as of ``folder.find_checkpoint``.
+      path: as of ``folder.find_checkpoint``.
+      step: as of that.
 
     Returns:
       (parameters, metadata): {network: its variables}, a nested dict of numpy arrays in host

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -82,6 +83,7 @@ def save_clips2d(path: Path, clips: Sequence[Clip2D], **texts: str) -> None:
       **texts: kept beside them, say where they come from.
     """
     lengths = np.array([len(clip.keypoints) for clip in clips])
+    more: dict[str, Any] = {name: np.array(text) for name, text in texts.items()}
     np.savez_compressed(
         path,
         keypoints=np.concatenate([clip.keypoints for clip in clips]).astype(np.float32),
@@ -92,5 +94,5 @@ def save_clips2d(path: Path, clips: Sequence[Clip2D], **texts: str) -> None:
         clip_sequence=np.array([clip.sequence for clip in clips]),
         clip_camera=np.array([clip.camera for clip in clips], np.int16),
         clip_fps=np.array([clip.fps for clip in clips], np.float32),
-        **{name: np.array(text) for name, text in texts.items()},
+        **more,
     )

@@ -112,7 +112,7 @@ def similarity(found: Detections, a: np.ndarray, b: np.ndarray, least: float) ->
     return result
 
 
-def _matching(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _matching(matrix: np.ndarray) -> tuple[np.ndarray, ...]:
     """Rows and columns, each at most once, whose sum is the largest; none with a value of 0."""
     pairs = matrix > 0
     if (pairs.sum(0) <= 1).all() and (pairs.sum(1) <= 1).all():

@@ -270,7 +270,7 @@ def draw_legend(height: int, text_size: int = 13, filled: bool = True) -> Image.
 
 
 @functools.cache
-def font(size: int) -> ImageFont.FreeTypeFont:
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Pillow's own font at a size in pixels; no font file needs to be installed."""
     return ImageFont.load_default(size=size)
 

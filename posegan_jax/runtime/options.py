@@ -8,7 +8,7 @@ import argparse
 import dataclasses
 import types
 from collections.abc import Callable, Collection
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from posegan_jax.errors import OptionError
 
@@ -91,18 +91,19 @@ def add_options(parser: argparse.ArgumentParser, cls: type, *names: str) -> None
             parser.add_argument(_dashed(name), dest=field.name, default=field.default, **flag)
 
 
-def options_of(cls: type[T], parsed: argparse.Namespace) -> T:
+def options_of(cls: Callable[..., T], parsed: argparse.Namespace) -> T:
     """The options of a class that were parsed, with the defaults of those that are no flags.
 
     A value that the class refuses is a mistake like any other that ``parsed.parser`` finds.
     """
-    fields = dataclasses.fields(cls)
+    fields = dataclasses.fields(cast(Any, cls))
     given = {f.name: getattr(parsed, f.name) for f in fields if hasattr(parsed, f.name)}
     try:
         return cls(**given)
     except OptionError as error:
         flags = {field.name: field.metadata.get("name", field.name) for field in fields}
-        parsed.parser.error(f"{error.named(_dashed(flags[error.name]))}")
+        parser: argparse.ArgumentParser = parsed.parser
+        parser.error(f"{error.named(_dashed(flags[error.name]))}")
 
 
 def names(text: str) -> tuple[str, ...]:

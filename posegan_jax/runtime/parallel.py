@@ -41,7 +41,7 @@ def replicate(mesh: Mesh, tree: T) -> T:
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
-def scatter(mesh: Mesh, tree: T) -> T:
+def scatter(mesh: Mesh, tree: Any) -> Any:
     """Splits the leading axis of every array of a pytree over the devices."""
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec(DATA_AXIS)))
 

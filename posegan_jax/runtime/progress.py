@@ -43,7 +43,8 @@ class Progress:
         self._total, self._label, self._seconds, self._show = total, label, seconds, show
         self._stream = sys.stderr if stream is None else stream
         self._clock, self._unit = clock, unit
-        self._step, self._printed_step, self._printed_at = initial, None, -float("inf")
+        self._step, self._printed_at = initial, -float("inf")
+        self._printed_step: int | None = None
         self._rate_from: tuple[int, float] | None = None
         self._losses = ""
         self._bar = None

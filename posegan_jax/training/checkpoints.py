@@ -10,6 +10,7 @@ bucket). In a multi-host run every process calls these functions, in the same or
 import json
 import logging
 import math
+import operator
 import os
 import shutil
 from collections.abc import Mapping
@@ -76,12 +77,8 @@ class Checkpoints:
         self._best_metric = best_metric
         _prepare(self.directory)
         kept = [policies.LatestN(max_to_keep)]
-        best_fn = None
+        best_fn = None if best_metric is None else operator.itemgetter(best_metric)
         if best_metric is not None:
-
-            def best_fn(metrics):
-                return metrics[best_metric]
-
             kept.append(
                 policies.BestN(
                     get_metric_fn=best_fn,

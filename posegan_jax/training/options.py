@@ -18,6 +18,7 @@ from posegan_jax.runtime.options import (
 Phase = Literal["reconstruction", "full", "correction"]
 """What a step trains: generator and encoder on the data terms, all three networks, the corrector.
 """
+NormalizeBy = Literal["observed", "full"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,7 +160,7 @@ class BatchOptions:
     """
 
     batch_size: int = 256
-    normalize_by: Literal["observed", "full"] = "observed"
+    normalize_by: NormalizeBy = "observed"
 
     def __post_init__(self):
         """Raises OptionError on an empty batch, or a normalisation that there is not."""

@@ -13,8 +13,7 @@ from posegan_jax.training.options import StepOptions
 AVERAGED = ("generator", "encoder")
 
 
-@flax.struct.dataclass
-class TrainState:
+class TrainState(flax.struct.PyTreeNode):
     """All arrays of a run.
 
     Attributes:

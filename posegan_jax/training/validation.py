@@ -17,13 +17,14 @@ from posegan_jax.motion.sample import ViewOptions
 from posegan_jax.motion.store import MotionStore
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.training.batch import Batch, sample_batch
-from posegan_jax.training.options import StepOptions
+from posegan_jax.training.options import NormalizeBy, StepOptions
 
 ALPHAS = geometry_metrics.DEFAULT_ALPHAS
 
 
 def clean_options(
-    count: int, views: ViewOptions, corruption: CorruptionOptions, normalize_by: str = "observed"
+    count: int, views: ViewOptions, corruption: CorruptionOptions,
+    normalize_by: NormalizeBy = "observed",
 ) -> StepOptions:
     """Options that draw windows whose detected joints are all there and exact."""
     clean = dataclasses.replace(corruption, clean=1.0, jitter=0.0, misses=0.0, inversions=0.0)
