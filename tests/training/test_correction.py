@@ -24,7 +24,15 @@ from posegan_jax.training.checkpoints import Checkpoints
 from posegan_jax.training.correction import refined
 from posegan_jax.training.options import CorrectionOptions
 
-pytestmark = pytest.mark.usefixtures("small")
+
+@pytest.fixture(scope="module", autouse=True)
+def quick(small):
+    """Random numbers that compile faster."""
+    before = jax.config.jax_default_prng_impl
+    jax.config.update("jax_default_prng_impl", "unsafe_rbg")
+    yield
+    jax.config.update("jax_default_prng_impl", before)
+
 
 # Four steps of reconstruction, four of everything, the rest the corrector's.
 STEPS = {
@@ -318,6 +326,7 @@ def body40(tmp_path_factory, write_motion):
     return "joints:" + ",".join(joints), str(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["h36m17", "48 frames", "40 joints"])
 def test_a_model_of_any_size_is_trained_and_fills(body40, tmp_path, size):
     changes = {
