@@ -12,14 +12,14 @@ import pytest
 
 from posegan_jax import cli, speed
 from posegan_jax.errors import InputError
-from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.inpainting import inpainter as inpainter_module
 from posegan_jax.inpainting.inpainter import Inpainter
-from posegan_jax.inpainting.residual import ResidualModel
+from posegan_jax.model import model as model_module
+from posegan_jax.model.model import Model
 from posegan_jax.model.networks import Networks
 from posegan_jax.model.options import NetworkOptions
 from posegan_jax.speed_options import SpeedOptions
-from posegan_jax.training import step
+from posegan_jax.training import batch
 
 
 class _Generator(nn.Module):
@@ -40,13 +40,12 @@ class _Critic(nn.Module):
         return nn.Dense(1)(x.reshape(len(x), -1))[:, 0]
 
 
-def small_networks(options, dtype=None):
+def small_networks(options, dtype=None, **unused):
     return Networks(_Generator(), _Critic(), _Encoder(), options)
 
 
 @pytest.fixture(scope="module")
 def inpainter():
-    networks = small_networks(NetworkOptions(latent=4))
     rng = np.random.default_rng(0)
 
     def dense(inputs, outputs):
@@ -57,8 +56,9 @@ def inpainter():
         "generator": dense(4, 1344), "encoder": dense(1344, 4),
         "discriminator": dense(1344, 1),
     }
-    residual = ResidualModel.fit(ResidualMoments.default(28))
-    return Inpainter(networks, variables, residual, batch=4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model_module, "build_networks", small_networks)
+        yield Inpainter(Model(NetworkOptions(latent=4), variables), batch=4)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def report(inpainter):
         patch.setattr(speed, "build_networks", small_networks)
         # Most of what there is to compile.
         patch.setattr(speed, "PHASES", ("reconstruction",))
-        patch.setattr(step, "sample_mask", lambda key, x, *unused: jnp.ones(x.shape[:-1]))
+        patch.setattr(batch, "sample_mask", lambda key, x, *unused: jnp.ones(x.shape[:-1]))
         try:
             return speed.measure(inpainter, options, show=False)
         finally:

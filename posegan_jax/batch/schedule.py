@@ -98,7 +98,7 @@ class Schedule:
         self._given_up: deque[File] = deque()
         self._blamed: set[File] = set()  # suspects, waiting or with a worker
         self._places: dict[File, int] = {}  # of files that a worker holds
-        self.closed = False
+        self.closed = self._failed = False
 
     # --- what has happened ------------------------------------------------------------------------
 
@@ -150,13 +150,15 @@ class Schedule:
         Args:
           room: whether files may be given out at present.
         """
+        if self._failed:
+            return None
         if self._given_up:
             return GiveUp(self._given_up.popleft())
         if self.closed:
             return None
         for number, worker in enumerate(self._workers):
             if worker.failed_starts == STARTS:
-                self.closed = True
+                self.closed = self._failed = True
                 return Fail()
             if not worker.started:
                 worker.started = True

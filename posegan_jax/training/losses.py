@@ -1,15 +1,11 @@
 """The objectives of section 4.4 as pure functions of arrays (L. Mourot, 2019).
 
-Notation: x a real window (N, F, J, 2), x_tilde a generated one, x_hat a point between the two,
-z a latent code (N, L), D(.) critic scores (N,).
-
-A new term of generator and encoder is a function of ``Outputs``, its line in ``TERMS`` and its
-weight in ``options.LossWeights``.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -20,11 +16,13 @@ from posegan_jax.training.options import LossWeights
 
 def critic_wasserstein(real_scores: jax.Array, fake_scores: jax.Array) -> jax.Array:
     """E[D(x_tilde)] - E[D(x)]: the critic lowers it by scoring real windows higher."""
+    chex.assert_rank([real_scores, fake_scores], 1)
     return fake_scores.mean() - real_scores.mean()
 
 
 def adversarial(fake_scores: jax.Array) -> jax.Array:
     """-E[D(x_tilde)], L_Gen on G(z) and L_Mix on G(E(x')): lower when the critic is fooled."""
+    chex.assert_rank(fake_scores, 1)
     return -fake_scores.mean()
 
 
@@ -39,7 +37,13 @@ def gradient_penalty(score: Callable[[jax.Array], jax.Array], x_hat: jax.Array) 
       score: (N, ...) -> (N,).
       x_hat: (N, ...) points on the segments between real and generated samples.
     """
-    gradient = jax.grad(lambda x: score(x).sum())(x_hat)
+
+    def total(x):
+        scores = score(x)
+        chex.assert_shape(scores, x.shape[:1])
+        return scores.sum()
+
+    gradient = jax.grad(total)(x_hat)
     norms = safe_norm(gradient.reshape(gradient.shape[0], -1))
     return jnp.mean((norms - 1.0) ** 2)
 
@@ -51,12 +55,16 @@ def interpolation_weights(key: jax.Array, count: int) -> jax.Array:
 
 def interpolate(weight: jax.Array, real: jax.Array, fake: jax.Array) -> jax.Array:
     """x_hat: one point per sample on the segment between real (1) and fake (0); weight (N,)."""
+    chex.assert_shape(weight, real.shape[:1])
+    chex.assert_equal_shape([real, fake])
     weight = weight.reshape(-1, *[1] * (real.ndim - 1))
     return weight * real + (1.0 - weight) * fake
 
 
 def latent_cycle(z: jax.Array, z_tilde: jax.Array) -> jax.Array:
     """MSE(z, E(G(z)))."""
+    chex.assert_rank(z, 2)
+    chex.assert_equal_shape([z, z_tilde])
     return jnp.mean((z - z_tilde) ** 2)
 
 
@@ -68,6 +76,7 @@ def latent_moments(z: jax.Array, batch_axis: str | None = None) -> jax.Array:
       batch_axis: name of a mapped axis that the batch is split along, see ``parallel.each_device``;
         None: z is all of it.
     """
+    chex.assert_rank(z, 2)
     n, dimension = z.shape
     mean = over_devices(z.mean(axis=0), batch_axis)
     centered = z - mean

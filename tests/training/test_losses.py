@@ -217,3 +217,33 @@ def test_latent_moments_are_of_the_whole_batch_where_it_is_split():
         lambda z: losses.latent_moments(z, "devices"), axis_name="devices"
     )(z.reshape(2, 32, 5))
     np.testing.assert_allclose(halves, losses.latent_moments(z), rtol=1e-5)
+
+
+# --- ranks ----------------------------------------------------------------------------------------
+
+ONE, TWO, WINDOWS = jnp.zeros(3), jnp.zeros((3, 4)), jnp.zeros((3, 8, 5, 2))
+
+
+@pytest.mark.parametrize(
+    "function, arguments",
+    [
+        (losses.critic_wasserstein, (TWO, ONE)), (losses.critic_wasserstein, (ONE, TWO[:, :1])),
+        (losses.adversarial, (TWO[:, :1],)), (losses.adversarial, (ONE.sum(),)),
+        (losses.gradient_penalty, (lambda x: x.sum(axis=(2, 3)), WINDOWS)),
+        (losses.gradient_penalty, (lambda x: x.sum(), WINDOWS)),
+        (losses.interpolate, (TWO[:, :1], WINDOWS, WINDOWS)),
+        (losses.interpolate, (ONE[:1], WINDOWS, WINDOWS)),
+        (losses.interpolate, (ONE, WINDOWS, WINDOWS[:1])),
+        (losses.reconstruction, (WINDOWS, WINDOWS[..., :1], LossWeights())),
+        (losses.reconstruction, (WINDOWS, WINDOWS[:1], LossWeights())),
+        (losses.reconstruction, (TWO, TWO, LossWeights())),
+        (losses.latent_cycle, (ONE, ONE)), (losses.latent_cycle, (TWO, TWO[:1])),
+        (losses.latent_moments, (ONE,)), (losses.latent_moments, (WINDOWS,)),
+    ],
+)
+def test_other_ranks_are_refused(function, arguments):
+    """Rather than broadcast: (N,) less (N, 1) is (N, N), and its mean looks like a loss."""
+    with pytest.raises(AssertionError):
+        function(*arguments)
+    with pytest.raises(AssertionError):  # while it is traced, not only with values at hand
+        jax.eval_shape(lambda: function(*arguments))
