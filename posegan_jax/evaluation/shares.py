@@ -7,6 +7,7 @@ the protocols, so that a tenth less counts alike in each.
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -106,11 +107,13 @@ def fit_shares(
     for name in (*names,) * (ROUNDS if len(names) > 1 else 1):
         value = getattr(constants, name)
         other = 0.0 if value > 0.5 else 1.0
-        slope = (points(dataclasses.replace(constants, **{name: other})) - here) / (other - value)
+        probe: dict[str, Any] = {name: other}
+        slope = (points(dataclasses.replace(constants, **probe)) - here) / (other - value)
         if not (np.abs(slope) > NOTHING).any():
             continue
         errors = [missing.error(here + (share - value) * slope) for share in VALUES]
         best = round(float(VALUES[np.argmin(errors)]), 2)
         here, after = here + (best - value) * slope, min(errors)
-        constants = dataclasses.replace(constants, **{name: best})
+        chosen: dict[str, Any] = {name: best}
+        constants = dataclasses.replace(constants, **chosen)
     return Fit(constants, before, after)

@@ -149,6 +149,8 @@ def objective(
     A term whose weight is 0 is left out, and in the reconstruction phase every term that needs
     more than real windows.
     """
+    chex.assert_equal_shape([outputs.x, outputs.x_tilde])
+    chex.assert_rank(outputs.x, 4)
     total, parts = jnp.zeros(()), {}
     for name, term in TERMS.items():
         weight = getattr(weights, name)

@@ -8,14 +8,14 @@ from posegan_jax.config import default_config
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import benchmark, evaluate
 from posegan_jax.evaluation.settings import EvaluateOptions
-from posegan_jax.inpainting.inpainter import pretrained_path
+from posegan_jax.model.folder import packaged
 
 
 def configuration(workdir, **changes):
     config = default_config()
     config.mode, config.workdir = "evaluate", str(workdir)
     config.evaluate.update(
-        {"checkpoint": str(pretrained_path()), "protocols": "legs,noise", "methods": "input,fast",
+        {"checkpoint": str(packaged()), "protocols": "legs,noise", "methods": "input,fast",
          "count": 1, "longest": 48, **changes}
     )
     return config
