@@ -58,7 +58,7 @@ def inpainter():
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model_module, "build_networks", small_networks)
-        yield Inpainter(Model(NetworkOptions(latent=4), variables), batch=4)
+        return Inpainter(Model(NetworkOptions(latent=4), variables), batch=4)
 
 
 @pytest.fixture(scope="module")
