@@ -166,6 +166,12 @@ def test_rooms_import_in_one_direction(path):
     assert not {t for t in targets - allowed if room(t) > room(name.removesuffix(".py"))}
 
 
+@pytest.mark.parametrize("one, other", [("training", "inpainting"), ("inpainting", "training")])
+def test_what_makes_models_and_what_takes_them_do_not_know_each_other(one, other):
+    for path in (PACKAGE / one).rglob("*.py"):
+        assert not [m for m in imported(path) if m.startswith(f"posegan_jax.{other}")], path.name
+
+
 def test_the_exceptions_are_needed():
     for name, target in EXCEPTIONS:
         assert f"posegan_jax.{target}" in imported(PACKAGE / name)
