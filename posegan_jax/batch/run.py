@@ -18,7 +18,7 @@ from posegan_jax.batch.engines import ENGINES, Results
 from posegan_jax.batch.manifest import SUMMARY, Job, collect
 from posegan_jax.batch.work import Outcome
 from posegan_jax.errors import InputError
-from posegan_jax.inpainting.settings import FillOptions, check_shift
+from posegan_jax.inpainting.settings import FillOptions, check_joints, check_shift
 from posegan_jax.model.folder import find_checkpoint, packaged, read_metadata
 from posegan_jax.model.options import NetworkOptions
 from posegan_jax.pose.rate import UNKNOWN_FPS
@@ -134,7 +134,7 @@ def run(
     if checkpoint:  # a training run may save newer ones meanwhile
         checkpoint = str(find_checkpoint(checkpoint))
     with _opened(checkpoint) as weights:
-        _check_windows(weights, options)
+        _check_fits(weights, options)
         how = {"checkpoint": _weights(weights), **options.content()}
     if options.joint_map and os.path.isfile(options.joint_map):  # else a skeleton's name
         how["joint_map"] = f"sha256:{_digest(Path(options.joint_map)).hex()}"
@@ -184,11 +184,14 @@ def _opened(checkpoint: str | None) -> Iterator[Path]:
             yield path
 
 
-def _check_windows(weights: Path, options: FillOptions) -> None:
-    """Raises InputError where a checkpoint's windows are shorter than the shift between them."""
+def _check_fits(weights: Path, options: FillOptions) -> None:
+    """Raises InputError where a checkpoint's windows are shorter than the shift between them, or
+    where it does not generate the joints that are asked for."""
     networks = read_metadata(weights).get("networks")
     if isinstance(networks, dict):  # else loading it says what is wrong
-        check_shift(options.settings, networks.get("frames", NetworkOptions().frames))
+        default = NetworkOptions()
+        check_shift(options.settings, networks.get("frames", default.frames))
+        check_joints(options.joints, networks.get("skeleton", default.skeleton))
 
 
 def _weights(folder: Path) -> str:

@@ -26,6 +26,7 @@ from posegan_jax.inpainting.settings import (
     QUALITIES,
     Observed,
     Settings,
+    check_joints,
     check_observed,
     check_shift,
 )
@@ -126,11 +127,8 @@ class Completer:
 
     def target(self, skeleton: str, joints: str) -> Skeleton:
         """The skeleton of the result: the input's own for 'same', or the model's by its name."""
-        if joints == "same":
-            return get_skeleton(skeleton)
-        if joints == self.skeleton.name:
-            return self.skeleton
-        raise InputError(f"joints must be 'same' or {self.skeleton.name!r}, not {joints!r}")
+        check_joints(joints, self.skeleton.name)
+        return get_skeleton(skeleton) if joints == "same" else self.skeleton
 
     def complete(
         self, track: Track, rate: Rate, settings: Settings, observed: Observed,

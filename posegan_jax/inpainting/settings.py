@@ -19,6 +19,7 @@ Quality = str
 """A name of ``QUALITIES``."""
 
 UPSAMPLED = "mpi_inf_3dhp"
+"""What the packaged model generates."""
 """The skeleton that the packaged networks generate."""
 
 
@@ -144,8 +145,8 @@ class FillOptions(ReadOptions):
     """
 
     joints: str = option(
-        "same", f"the input's own joints (default), or the 28 of {UPSAMPLED}",
-        choices=("same", UPSAMPLED),
+        "same", f"the input's own joints (default: same), or all of the model's: {UPSAMPLED}, or "
+        "the skeleton of --checkpoint", metavar="SKELETON",
     )
     observed: Observed = option(
         "auto", "what becomes of observed joints (default: auto: refined where they need it)"
@@ -208,6 +209,12 @@ def check_shift(settings: Settings, frames: int) -> None:
     """Raises InputError where windows of so many frames would leave frames out between them."""
     if settings.shift > frames:
         raise InputError(f"shift must be between 1 and {frames} frames, not {settings.shift}")
+
+
+def check_joints(joints: str, skeleton: str) -> None:
+    """Raises InputError where a result is to have joints that a model of this skeleton has not."""
+    if joints not in ("same", skeleton):
+        raise InputError(f"joints must be 'same' or {skeleton!r}, not {joints!r}")
 
 
 def check_observed(observed: str) -> None:

@@ -224,9 +224,9 @@ def test_mistakes_are_found_before_computing(command, posegan, refused, clips, t
 
 def test_windows_are_as_long_as_the_checkpoint_says(options, tmp_path, monkeypatch):
     monkeypatch.setattr(run_module, "read_metadata", lambda path: {"networks": {"frames": 48}})
-    run_module._check_windows(tmp_path, dataclasses.replace(options, shift=48))
+    run_module._check_fits(tmp_path, dataclasses.replace(options, shift=48))
     with pytest.raises(InputError, match="shift must be between 1 and 48 frames, not 49"):
-        run_module._check_windows(tmp_path, dataclasses.replace(options, shift=49))
+        run_module._check_fits(tmp_path, dataclasses.replace(options, shift=49))
 
 
 def test_mistakes_from_python_are_found_before_computing(options, clips, tmp_path, no_engine):
