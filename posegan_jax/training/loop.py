@@ -9,6 +9,7 @@ from typing import NamedTuple, get_args
 
 import jax
 import numpy as np
+import optax
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
@@ -168,6 +169,15 @@ def _start(
             f"{checkpoints.directory}: the newest checkpoint is of step {step}, which is no "
             f"multiple of train.steps_per_dispatch={chunk}; resume with another value of it"
         )
+    if CORRECTOR in state.optimizers:
+        done = int(optax.tree_utils.tree_get(state.optimizers[CORRECTOR], "count"))
+        begins = made.train.steps - made.correction.steps
+        if done != max(step - begins, 0):  # its schedule would be over before the phase is
+            raise InputError(
+                f"{checkpoints.directory}: the corrector was trained for {done} steps up to step "
+                f"{step}, where correction.steps={made.correction.steps} of train.steps="
+                f"{made.train.steps} begin at {begins}; to go on, add as many to both"
+            )
     return state, _Start(*read_about(checkpoints.directory, step))
 
 

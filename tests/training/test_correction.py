@@ -6,6 +6,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
+from optax.tree_utils import tree_get
 from small_runs import configuration, lines, same_state, saved_steps
 
 from posegan_jax import config as config_lib
@@ -118,7 +119,7 @@ def test_one_configuration_has_all_phases(finished):
     assert phases == ["reconstruction", "full", *["correction"] * 20]
     counts = {n: int(o.count) for n, o in state.optimizers.items() if n != CORRECTOR}
     assert counts == {"generator": 8, "encoder": 8, "discriminator": 4}
-    assert int(correction.optax.tree_utils.tree_get(state.optimizers[CORRECTOR], "count")) == 80
+    assert int(tree_get(state.optimizers[CORRECTOR], "count")) == 80
     validation = [e["validation/mpjpe"] for e in lines(workdir) if "validation/mpjpe" in e]
     assert len(validation) == 11 and np.isfinite(validation).all()
     assert validation[-1] < validation[0]  # it is the corrected motion that is validated
@@ -161,6 +162,17 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(either, tmp_path, m
     monkeypatch.setattr(loop.MetricWriter, "write", write)
     same_state(loop.train(settings(tmp_path, corrects)), state)
     assert lines(tmp_path) == lines(undisturbed)
+
+
+def test_a_finished_run_goes_on_with_the_corrector_or_not_at_all(finished, tmp_path):
+    """Its learning rate has come to 0: another phase of everything would leave it behind."""
+    folder = tmp_path / "checkpoints"
+    shutil.copytree(finished[1] / "checkpoints" / "88", folder / "88")
+    with pytest.raises(InputError, match="for 80 steps up to step 88, where .* begin at 20; to go"):
+        loop.train(settings(tmp_path, train__steps=100))
+    state = loop.train(settings(tmp_path, train__steps=96, correction__steps=88))
+    assert int(tree_get(state.optimizers[CORRECTOR], "count")) == 88
+    same_state(state.averages, finished[0].averages)
 
 
 def begin(run, folder):
