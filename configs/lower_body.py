@@ -1,11 +1,12 @@
 """Networks aimed at one part of the body: legs that are never seen (thesis, section 7.5).
 
 Knees and ankles are hidden from the encoder in every window, so that all it learns is to tell them
-from the rest. It starts from the packaged networks, whose critic and generator know whole bodies.
+from the rest. It starts from the packaged networks, whose critic and generator know whole bodies, and
+ends with their corrector.
 
 Command:  python -m posegan_jax.main --config=configs/lower_body.py --config.data.path=PATH
 Data:     as for configs/cmu.py.
-Cost:     a quarter of an hour on one CPU core.
+Cost:     half an hour on one CPU core.
 Expected: docs/training.md has its scores beside those of the general networks.
 """
 
@@ -22,5 +23,6 @@ def get_config() -> ConfigDict:
     config.train.init_from = str(packaged())
     config.optimizer.reconstruction_learning_rate = 4e-4
     config.optimizer.reconstruction_steps = 2_000
-    config.train.steps = 2_000
+    config.correction.steps = 2_000
+    config.train.steps = 4_000
     return config

@@ -257,7 +257,7 @@ def test_a_file_without_people_stays_one(run, tmp_path):
         ("render {input} -o still.png --source film.mp4", r"film.mp4.*\.mp4 or \.gif"),
         ("fill {input}", "-o"),
         ("fill {input} -o out.json --quality finest", "--quality.*finest.*fast"),
-        ("fill {input} -o out.json --joints coco17", "--joints.*mpi_inf_3dhp"),
+        ("fill {input} -o out.json --joints coco17", "joints must be.*mpi_inf_3dhp"),
         ("fill {input} -o out.json --observed never", "--observed.*never"),
         ("fill {input} -o out.json --steps many", "--steps.*many"),
         ("fill {input} -o out.json --steps -1", "--steps.*must be 0 or more, not -1"),

@@ -153,10 +153,10 @@ def fit_certainty(groups: Sequence[Joints], constants: Constants) -> Fit:
     unit = np.where(begin == 0, 1.0, np.abs(begin))  # the search is in numbers about 1
 
     def at(values: np.ndarray) -> Constants:
-        spread, upsampled, left_open, *confidence = map(float, values * unit)
+        spread, upsampled, left_open, intercept, slope = map(float, values * unit)
         return dataclasses.replace(
             constants, spread=spread, upsampled=upsampled, left_open=left_open,
-            confidence=tuple(confidence),
+            confidence=(intercept, slope),
         )
 
     def loss(values: np.ndarray) -> float:

@@ -2,7 +2,7 @@
 
 It is a corrector that is shown nothing generated (``model.corrector``): it sees the joints that
 detectors deliver, interpolated linearly over holes, and which of them were observed, and adds to
-them. ``configs/packaged/regressor.py`` trained it on the windows, views and corruptions that our
+them. ``configs/packaged/regressor_2.py`` trained it on the windows, views and corruptions that our
 networks are trained on, on reconstruction alone.
 """
 

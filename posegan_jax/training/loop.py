@@ -171,12 +171,12 @@ def _start(
         )
     if CORRECTOR in state.optimizers:
         done = int(optax.tree_utils.tree_get(state.optimizers[CORRECTOR], "count"))
-        begins = made.train.steps - made.correction.steps
+        begins = config.train.steps - config.correction.steps
         if done != max(step - begins, 0):  # its schedule would be over before the phase is
             raise InputError(
                 f"{checkpoints.directory}: the corrector was trained for {done} steps up to step "
-                f"{step}, where correction.steps={made.correction.steps} of train.steps="
-                f"{made.train.steps} begin at {begins}; to go on, add as many to both"
+                f"{step}, where correction.steps={config.correction.steps} of train.steps="
+                f"{config.train.steps} begin at {begins}; to go on, add as many to both"
             )
     return state, _Start(*read_about(checkpoints.directory, step))
 

@@ -106,13 +106,16 @@ def test_units_are_body_sizes():
         np.testing.assert_allclose(a, b, rtol=2e-2, atol=2e-3)
 
 
-def test_through_json():
+def test_of_arrays_and_of_the_lists_of_earlier_versions():
     x_tilde = generated(windows=50)
     moments = MEASURE(with_residual(x_tilde, np.full((50, 12, D), 0.1)), x_tilde)
-    back = ResidualMoments.from_dict(json.loads(json.dumps(moments.to_dict())))
-    for name in ResidualMoments._fields:
-        assert getattr(back, name).shape == getattr(moments, name).shape
-        np.testing.assert_allclose(getattr(back, name), getattr(moments, name), rtol=1e-5)
+    arrays = {name: np.asarray(value) for name, value in moments._asdict().items()}
+    lists = json.loads(json.dumps({name: value.tolist() for name, value in arrays.items()}))
+    for given in (arrays, lists):
+        back = ResidualMoments.from_dict(given)
+        for name in ResidualMoments._fields:
+            assert isinstance(getattr(back, name), np.ndarray)
+            np.testing.assert_array_equal(getattr(back, name), arrays[name])
 
 
 @pytest.mark.parametrize("joints", [1, 28])
