@@ -1,8 +1,8 @@
 """Networks aimed at one part of the body: legs that are never seen (thesis, section 7.5).
 
 Knees and ankles are hidden from the encoder in every window, so that all it learns is to tell them
-from the rest. It starts from the packaged networks, whose critic and generator know whole bodies, and
-ends with their corrector.
+from the rest. It starts from the packaged networks, whose critic and generator know whole bodies,
+and ends with their corrector.
 
 Command:  python -m posegan_jax.main --config=configs/lower_body.py --config.data.path=PATH
 Data:     as for configs/cmu.py.
