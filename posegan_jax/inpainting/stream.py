@@ -218,10 +218,10 @@ class Stream:
 
     def _track(self, person: int) -> Track:
         """The frames that are kept, on the model's skeleton."""
-        sequence = PoseSequence(
-            self._keypoints[person], self._scores[person], skeleton=self._source.name
+        return Track.carried(
+            self._keypoints[person], self._scores[person], self._source,
+            self._completer.skeleton, self._completer.inputs,
         )
-        return Track.from_sequence(sequence, self._completer.skeleton, self._completer.inputs)
 
     def _window(self, track: Track) -> Track:
         """The newest window of a track, at the model's rate."""

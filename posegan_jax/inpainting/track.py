@@ -31,10 +31,17 @@ class Track:
     ) -> "Track":
         """Joints by name, without those that the skeleton lacks; networks may see ``inputs``."""
         own = get_skeleton(sequence.skeleton)
-        keypoints = carry_joints(sequence.keypoints, own, skeleton, np.nan)
-        scores = carry_joints(sequence.scores, own, skeleton, 0.0)
-        usable = skeleton.mask(inputs)
-        return cls(keypoints, scores, np.isfinite(keypoints[..., 0]) & usable)
+        return cls.carried(sequence.keypoints, sequence.scores, own, skeleton, inputs)
+
+    @classmethod
+    def carried(
+        cls, keypoints: np.ndarray, scores: np.ndarray, own: Skeleton, skeleton: Skeleton,
+        inputs: Collection[str],
+    ) -> "Track":
+        """Of keypoints (T, K, 2) and scores (T, K) of another skeleton, as ``from_sequence``."""
+        keypoints = carry_joints(keypoints, own, skeleton, np.nan)
+        scores = carry_joints(scores, own, skeleton, 0.0)
+        return cls(keypoints, scores, np.isfinite(keypoints[..., 0]) & skeleton.mask(inputs))
 
     def __getitem__(self, frames: slice) -> "Track":
         """Some of the frames."""
