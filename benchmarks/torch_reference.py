@@ -77,7 +77,7 @@ class LayerNorm(nn.Module):
 
 
 class Rows(nn.Module):
-    """Joints to rows and back, as multiplications by constant matrices (networks/arrange.py)."""
+    """Joints to rows and back, as multiplications by constant matrices (model/arrange.py)."""
 
     def __init__(self, rows, channels: int, memory_format: torch.memory_format):
         super().__init__()
@@ -107,7 +107,7 @@ class Rows(nn.Module):
 
 
 class Trunk(nn.Module):
-    """networks/layers.py: what critic and encoder share."""
+    """model/layers.py: what critic and encoder share."""
 
     def __init__(self, channels: int, outputs: int, frames: int, rows: int, norm):
         super().__init__()

@@ -78,8 +78,13 @@ class Config:
         check_choices(self)
         check_least(self, 0, "seed")
         skeleton = get_skeleton(self.model.skeleton)
-        for name in (*self.corruption.detected, *self.corruption.never_observed):
-            require(name in skeleton, "corruption.detected", f"joints of {skeleton.name}", name)
+        for option in ("detected", "never_observed"):
+            for joint in getattr(self.corruption, option):
+                require(
+                    joint in skeleton, f"corruption.{option}", f"joints of {skeleton.name}", joint
+                )
+        flat = self.model.coordinates == 2
+        require(flat, "model.coordinates", "2, as cameras see motion", self.model.coordinates)
         leading, last = self.optimizer.reconstruction_steps, self.correction.steps
         self.train.check_multiple("optimizer.reconstruction_steps", leading)
         self.train.check_multiple("correction.steps", last)

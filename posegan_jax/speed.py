@@ -229,7 +229,7 @@ def save(report: dict, path: str | os.PathLike) -> None:
 
 
 def _store(network_options: NetworkOptions, options: StepOptions) -> MotionStore:
-    clips = load_clips("procedural", "train")
+    clips = load_clips("procedural", "train", get_skeleton(network_options.skeleton))
     return build_store(clips, options.views.span(network_options.frames), stride=1)
 
 

@@ -516,7 +516,8 @@ def test_info_says_what_is_there(run):
         assert re.search(rf"\b{package} \d", said), package
     assert f"jax {jax.__version__}" in said
     assert len(lines_with(said, "devices:")) == 1 and f"{jax.devices()[0].platform}:0" in said
-    totals = {"generator": 1_148_480, "discriminator": 1_115_521, "encoder": 1_148_096}
+    totals = {"generator": 1_148_480, "discriminator": 1_115_521, "encoder": 1_148_096,
+              "corrector": 640_500}
     for name, total in totals.items():
         assert f"{name}: {total:,} parameters" in said
     # The layers' sizes add up to the totals.

@@ -276,7 +276,7 @@ def _lock(handle: int, folder: Path) -> None:
 
 
 def _sweep(folder: Path, jobs: Sequence[Job]) -> None:
-    """Removes what a killed run had begun to write, see ``pose.files``."""
+    """Removes what a killed run had begun to write, see ``runtime.files``."""
     names: dict[Path, set[str]] = {folder: {SUMMARY}}
     for output in (Path(job.output) for job in jobs):
         names.setdefault(output.parent, set()).add(output.name)

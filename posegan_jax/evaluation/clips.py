@@ -13,7 +13,7 @@ import numpy as np
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation.settings import LONGEST
 from posegan_jax.geometry.camera import look_at, project
-from posegan_jax.model.networks import NetworkOptions
+from posegan_jax.model.options import NetworkOptions
 from posegan_jax.motion.clip import THESIS, Clip
 from posegan_jax.motion.clips2d import FILE, Clip2D, load_clips2d
 from posegan_jax.motion.sample import ViewOptions

@@ -115,7 +115,7 @@ def _unknown(name: str) -> InputError:
         f"{', '.join(QUALITIES)}; sN (the default with windows every N frames), QUALITY-sN; "
         "encoder, descentN, random (generated motion alone: of the encoder, after N steps, after "
         "200 steps from a random start); each also with +blend or +nearest (composition), +auto, "
-        "+keep or +refine (observations), +uncorrected (no mixer)"
+        "+keep or +refine (observations), +uncorrected (no corrector)"
     )
 
 

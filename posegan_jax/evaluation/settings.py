@@ -53,7 +53,7 @@ class EvaluateOptions:
         metavar="FOLDER",
     )
     unit: Literal["clips", "windows"] = option(
-        "clips", "whole clips (default), or single windows of 24 frames"
+        "clips", "whole clips (default), or single windows"
     )
     count: int = option(20, "clips or windows; 0: all clips (default: %(default)s)")
     longest: int = option(LONGEST, "frames of a clip at most; 0: any (default: %(default)s)")

@@ -45,6 +45,7 @@ from posegan_jax.model.constants import Constants
 from posegan_jax.model.folder import find_weights
 from posegan_jax.model.model import Model
 from posegan_jax.model.store import load_model, load_packaged, save_constants, save_model
+from posegan_jax.training.export import shareable
 
 BASELINE_CLIPS, BASELINE_FRAMES, BASELINE_WINDOWS = 40, 100, 4096
 """What baselines' parameters are fitted on: clips, frames of each, and windows of regressions."""
@@ -286,7 +287,7 @@ def _run(options: argparse.Namespace) -> None:
         save_constants(options.checkpoint, constants)
     elif options.output:
         model = load_model(options.checkpoint) if options.checkpoint else load_packaged()
-        save_model(options.output, model.replace(constants=constants))
+        save_model(options.output, shareable(model.replace(constants=constants)))
     return None
 
 

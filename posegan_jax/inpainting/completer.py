@@ -187,13 +187,21 @@ class Completer:
           due: the frame that is to be delivered.
         """
         rate, weights = Rate(), confidence(window.scores, window.seen)
-        shown = window.input_mask * weights
-        if observed != "keep":
-            shown = np.where(stray(window.keypoints) | history.wrong, 0.0, shown)
+        if observed == "keep":
+            history = history._replace(wrong=np.zeros(window.seen.shape, bool))
+        else:
+            history = history._replace(wrong=history.wrong | stray(window.keypoints))
+        shown = np.where(history.wrong, 0.0, window.input_mask * weights)
         generated = yield from self._generate(window, shown, rate, QUALITIES["fast"])
         runs = known_runs(window, generated, self.frames)
         rely = recall(history, weights, generated.motion, runs, observed, due)
-        return self._explain(window, generated, runs, rely, rate, corrected=True, due=due)
+        done = self._explain(window, generated, runs, rely, rate, corrected=True, due=due)
+        # An outstretched limb is taken for a stray, too: what says nothing of others is delivered
+        # as it was seen where the detector is exact.
+        kept = window.seen & history.wrong & (rely.noise == 0)
+        done.keypoints[kept], done.scores[kept] = window.keypoints[kept], window.scores[kept]
+        done.provenance[kept] = Provenance.OBSERVED
+        return done
 
     def _explain(
         self, track: Track, generated: Generated, runs: list[slice], rely: Reliability,

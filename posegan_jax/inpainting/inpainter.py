@@ -117,8 +117,8 @@ class Inpainter:
           sequence: one person; frames may be absent, joints missing. Its frame rate is from 5 to
             240 per second, 30 where it is not known, see ``rate``.
           joints: 'same' fills the joints of the sequence's own skeleton, and leaves those that the
-            model does not know as they are; the model's skeleton ('mpi_inf_3dhp') gives all joints
-            of that one.
+            model does not know as they are; the model's skeleton ('mpi_inf_3dhp' of the packaged
+            one) gives all joints of that.
           quality: 'fast' (the encoder's answer), 'balanced' (8 steps), 'best' (as many, windows
             overlapping eight times, every second one as its mirror image), or 'thesis' (its
             search, nothing carried).

@@ -10,7 +10,13 @@ from posegan_jax import formats
 from posegan_jax.errors import InputError, whole
 from posegan_jax.formats.options import ReadOptions
 from posegan_jax.pose.rate import Rate
-from posegan_jax.runtime.options import check_choice, check_choices, check_least, option
+from posegan_jax.runtime.options import (
+    check_choice,
+    check_choices,
+    check_least,
+    check_shares,
+    option,
+)
 
 Method = Literal["adam", "bfgs"]
 Composition = Literal["blend", "nearest"]
@@ -19,7 +25,6 @@ Quality = str
 """A name of ``QUALITIES``."""
 
 UPSAMPLED = "mpi_inf_3dhp"
-"""What the packaged model generates."""
 """The skeleton that the packaged networks generate."""
 
 
@@ -80,7 +85,7 @@ class Settings:
         result is the generated motion alone, as in the thesis.
       mirror: solve every second window as its mirror image. What the networks say of it is off
         elsewhere than what they say of the window itself, and blended with it comes nearer.
-      correct: let the mixer that comes with the networks correct joints that are not observed, see
+      correct: let the model's corrector move joints that are not observed, see
         ``correct``.
     """
 
@@ -135,6 +140,13 @@ class LiveSettings:
     memory: float = 0.5
     history: int = 75
     settled: int = 25
+
+    def __post_init__(self):
+        """Raises OptionError on numbers that are none, or out of range."""
+        for name in ("hold", "history", "settled"):
+            whole(name, getattr(self, name))
+        check_least(self, 0, "hold", "history", "settled")
+        check_shares(self, "memory")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,10 @@
 """Numbers that belong to a model's weights: how far what it says is to be trusted."""
 
 import dataclasses
+import math
 from typing import Any
+
+from posegan_jax.runtime.options import check_least, check_shares, require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +39,13 @@ class Constants:
     upsampled: float = 0.5
     left_open: float = 0.0165
     confidence: tuple[float, float] = (-4.27, -2.26)
+
+    def __post_init__(self):
+        """Raises OptionError on what is no share, no factor, or no line."""
+        check_shares(self, "correction", "upsampling", "regression", "beside", "bridge")
+        check_least(self, 0, "spread", "upsampled", "left_open")
+        good = len(self.confidence) == 2 and all(map(math.isfinite, self.confidence))
+        require(good, "confidence", "two finite numbers", self.confidence)
 
     @classmethod
     def from_dict(cls, values: dict) -> "Constants":

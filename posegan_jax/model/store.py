@@ -6,12 +6,13 @@ local disk with one host, NFS, a mounted bucket); in a multi-host run every proc
 functions, in the same order.
 """
 
+import contextlib
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -57,43 +58,61 @@ def load_model(
     Raises:
       InputError: as ``load_params``, or the parameters are not those that the metadata tell of.
     """
-    variables, told = load_params(path, step)
+    folder = find_checkpoint(path, step)
+    variables, told = load_params(folder)
     options = told.pop("networks", None)
     if not isinstance(options, dict):
         raise InputError(f"{path}: not a checkpoint of posegan_jax (no network options)")
-    try:
+    with _sound(path):
         model = Model(
             NetworkOptions.from_dict(options), variables,
-            *_shown(told), _moments(told.pop(RESIDUAL, None)),
+            *_shown(told), _moments(folder, told.pop(RESIDUAL, None)),
             _corrector(variables, told.pop(CORRECTOR, None)),
             Constants.from_dict(told.pop("constants", {})), told,
         )
-    except (AttributeError, TypeError, ValueError) as error:  # metadata may say anything
-        reason, *_ = f"{error}\n".splitlines()
-        raise InputError(f"{path}: its metadata make no networks ({reason})") from error
     if problem := misfit(model, partial):
         raise InputError(f"{path}: {problem}")
     return model
 
 
-def read_about(
-    path: str | os.PathLike, step: int | None = None
-) -> tuple[ResidualMoments | None, Constants]:
-    """What belongs to the networks of a checkpoint besides their arrays, which are not read.
+class About(NamedTuple):
+    """What belongs to the networks of a checkpoint besides their arrays.
+
+    Attributes:
+      moments, constants: as of ``Model``.
+      corrected: whether they have a corrector.
+    """
+
+    moments: ResidualMoments | None = None
+    constants: Constants = Constants()
+    corrected: bool = False
+
+
+def read_about(path: str | os.PathLike, step: int | None = None) -> About:
+    """Reads what belongs to the networks of a checkpoint, and not these.
 
     Args: as of ``load_params``.
+
+    Raises:
+      InputError: as ``load_model`` of the same.
     """
     folder = find_checkpoint(path, step)
-    metadata = _read_metadata(folder)
-    return _moments(metadata.get(RESIDUAL)), Constants.from_dict(metadata.get("constants", {}))
-
-
-def _read_metadata(folder: Path) -> dict[str, Any]:
-    """The metadata, and the moments of residuals under their name."""
     metadata = read_metadata(folder)
-    if (folder / RESIDUAL).is_dir():
-        metadata[RESIDUAL] = _read_arrays(folder / RESIDUAL)
-    return metadata
+    with _sound(path):
+        return About(
+            _moments(folder, metadata.get(RESIDUAL)),
+            Constants.from_dict(metadata.get("constants", {})), CORRECTOR in metadata,
+        )
+
+
+@contextlib.contextmanager
+def _sound(path: str | os.PathLike) -> Iterator[None]:
+    """Where metadata are looked at, which may say anything."""
+    try:
+        yield
+    except (AttributeError, TypeError, ValueError) as error:
+        reason, *_ = f"{error}\n".splitlines()
+        raise InputError(f"{path}: its metadata make no networks ({reason})") from error
 
 
 def load_packaged(name: str = "pretrained") -> Model:
@@ -141,30 +160,39 @@ def about(model: Model) -> dict[str, Any]:
 def _shown(metadata: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Joints that detectors deliver, and those of them that training hid.
 
-    Earlier versions left these to the configuration.
+    Earlier versions left these to the configuration; their correctors saw all of the twelve.
     """
     told = metadata.get("config", {}).get("corruption", {})
-    detected = metadata.pop("detected", told.get("detected", DETECTED_12))
-    return tuple(detected), tuple(metadata.pop("hidden", told.get("never_observed", ())))
+    detected = tuple(told.get("detected", DETECTED_12))
+    hidden = tuple(told.get("never_observed", ()))
+    if "detected" not in metadata and CORRECTOR in metadata:
+        others = (joint for joint in DETECTED_12 if joint not in detected)
+        detected, hidden = DETECTED_12, (*hidden, *others)
+    return tuple(metadata.pop("detected", detected)), tuple(metadata.pop("hidden", hidden))
 
 
-def _moments(moments: Any) -> ResidualMoments | None:
-    """Earlier versions wrote lists into the metadata."""
+def _moments(folder: Path, moments: Any) -> ResidualMoments | None:
+    """Of residuals; earlier versions wrote them into the metadata, as lists."""
+    if (folder / RESIDUAL).is_dir():
+        moments = _read_arrays(folder / RESIDUAL)
     whole = isinstance(moments, dict) and set(ResidualMoments._fields) <= set(moments)
     return ResidualMoments.from_dict(moments) if whole else None
 
 
 def _corrector(variables: dict[str, Any], options: Any) -> CorrectorOptions | None:
     """Of earlier versions, parameters alone tell; they are put where ``Corrector.init`` has them.
+
+    One that the metadata do not tell of has not been trained yet.
     """
+    if options is None:
+        variables.pop(CORRECTOR, None)
+        return None
     params = {}
     if CORRECTOR in variables:
         params = variables[CORRECTOR].get("params", variables[CORRECTOR])
         variables[CORRECTOR] = {"params": params}
     if isinstance(options, dict):
         return CorrectorOptions.from_dict(options)
-    if CORRECTOR not in variables:
-        return None
     width = np.size(params.get("norm", {}).get("scale", ()))
     return CorrectorOptions(width, len(params.get("blocks", ())), "gate" in params)
 
@@ -218,14 +246,14 @@ def load_params(
     Returns:
       (parameters, metadata): {network: its variables}, a nested dict of numpy arrays in host
       memory, in single precision, whatever devices they were saved from, and the JSON object saved
-      with them; of the moments of residuals it holds, under 'residual', what was saved beside it.
+      with them.
 
     Raises:
       InputError: `path` is no checkpoint, or one without metadata or parameters, or damaged.
     """
     silence_orbax()
     folder = find_checkpoint(path, step)
-    metadata = _read_metadata(folder)
+    metadata = read_metadata(folder)
     if (folder / PARAMS).is_dir():
         return _read_arrays(folder / PARAMS), metadata
     saved = saved_leaves(folder / STATE)

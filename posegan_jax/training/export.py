@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from posegan_jax.errors import InputError
+from posegan_jax.model.model import Model
 from posegan_jax.model.networks import CORRECTOR
 from posegan_jax.model.store import load_model, save_model
 
@@ -40,7 +41,11 @@ def export(
     Raises:
       InputError: no such checkpoint, or ``out`` exists.
     """
-    model = load_model(run, step)
+    save_model(out, shareable(load_model(run, step), trained_on), overwrite)
+
+
+def shareable(model: Model, trained_on: str = "") -> Model:
+    """A model without paths of this machine, its corrector in half precision."""
     about = model.about | ({"trained_on": trained_on} if trained_on else {})
     config = dict(about.get("config", {}))
     config.pop("workdir", None)
@@ -52,8 +57,7 @@ def export(
     variables = dict(model.variables)
     if CORRECTOR in variables:
         variables[CORRECTOR] = jax.tree.map(np.float16, variables[CORRECTOR])
-    model = model.replace(variables=variables, about=about | {"config": config})
-    save_model(out, model, overwrite)
+    return model.replace(variables=variables, about=about | {"config": config})
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -5,7 +5,7 @@ import functools
 import logging
 import signal
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import get_args
 
 import jax
 import numpy as np
@@ -20,7 +20,7 @@ from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.model.constants import Constants
 from posegan_jax.model.model import Model
 from posegan_jax.model.networks import CORRECTOR, Networks, Variables
-from posegan_jax.model.store import about, load_model, read_about
+from posegan_jax.model.store import About, about, load_model, read_about
 from posegan_jax.motion.sample import ViewOptions
 from posegan_jax.motion.store import MotionStore, build_store, load_clips
 from posegan_jax.pose.skeleton import get_skeleton
@@ -124,6 +124,7 @@ def load_store(config: Config, split: str, options: StepOptions) -> MotionStore:
 def model_of(
     config: Config, variables: dict[str, Variables], metrics: dict[str, float],
     moments: ResidualMoments | None = None, constants: Constants = Constants(),
+    corrected: bool = False,
 ) -> Model:
     """What a run has come to.
 
@@ -133,35 +134,29 @@ def model_of(
       metrics: of the last validation.
       moments: of the residuals that the networks leave.
       constants: those that the run began with.
+      corrected: whether its corrector has been trained.
     """
     told = {
         "normalize_by": config.train.normalize_by, "config": dataclasses.asdict(config),
         "metrics": metrics,
     }
-    corrector = config.corrector if config.correction.steps else None
+    corrector = config.corrector if corrected else None
     return Model(
         config.model, variables, config.corruption.detected, config.corruption.never_observed,
         moments, corrector, constants, told,
     )
 
 
-class _Start(NamedTuple):
-    """What a run begins with besides its state."""
-
-    moments: ResidualMoments | None = None
-    constants: Constants = Constants()
-
-
 def _start(
     networks: Networks, config: Config, mesh: Mesh, checkpoints: Checkpoints
-) -> tuple[TrainState, _Start]:
+) -> tuple[TrainState, About]:
     """The newest checkpoint's state, or a fresh one, and what belongs to it."""
     shapes = jax.eval_shape(lambda: create_state(networks, config.step, config.seed))
     restored = checkpoints.restore(parallel.replicated_like(mesh, shapes))
     if not restored:
         state = create_state(networks, config.step, config.seed)
-        state, constants = _with_models(state, networks, config)
-        return parallel.replicate(mesh, state), _Start(None, constants)
+        state, start = _with_models(state, networks, config)
+        return parallel.replicate(mesh, state), start
     state, _ = restored
     step, chunk = int(state.step), config.train.steps_per_dispatch
     if step % chunk:
@@ -178,13 +173,14 @@ def _start(
                 f"{step}, where correction.steps={config.correction.steps} of train.steps="
                 f"{config.train.steps} begin at {begins}; to go on, add as many to both"
             )
-    return state, _Start(*read_about(checkpoints.directory, step))
+    return state, read_about(checkpoints.directory, step)
 
 
 def _with_models(
     state: TrainState, networks: Networks, config: Config
-) -> tuple[TrainState, Constants]:
-    """A fresh state with the parameters of the models that the run starts from."""
+) -> tuple[TrainState, About]:
+    """A fresh state with the parameters of the models that the run starts from, and what of them
+    belongs to it."""
     constants = Constants()
     found = {}
     if path := config.train.init_from:
@@ -204,7 +200,8 @@ def _with_models(
         found[CORRECTOR] = _corrector(option, networks, model)
         _check_shapes(option, state, found)
     averages = {n: jax.tree.map(np.copy, found.get(n, v)) for n, v in state.averages.items()}
-    return state.replace(variables=state.variables | found, averages=averages), constants
+    state = state.replace(variables=state.variables | found, averages=averages)
+    return state, About(None, constants, CORRECTOR in found)
 
 
 def _corrector(option: str, networks: Networks, model: Model) -> Variables:
@@ -300,8 +297,16 @@ class _Run:
         # The losses are of the parameters before the last update, which may have broken them.
         leaves = jax.tree.leaves(jax.device_get(state))
         self._check_finite({"parameters": all(np.isfinite(v).all() for v in leaves)}, step)
-        model = model_of(self.config, {}, scores, self.moments, self.start.constants)
+        model = model_of(
+            self.config, {}, scores, self.moments, self.start.constants, self._corrected(step)
+        )
         self.checkpoints.save(step, state, about(model), moments=self.moments)
+
+    def _corrected(self, step: int) -> bool:
+        """Whether there is a corrector that has been trained, here or before."""
+        if CORRECTOR not in self.networks.names:
+            return False
+        return self.start.corrected or self.config.phase(step - 1) == "correction"
 
     def _clean_batch(self, store: MotionStore, count: int) -> Batch:
         clean = _clean(self.options, count)
@@ -312,6 +317,8 @@ class _Run:
 
     def _evaluate(self, state: TrainState, step: int) -> dict[str, float]:
         variables = evaluated_variables(state)
+        if not self._corrected(step):  # it would only do harm
+            variables.pop(CORRECTOR, None)
         scores = {k: float(v) for k, v in self.validator(variables, self.held_out).items()}
         if "generator" in variables:
             self.moments = jax.device_get(self.residual_moments(variables, self.familiar))

@@ -269,6 +269,27 @@ def test_exact_joints_pass_by_themselves_once_it_is_known_that_they_are(live):
     np.testing.assert_array_equal(frames[-1].keypoints[SEEN], detected()[-1, SEEN])
 
 
+@pytest.mark.parametrize("frames", [1, 5])
+@pytest.mark.parametrize("fps", [25.0, 12.5])
+def test_a_gross_error_says_nothing_of_other_joints(inpainter, fps, frames):
+    """Of an exact track, where the detector is to be believed otherwise."""
+    track = detected()
+    track[:, [MPI.index("left_elbow"), WRIST]] = np.nan
+    wrong = track.copy()
+    other = MPI.index("right_wrist")
+    wrong[30 : 30 + frames, other] += 12 * np.array([60.0, -30.0])
+    streams = [inpainter.stream(MPI.name, fps) for _ in range(2)]
+    others = np.arange(28) != other
+    for number, pair in enumerate(zip(track, wrong, strict=True)):
+        right, found = (stream.push(pose) for stream, pose in zip(streams, pair, strict=True))
+        apart = np.linalg.norm(found.keypoints - right.keypoints, axis=-1)
+        head = np.linalg.norm(
+            scene()[number, MPI.index("head_top")] - scene()[number, MPI.index("neck")]
+        )
+        assert apart[others].max() < 0.75 * head
+        np.testing.assert_array_equal(found.provenance[others], right.provenance[others])
+
+
 def test_looking_ahead_fills_holes_better(live):
     track, errors = detected(0.4), {}
     for delay in (0, 4):

@@ -105,9 +105,9 @@ def test_a_model_comes_back_to_the_bit(model, saved):
     same_model(read, model)
     assert all(type(leaf) is np.ndarray for leaf in jax.tree.leaves((read.variables, read.moments)))
     same_model(load_model(str(saved)), model)
-    moments, constants = read_about(saved)
+    moments, constants, corrected = read_about(saved)
     same(moments, model.moments)
-    assert constants == model.constants
+    assert constants == model.constants and corrected
 
 
 def test_a_model_may_be_without_moments_and_corrector(model, tmp_path):
@@ -115,7 +115,7 @@ def test_a_model_may_be_without_moments_and_corrector(model, tmp_path):
     plain = model.replace(variables=networks, corrector=None, moments=None)
     save_model(tmp_path / "plain", plain)
     same_model(load_model(tmp_path / "plain"), plain)
-    assert read_about(tmp_path / "plain") == (None, model.constants)
+    assert read_about(tmp_path / "plain") == (None, model.constants, False)
 
 
 def test_a_corrector_alone_is_a_model(model, tmp_path):
@@ -169,6 +169,13 @@ def test_half_precision_comes_back_single(model, saved, tmp_path):
 # --- earlier versions -----------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def early(model):
+    """One as there were: correctors saw all of the twelve."""
+    bare = model.replace(detected=DETECTED_12, variables={})
+    return bare.replace(variables=draw(bare.networks))
+
+
 def as_before(model):
     """Parameters and metadata of a model as versions before ``Model`` wrote them."""
     params = model.variables | {CORRECTOR: model.variables[CORRECTOR]["params"]}
@@ -184,29 +191,39 @@ def as_before(model):
 
 
 @pytest.fixture(scope="module")
-def old(model, tmp_path_factory):
+def old(early, tmp_path_factory):
     """A folder of weights of such a version."""
     path = tmp_path_factory.mktemp("old") / "weights"
-    save_params(path, *as_before(model))
+    save_params(path, *as_before(early))
     return path
 
 
-def test_a_model_of_an_earlier_version_is_the_same_model(model, old, tmp_path):
+def test_a_model_of_an_earlier_version_is_the_same_model(early, old, tmp_path):
     read = load_model(old)
     assert read.about == {
         "normalize_by": "observed",
-        "config": {"seed": 3, "corruption": {"detected": list(model.detected),
-                                             "never_observed": list(model.hidden)}},
+        "config": {"seed": 3, "corruption": {"detected": list(early.detected),
+                                             "never_observed": list(early.hidden)}},
     }
     rounded = ResidualMoments(*(np.float32([[float(f"{v:.6g}") for v in row] for row in a.tolist()])
-                                for a in model.moments))
-    for exact, near in zip(model.moments, rounded, strict=True):
+                                for a in early.moments))
+    for exact, near in zip(early.moments, rounded, strict=True):
         np.testing.assert_allclose(near, exact, rtol=1e-5)
-    wanted = model.replace(moments=rounded, about=read.about, constants=Constants())
+    wanted = early.replace(moments=rounded, about=read.about, constants=Constants())
     same_model(read, wanted)
     save_model(tmp_path / "new", read)  # and is saved as ours are
     same_model(load_model(tmp_path / "new"), wanted)
-    assert load_params(tmp_path / "new")[1]["corrector"] == model.corrector.to_dict()
+    assert load_params(tmp_path / "new")[1]["corrector"] == early.corrector.to_dict()
+
+
+def test_joints_that_an_earlier_version_was_not_shown_are_hidden(early, old, tmp_path):
+    """Whatever the configuration said, its corrector had places for all of the twelve."""
+    params, metadata = as_before(early)
+    metadata["config"]["corruption"]["detected"] = list(DETECTED_12[:1:-1])
+    save_params(tmp_path / "fewer", params, metadata)
+    read = load_model(tmp_path / "fewer")
+    assert read.detected == DETECTED_12 and set(read.hidden) == {*DETECTED_12[:2], *early.hidden}
+    same(read.variables, load_model(old).variables)
 
 
 def test_a_model_of_an_earlier_version_fills_the_same(old, track, tmp_path):
@@ -243,7 +260,7 @@ def test_weights_without_residual_or_configuration_have_the_default_ones(model, 
         ({"colour": "red"}, "make no networks .*colour"),
         ({"latent": 16}, r"want encoder/params/\S+ as \[16\], there is \[8\]$"),
         ({"skeleton": "mpi_inf_3dhp"}, "want .* there is"),
-        ({"skeleton": "centaur"}, "make no networks .unknown skeleton 'centaur'"),
+        ({"skeleton": "centaur"}, "make no networks .skeleton must be one of .*, not 'centaur'"),
     ],
 )
 def test_arrays_that_are_not_those_of_the_metadata(model, tmp_path, options, told):
@@ -283,7 +300,8 @@ def test_metadata_of_any_other_kind(model, tmp_path, change, told):
     ],
 )
 @pytest.mark.parametrize("before", [False, True], ids=["now", "before"])
-def test_a_corrector_of_no_use(model, tmp_path, kind, told, before):
+def test_a_corrector_of_no_use(model, early, tmp_path, kind, told, before):
+    model = early if before else model
     params, metadata = as_before(model) if before else (model.variables, store.about(model))
     corrector = jax.tree.map(np.copy, model.variables[CORRECTOR]["params"])
     if kind == "longer":

@@ -125,6 +125,14 @@ def test_one_configuration_has_all_phases(finished):
     assert validation[-1] < validation[0]  # it is the corrected motion that is validated
 
 
+def test_a_checkpoint_from_before_the_phase_has_no_corrector(finished):
+    """An untrained one would only do harm, to who fills with it while the run goes on."""
+    _, workdir = finished
+    early, late = (load_model(workdir, step) for step in (8, 88))
+    assert early.corrector is None and CORRECTOR not in early.variables
+    assert late.corrector is not None and CORRECTOR in late.variables
+
+
 def test_the_networks_do_not_move_while_the_corrector_is_trained(finished):
     """Nor do their averages, statistics and optimizers."""
     state, workdir = finished
@@ -236,7 +244,7 @@ def test_init_from_starts_with_all_networks_and_constants(finished, tmp_path):
     save_model(tmp_path / "given", model)
     state, begun = start(tmp_path, train__init_from=str(tmp_path / "given"))
     same_state(state.variables, model.variables)
-    assert begun == (None, Constants(correction=0.5))
+    assert begun == (None, Constants(correction=0.5), True)
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(state.optimizers))
     # A run without a corrector leaves that of the model where it is.
     state, _ = start(tmp_path, train__init_from=str(tmp_path / "given"), correction__steps=0)

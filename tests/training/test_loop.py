@@ -29,7 +29,7 @@ from small_runs import (
 from posegan_jax import config as config_lib
 from posegan_jax.errors import InputError
 from posegan_jax.model.options import NetworkOptions
-from posegan_jax.model.store import load_model, load_params, save_model
+from posegan_jax.model.store import load_model, load_params, read_about, save_model
 from posegan_jax.motion.store import MotionStore, load_clips
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime import parallel
@@ -115,7 +115,7 @@ def test_a_checkpoint_tells_what_it_takes_to_use_it(finished):
     assert told["config"]["train"]["steps"] == 20
     last = lines(workdir)[-1]
     assert {f"validation/{k}": v for k, v in told["metrics"].items()} | {"step": 20} == last
-    assert np.shape(told["residual"]["covariance"]) == (56, 56)
+    assert np.shape(read_about(workdir).moments.covariance) == (56, 56)
 
 
 def test_the_validation_metrics_are_those_of_the_averaged_networks(finished):
@@ -157,14 +157,14 @@ def test_a_killed_run_goes_on_to_the_same_bits(finished, cache, tmp_path):
     assert done.stderr.splitlines()[-1] == f"posegan_jax: stopped at step 14; saved in {workdir}"
     # Step 14 was not evaluated; what is known of the residuals is what was measured at 12.
     assert metadata(workdir, 14)["metrics"] == {}
-    same_state(metadata(workdir, 14)["residual"], metadata(undisturbed, 12)["residual"])
+    same_state(read_about(workdir, 14).moments, read_about(undisturbed, 12).moments)
     done = command(workdir, cache, "remove")  # while an old one is removed
     assert done.returncode == -signal.SIGKILL, done.stderr
     done = command(workdir, cache)
     assert done.returncode == 0, done.stderr
     assert lines(workdir) == lines(undisturbed)
     assert metadata(workdir)["metrics"] == metadata(undisturbed)["metrics"]
-    same_state(metadata(workdir)["residual"], metadata(undisturbed)["residual"])
+    same_state(read_about(workdir).moments, read_about(undisturbed).moments)
     same_state(loop.train(configuration(workdir)), state)
 
 
@@ -286,7 +286,7 @@ def test_a_dispatch_donates_its_state(tmp_path):
     made = config_lib.typed(config)
     options, networks, mesh = made.step, made.networks(), parallel.make_mesh()
     store = parallel.replicate(mesh, loop.load_store(config, "train", options))
-    run = loop._Run(made, loop._Start(), networks, mesh, tmp_path, None, None, None)
+    run = loop._Run(made, loop.About(), networks, mesh, tmp_path, None, None, None)
     state = parallel.replicate(mesh, create_state(networks, options, 0))
     run.dispatch["reconstruction"](state, store)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
