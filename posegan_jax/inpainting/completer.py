@@ -18,6 +18,7 @@ from posegan_jax.inpainting.reliability import (
     Reliability,
     assess,
     confidence,
+    elsewhere,
     recall,
     stray,
 )
@@ -187,18 +188,19 @@ class Completer:
           due: the frame that is to be delivered.
         """
         rate, weights = Rate(), confidence(window.scores, window.seen)
-        if observed == "keep":
-            history = history._replace(wrong=np.zeros(window.seen.shape, bool))
-        else:
-            history = history._replace(wrong=history.wrong | stray(window.keypoints))
-        shown = np.where(history.wrong, 0.0, window.input_mask * weights)
+        shown = window.input_mask * weights
+        strays = stray(window.keypoints) & (observed != "keep")
+        shown = np.where(strays | history.wrong, 0.0, shown)
         generated = yield from self._generate(window, shown, rate, QUALITIES["fast"])
         runs = known_runs(window, generated, self.frames)
-        rely = recall(history, weights, generated.motion, runs, observed, due)
+        # An outstretched limb is a stray, too, but the others tell where it may be.
+        wrong = history.wrong | strays & elsewhere(window.keypoints, generated.motion)
+        rely = recall(
+            history._replace(wrong=wrong), weights, generated.motion, runs, observed, due
+        )
         done = self._explain(window, generated, runs, rely, rate, corrected=True, due=due)
-        # An outstretched limb is taken for a stray, too: what says nothing of others is delivered
-        # as it was seen where the detector is exact.
-        kept = window.seen & history.wrong & (rely.noise == 0)
+        # Where the detector is exact it is delivered as it was seen, right or wrong.
+        kept = window.seen & wrong & (rely.noise == 0)
         done.keypoints[kept], done.scores[kept] = window.keypoints[kept], window.scores[kept]
         done.provenance[kept] = Provenance.OBSERVED
         return done

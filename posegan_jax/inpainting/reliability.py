@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from posegan_jax.geometry.body import body_size
+from posegan_jax.geometry.body import body_size, pose_size
 from posegan_jax.inpainting.residual import ROUGHNESS, WHITE, ResidualModel, trust
 from posegan_jax.inpainting.settings import Observed
 
@@ -20,6 +20,9 @@ unsure of is still the best that is known of that joint."""
 STRAY = 3.0
 """Distance from the middle of a person, against the median joint's, at which a joint is left out
 of a first look: it is likely someone else's. Much less would leave out outstretched limbs."""
+ELSEWHERE = 1.5
+"""Distance, in body sizes, from where the others place it, at which a stray is no outstretched limb:
+three heads. A limb of which nothing is seen is off by less than one in the mean."""
 FEWEST = 6
 """Joints in a frame under which none of them is called stray: the median of few is no middle."""
 SMOOTH = 0.005
@@ -94,6 +97,17 @@ def stray(keypoints: np.ndarray) -> np.ndarray:
     distance = np.linalg.norm(poses - np.nanmedian(poses, axis=1, keepdims=True), axis=-1)
     result[enough] = distance > STRAY * np.nanmedian(distance, axis=1, keepdims=True)
     return result
+
+
+def elsewhere(keypoints: np.ndarray, generated: np.ndarray) -> np.ndarray:
+    """(T, J) bool: joints that are nowhere near where the others place them.
+
+    Args:
+      keypoints: (T, J, 2) pixels, NaN where missing.
+      generated: (T, J, 2) what is said without those joints.
+    """
+    off = np.linalg.norm(keypoints - generated, axis=-1)
+    return off > ELSEWHERE * pose_size(generated)[:, None]
 
 
 def assess(
