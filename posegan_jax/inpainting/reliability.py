@@ -21,8 +21,8 @@ STRAY = 3.0
 """Distance from the middle of a person, against the median joint's, at which a joint is left out
 of a first look: it is likely someone else's. Much less would leave out outstretched limbs."""
 ELSEWHERE = 1.5
-"""Distance, in body sizes, from where the others place it, at which a stray is no outstretched limb:
-three heads. A limb of which nothing is seen is off by less than one in the mean."""
+"""Distance, in body sizes, from where the others place it, at which a stray is no outstretched
+limb: three heads. A limb of which nothing is seen is off by less than one in the mean."""
 FEWEST = 6
 """Joints in a frame under which none of them is called stray: the median of few is no middle."""
 SMOOTH = 0.005
