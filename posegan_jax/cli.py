@@ -88,6 +88,7 @@ def _fill(options: argparse.Namespace, rest: list[str]) -> None:
         (options.output, options.video, options.picture, options.report),
     )
     how = options_of(FillOptions, options)
+    how.check_model(options.checkpoint)
     source = _source(options, options.video)
     file = _read(options.input, how, source)
     # Filling takes minutes: what would fail after it is found out before.

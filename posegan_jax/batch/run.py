@@ -18,9 +18,8 @@ from posegan_jax.batch.engines import ENGINES, Results
 from posegan_jax.batch.manifest import SUMMARY, Job, collect
 from posegan_jax.batch.work import Outcome
 from posegan_jax.errors import InputError
-from posegan_jax.inpainting.settings import FillOptions, check_joints, check_shift
-from posegan_jax.model.folder import find_checkpoint, packaged, read_metadata
-from posegan_jax.model.options import NetworkOptions
+from posegan_jax.inpainting.settings import FillOptions
+from posegan_jax.model.folder import find_checkpoint, packaged
 from posegan_jax.pose.rate import UNKNOWN_FPS
 from posegan_jax.runtime.files import atomic_path
 from posegan_jax.runtime.options import check_choice
@@ -133,8 +132,8 @@ def run(
     jobs = collect(inputs, folder)
     if checkpoint:  # a training run may save newer ones meanwhile
         checkpoint = str(find_checkpoint(checkpoint))
+    options.check_model(checkpoint)
     with _opened(checkpoint) as weights:
-        _check_fits(weights, options)
         how = {"checkpoint": _weights(weights), **options.content()}
     if options.joint_map and os.path.isfile(options.joint_map):  # else a skeleton's name
         how["joint_map"] = f"sha256:{_digest(Path(options.joint_map)).hex()}"
@@ -182,16 +181,6 @@ def _opened(checkpoint: str | None) -> Iterator[Path]:
     else:
         with resources.as_file(packaged()) as path:
             yield path
-
-
-def _check_fits(weights: Path, options: FillOptions) -> None:
-    """Raises InputError where a checkpoint's windows are shorter than the shift between them, or
-    where it does not generate the joints that are asked for."""
-    networks = read_metadata(weights).get("networks")
-    if isinstance(networks, dict):  # else loading it says what is wrong
-        default = NetworkOptions()
-        check_shift(options.settings, networks.get("frames", default.frames))
-        check_joints(options.joints, networks.get("skeleton", default.skeleton))
 
 
 def _weights(folder: Path) -> str:

@@ -3,12 +3,17 @@
 Nothing here needs JAX, so that a command line can be made of it at once.
 """
 
+import contextlib
 import dataclasses
+import os
+from importlib import resources
 from typing import Any, Literal, get_args
 
 from posegan_jax import formats
 from posegan_jax.errors import InputError, whole
 from posegan_jax.formats.options import ReadOptions
+from posegan_jax.model.folder import find_checkpoint, packaged, read_metadata
+from posegan_jax.model.options import NetworkOptions
 from posegan_jax.pose.rate import Rate
 from posegan_jax.runtime.options import (
     check_choice,
@@ -188,6 +193,21 @@ class FillOptions(ReadOptions):
     def check(self) -> None:
         """Raises InputError where there is no such joint map, which is read."""
         formats.check_reading(joint_map=self.joint_map)
+
+    def check_model(self, checkpoint: str | os.PathLike | None) -> None:
+        """Looks at what a checkpoint, or the packaged one, says of itself; it is not loaded.
+
+        Raises:
+          InputError: there is none, its windows are shorter than the shift between them, or it does
+            not generate the joints that are asked for.
+        """
+        with contextlib.ExitStack() as stack:
+            path = checkpoint or stack.enter_context(resources.as_file(packaged()))
+            networks = read_metadata(find_checkpoint(path)).get("networks")
+        if isinstance(networks, dict):  # else loading it says what is wrong
+            default = NetworkOptions()
+            check_shift(self.settings, networks.get("frames", default.frames))
+            check_joints(self.joints, networks.get("skeleton", default.skeleton))
 
     def content(self) -> dict[str, Any]:
         """What outputs depend on, as plain values: of the search, its ``settings``."""

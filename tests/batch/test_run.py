@@ -22,6 +22,7 @@ from posegan_jax.batch.manifest import Job
 from posegan_jax.batch.run import Summary
 from posegan_jax.batch.work import Outcome
 from posegan_jax.errors import InputError
+from posegan_jax.inpainting import settings
 from posegan_jax.runtime.files import atomic_folder, atomic_path
 
 LONG = 600
@@ -223,10 +224,14 @@ def test_mistakes_are_found_before_computing(command, posegan, refused, clips, t
 
 
 def test_windows_are_as_long_as_the_checkpoint_says(options, tmp_path, monkeypatch):
-    monkeypatch.setattr(run_module, "read_metadata", lambda path: {"networks": {"frames": 48}})
-    run_module._check_fits(tmp_path, dataclasses.replace(options, shift=48))
+    told = {"networks": {"frames": 48, "skeleton": "h36m17"}}
+    monkeypatch.setattr(settings, "find_checkpoint", lambda path: path)
+    monkeypatch.setattr(settings, "read_metadata", lambda path: told)
+    dataclasses.replace(options, shift=48, joints="h36m17").check_model(tmp_path)
+    with pytest.raises(InputError, match="joints must be 'same' or 'h36m17', not 'coco17'"):
+        dataclasses.replace(options, joints="coco17").check_model(tmp_path)
     with pytest.raises(InputError, match="shift must be between 1 and 48 frames, not 49"):
-        run_module._check_fits(tmp_path, dataclasses.replace(options, shift=49))
+        dataclasses.replace(options, shift=49).check_model(tmp_path)
 
 
 def test_mistakes_from_python_are_found_before_computing(options, clips, tmp_path, no_engine):

@@ -107,7 +107,7 @@ def test_moments_are_saved_beside_a_state_where_there_are_some(tmp_path):
     assert read_about(tmp_path / "run", 1)[0] is None
     assert_same(read_about(tmp_path / "run")[0], jax.tree.map(np.asarray, moments))
     params, metadata = load_params(tmp_path / "run")
-    assert_same(metadata.pop("residual"), jax.tree.map(np.asarray, moments._asdict()))
+    assert "residual" not in metadata
     assert metadata == {"frames": 24} and "generator" in params
 
 
