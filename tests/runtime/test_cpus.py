@@ -110,7 +110,7 @@ print(before, marked())
 def test_memory_of_a_program_is_kept_for_its_next_call():
     """The kernel is asked for no pages then, and otherwise for 32768 (64 if they are huge)."""
     program = """
-import sys, resource
+import sys, resource, time
 from posegan_jax.runtime import cpus
 if sys.argv[1] == "keep":
     cpus.keep_memory()
@@ -118,10 +118,13 @@ import jax, jax.numpy as jnp
 add = jax.jit(lambda x: x + 1)
 x = jnp.zeros(2**25, jnp.float32)
 faults = []
-for _ in range(6):  # a result may be freed as late as after the next call
+for attempt in range(16):  # a result may be freed late, by a thread that waits for a core
+    time.sleep(0.02 * attempt)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     jax.block_until_ready(add(x))
     faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    if faults[-1] < 32:
+        break
 print(min(faults))
 """
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"}
