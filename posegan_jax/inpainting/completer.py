@@ -218,7 +218,7 @@ class Completer:
             if due is None or run.start <= due < run.stop:
                 done.put(run, explain(
                     self.model, self.residual, track[run], generated.some(run), rely[run],
-                    left_open[run], rate, corrected, None if due is None else due - run.start,
+                    left_open[run], rate, corrected,
                 ))
         return done
 

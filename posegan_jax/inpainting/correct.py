@@ -9,7 +9,7 @@ import numpy as np
 
 from posegan_jax.geometry.normalize import denormalize, fit_normalization, normalize
 from posegan_jax.inpainting.compose import compose
-from posegan_jax.inpainting.residual import matern
+from posegan_jax.inpainting.process import matern
 from posegan_jax.model.corrector import fill_linearly
 from posegan_jax.model.model import Model
 from posegan_jax.pose.rate import Rate

@@ -5,9 +5,6 @@ that have generated motion, of a live one its newest window.
 """
 
 import numpy as np
-from scipy.interpolate import CubicSpline
-from scipy.ndimage import maximum_filter1d
-from scipy.special import expit
 
 from posegan_jax.geometry.body import HEAD, body_size
 from posegan_jax.inpainting.correct import correct
@@ -36,7 +33,6 @@ UNSURE = 0.5
 def explain(
     model: Model, residual: ResidualModel, track: Track, generated: Generated,
     reliability: Reliability, left_open: np.ndarray, rate: Rate, corrected: bool = True,
-    due: int | None = None,
 ) -> Completion:
     """Joins observations and generated motion in a stretch of frames.
 
@@ -53,7 +49,6 @@ def explain(
       left_open: (T, J) what few joints leave open of the others, see ``openness``.
       rate: of the frames.
       corrected: whether the model's corrector is asked.
-      due: the only frame whose scores count; None: all do.
     """
     constants, seen, poses = model.constants, track.seen, generated.motion
     size = body_size(poses)
@@ -61,11 +56,7 @@ def explain(
     difference = track.keypoints - poses
     trusted = reliability.trust >= REJECT
     difference[~trusted] = np.nan
-    wanted = None
-    if due is not None:  # and how sure observations are, for the corrector
-        wanted = seen & trusted
-        wanted[due] = True
-    carried = carry(residual, difference, size, reliability.noise, rate.step, wanted)
+    carried = carry(residual, difference, size, reliability.noise, rate.step)
     result = poses + carried.mean
     deviation = np.hypot(carried.deviation, constants.spread * generated.spread)
     corrected = corrected and model.corrector is not None
@@ -119,9 +110,23 @@ def _bridge(motion: np.ndarray, seen: np.ndarray, step: float, share: float) -> 
         long = step * (gap.stop - gap.start) > BRIDGE_LONGEST
         if long or knots[0] < 0 or knots[-1] >= len(motion):
             continue
-        spline = CubicSpline(knots, motion[knots], bc_type="natural")
-        inside = np.arange(gap.start, gap.stop)
-        motion[inside] += share * (spline(inside) - motion[inside])
+        motion[gap] += share * (spline(knots, motion[knots], gap) - motion[gap])
+
+
+def spline(knots: np.ndarray, values: np.ndarray, inside: slice) -> np.ndarray:
+    """The natural cubic spline through ``values`` (K, ...) at ``knots`` (K,), in frames ``inside``.
+
+    Of all functions through the knots it is the one that bends least, so it is a straight line and
+    cubed distances from the knots (G. Wahba, Spline Models for Observational Data, 1990, 1.3).
+    """
+    scale = knots[-1] - knots[0]
+    place, time = (knots - knots[0]) / scale, np.arange(inside.start, inside.stop)
+    time = (time - knots[0]) / scale
+    line = np.stack([np.ones(len(place)), place], axis=-1)
+    system = np.block([[np.abs(place[:, None] - place) ** 3, line], [line.T, np.zeros((2, 2))]])
+    right = np.concatenate([values.reshape(len(values), -1), np.zeros((2, values[0].size))])
+    each = np.stack([*np.abs(time - place[:, None]) ** 3, np.ones(len(time)), time], axis=-1)
+    return (each @ np.linalg.solve(system, right)).reshape(-1, *values.shape[1:])
 
 
 def confidence_of(deviation: np.ndarray, head: np.ndarray, constants: Constants) -> np.ndarray:
@@ -136,7 +141,7 @@ def confidence_of(deviation: np.ndarray, head: np.ndarray, constants: Constants)
     """
     intercept, slope = constants.confidence
     relative = np.maximum(deviation / head[:, None], 1e-6)
-    return expit(intercept + slope * np.log(relative))
+    return 0.5 + 0.5 * np.tanh((intercept + slope * np.log(relative)) / 2)
 
 
 def openness(seen: np.ndarray, around: int, each: float) -> np.ndarray:
@@ -151,7 +156,9 @@ def openness(seen: np.ndarray, around: int, each: float) -> np.ndarray:
       (T, J) in body sizes, by what is seen around the nearest frame of which anything is; 0 for the
       joints that are, and where they are enough.
     """
-    shown = maximum_filter1d(seen.astype(np.uint8), 2 * around + 1, axis=0) > 0
-    shown = shown[nearest(np.any(seen, -1))]
+    # How often each joint was seen before every frame, and so between any two.
+    often = np.concatenate([np.zeros((1, *seen.shape[1:]), int), np.cumsum(seen, axis=0)])
+    time = nearest(np.any(seen, -1))
+    shown = often[np.minimum(time + around + 1, len(seen))] > often[np.maximum(time - around, 0)]
     short = np.maximum(ENOUGH - shown.sum(axis=-1, keepdims=True), 0)
     return each * short * ~shown

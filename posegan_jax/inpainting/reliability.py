@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from posegan_jax.geometry.body import body_size, pose_size
-from posegan_jax.inpainting.residual import ROUGHNESS, WHITE, ResidualModel, trust
+from posegan_jax.inpainting.process import WHITE
+from posegan_jax.inpainting.residual import ROUGHNESS, ResidualModel, trust
 from posegan_jax.inpainting.settings import Observed
 
 REFINE_NOISE = 0.02

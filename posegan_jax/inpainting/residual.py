@@ -14,42 +14,35 @@ what one says of the other gains 0.001 of AUC at eight times the cost.) The dete
 process of its own, of each joint apart: half of its variance lasts for half a second, the rest is
 white. One formula then fills holes, bridges gaps, upsamples, and takes off the error as far as the
 other joints and frames contradict it; gross errors, which no Gaussian knows, lose their weight step
-by step.
+by step. ``process`` does this for the joints that are observed at all; as the covariance is
+separable, of the others these joints' own residuals at the same frame tell everything.
 """
 
 import dataclasses
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import blas, lapack
-from scipy.signal import savgol_filter
 
 from posegan_jax.geometry.moments import ResidualMoments
+from posegan_jax.inpainting.process import WHITE, Conditioned, Process, convolve, matern, memory
 
-STRIDE = 24
-"""Frames from one stretch that is estimated at a time to the next. Solving one costs the cube of
-its observations: longer stretches cost more a frame, shorter ones solve margins more often."""
-FADE = 6
-"""Frames on each side of the seam between two stretches over which one fades into the other.
-Without it seams show in long holes."""
-MARGIN = 12
-"""Frames of the model on each side of a stretch whose observations count for it. At twice
-``LENGTH`` the correlation is .14: those further away tell little."""
-LENGTH = 6.0
-"""Frames over which the residual keeps its direction: the length scale of a Matern correlation of
-smoothness 5/2. Of 4 to 32, and mixtures, it fills holes of 1 to 20 frames best. It is none of the
-model's constants, as which observations are trusted, and so the search, depends on it."""
-SMOOTHING = 11
-"""Frames of the local parabolas that smooth generated motion (A. Savitzky and M. Golay, 1964): the
-generator trembles more than people do, and a rough residual cannot be followed into holes."""
 ROUGHNESS = 0.003
 """Standard deviation, in body sizes, of what the process does not follow. Without it the estimate
 would read trends into the last digits of the observations and extrapolate them; with more, exact
 observations would be followed less closely."""
-LASTING, WHITE = 10.0, 0.5
-"""The detector's error: frames over which its lasting part loses its memory, and the share of its
-variance that has none. With white noise alone, an error that stays would be taken for motion."""
+STRETCH = 24
+"""Frames whose residual is taken to be as lively as that of the frames around them."""
+AROUND = 18
+"""Frames of the model on each side that are looked at for that. Fewer would take one quick step for
+a lively person."""
+FADE = 6
+"""Frames on each side of the seam between two stretches over which liveliness changes."""
+PIECE, MARGIN = 960, 48
+"""Frames of the model that are estimated at once, which bounds the memory, and those on each side
+that count for them, too: two of ``STRETCH``, beyond which nothing is told any more."""
+SMOOTHING = 11
+"""Frames of the local parabolas that smooth generated motion (A. Savitzky and M. Golay, 1964): the
+generator trembles more than people do, and a rough residual cannot be followed into holes."""
 OUTLIER = 3.0
 """Standard deviations of the detector's error at which an observation has lost half its weight, as
 outliers are usually told. Less would weigh down what is merely noisy."""
@@ -112,10 +105,7 @@ class ResidualModel:
           size: (T,) body size, pixels.
           step: time from one frame to the next, in frames of the model.
         """
-        span = min(round(SMOOTHING / step), len(poses))
-        span -= 1 - span % 2
-        if span >= 3:
-            poses = savgol_filter(poses, span, 2, axis=0)
+        poses = smooth(poses, round(SMOOTHING / step))
         centered = (poses - poses.mean(axis=1, keepdims=True)) / size[:, None, None]
         flat = centered.reshape(len(poses), -1)
         mean = flat @ self.calibration[:-1] + self.calibration[-1]
@@ -137,9 +127,32 @@ class Carried:
     trust: np.ndarray
 
 
+def smooth(poses: np.ndarray, span: int) -> np.ndarray:
+    """Every frame as the middle of the parabola that fits those around it best.
+
+    At the ends it is the parabola of the first and the last ones (A. Savitzky and M. Golay, 1964).
+
+    Args:
+      poses: (T, ...).
+      span: frames of a parabola; one fewer where that is even, all where there are fewer.
+    """
+    span = min(span, len(poses))
+    span -= 1 - span % 2
+    if span < 3:
+        return poses
+    time = np.linspace(-1.0, 1.0, span)
+    powers = np.stack([np.ones(span), time, time**2], axis=-1)
+    fitted = powers @ np.linalg.pinv(powers)  # (span, span) values of the parabola
+    half = span // 2
+    flat = poses.reshape(len(poses), -1)
+    windows = np.lib.stride_tricks.sliding_window_view(flat, span, axis=0)
+    parts = fitted[:half] @ flat[:span], windows @ fitted[half], fitted[half + 1 :] @ flat[-span:]
+    return np.concatenate(parts).reshape(poses.shape)
+
+
 def carry(
     model: ResidualModel, residual: np.ndarray, size: np.ndarray, noise: np.ndarray,
-    step: float = 1.0, wanted: np.ndarray | None = None,
+    step: float = 1.0,
 ) -> Carried:
     """Estimates the residual of every joint and frame from the observed ones.
 
@@ -151,209 +164,173 @@ def carry(
         0 the estimate equals the observation but for ``ROUGHNESS``; elsewhere observations that
         the others contradict are weighed down.
       step: time from one frame to the next, in frames of the model.
-      wanted: (T, J) bool, where the deviation counts; elsewhere it may be too large, which saves
-        half of the time. None: everywhere.
 
     Returns:
-      The estimate; time and memory grow linearly with T.
+      The estimate; time grows linearly with T.
     """
-    length, joints = residual.shape[:2]
-    mean = np.zeros((length, joints, 2))
-    deviation, trust = np.zeros((2, length, joints))
-    relative = residual / size[:, None, None]
-    relative_noise = noise / size[:, None]
-    for start, stop, weight, frames, core in _parts(length, step):
-        found = _krige(
-            model, relative[frames], relative_noise[frames], step * frames, core,
-            None if wanted is None else wanted[frames],
-        )
-        for total, part in zip((mean, deviation, trust), found, strict=True):
-            total[start:stop] += weight.reshape(-1, *[1] * (part.ndim - 1)) * part
-    return Carried(mean * size[:, None, None], deviation * size[:, None], trust)
+    shape = residual.shape[:2]
+    result = Carried(np.zeros(residual.shape), np.zeros(shape), np.ones(shape))
+    for core, piece, inside in _pieces(len(residual), step):
+        evidence = _Evidence.of(model, residual[piece], size[piece], noise[piece], step)
+        found = evidence.estimate(model)
+        result.mean[core] = found.mean[inside] * size[core, None, None]
+        result.deviation[core] = found.deviation[inside] * size[core, None]
+        result.trust[core] = found.trust[inside]
+    return result
 
 
 def trust(
     model: ResidualModel, residual: np.ndarray, size: np.ndarray, noise: np.ndarray,
     step: float = 1.0,
 ) -> np.ndarray:
-    """``carry(...).trust`` at half its cost.
+    """``carry(...).trust`` alone.
 
     Args: as of ``carry``.
 
     Returns:
       (T, J).
     """
-    result = np.zeros(residual.shape[:2])
-    relative, relative_noise = residual / size[:, None, None], noise / size[:, None]
-    for start, stop, weight, frames, core in _parts(len(residual), step):
-        evidence = _weigh(model, relative[frames], relative_noise[frames], step * frames)
-        part = np.ones((len(frames), residual.shape[1]))
-        part[evidence.t, evidence.j] = evidence.weight
-        result[start:stop] += weight[:, None] * part[core]
+    result = np.ones(residual.shape[:2])
+    for core, piece, inside in _pieces(len(residual), step):
+        evidence = _Evidence.of(model, residual[piece], size[piece], noise[piece], step)
+        result[core] = evidence.trust[inside]
     return result
 
 
-def _stretches(length: int) -> Iterator[tuple[int, int, np.ndarray]]:
-    """First and last-plus-one frame of every stretch, and the weights of its frames.
-
-    Neighbours overlap by 2 FADE frames, in which their weights, linear in time, add up to 1.
-    """
-    time = np.arange(length)
-    seams = np.arange(STRIDE, length - FADE, STRIDE)
-    for left, right in zip([-np.inf, *seams], [*seams, np.inf], strict=True):
-        rise = np.clip((time + 0.5 - left + FADE) / (2 * FADE), 0.0, 1.0)
-        fall = np.clip((right + FADE - time - 0.5) / (2 * FADE), 0.0, 1.0)
-        weight = np.minimum(rise, fall)
-        start, stop = np.flatnonzero(weight)[[0, -1]] + [0, 1]
-        yield start, stop, weight[start:stop]
+def _pieces(length: int, step: float) -> Iterator[tuple[slice, slice, slice]]:
+    """Frames that are estimated at once; those with a margin; and where in these they are."""
+    longest, margin = (round(frames / step) for frames in (PIECE, MARGIN))
+    for start in range(0, length, longest):
+        stop = min(start + longest, length)
+        begin, end = max(start - margin, 0), min(stop + margin, length)
+        yield slice(start, stop), slice(begin, end), slice(start - begin, stop - begin)
 
 
-def _parts(
-    length: int, step: float
-) -> Iterator[tuple[int, int, np.ndarray, np.ndarray, slice]]:
-    """Stretches as of ``_stretches``, each with the frames that count for it, and which of these
-    are the stretch."""
-    thin = max(round(1 / step), 1)  # of a fast video's frames around a stretch, not all count
-    for start, stop, weight in _stretches(length):
-        before = np.arange(start - thin, max(start - thin * MARGIN, 0) - 1, -thin)[::-1]
-        after = np.arange(stop - 1 + thin, min(stop + thin * MARGIN, length), thin)
-        frames = np.concatenate([before, np.arange(start, stop), after])
-        yield start, stop, weight, frames, slice(len(before), len(before) + stop - start)
-
-
-def _krige(model, residual, noise, time, core: slice, wanted=None):
-    """Mean (C, J, 2), deviation (C, J), trust (C, J) in body sizes, for the core of a stretch.
-
-    ``time`` (T,) of the frames is in frames of the model.
-    """
-    given = _weigh(model, residual, noise, time)
-    t, j = given.t, given.j
-    factor = _cholesky(given, given.deviation / given.weight)
-    spread = np.zeros(residual.shape)
-    spread[t, j] = _solve(factor, given.observed)
-    mean = np.einsum(
-        "ct,tjx,jk->ckx", given.correlation[core], spread, model.covariance, optimize=True
-    )
-    seen = np.isfinite(residual[..., 0])
-    # Observations without error leave next to nothing to know.
-    left = np.where(
-        seen & (noise == 0), ROUGHNESS**2, given.scale * np.diagonal(model.covariance)
-    )
-    unknown = ~seen | (noise > 0)
-    unknown[: core.start] = unknown[core.stop :] = False
-    if wanted is not None:
-        unknown &= wanted
-    times, joints = np.nonzero(unknown)
-    if len(times) and len(t):
-        # Transposed, as LAPACK wants it: both are symmetric.
-        cross = (given.correlation[times][:, t] * model.covariance[joints][:, j]).T
-        explained = blas.dtrsm(1.0, factor, cross, lower=1, overwrite_b=1)
-        left[times, joints] -= np.einsum("nm,nm->m", explained, explained)
-    trust = np.ones(seen.shape)
-    trust[t, j] = given.weight
-    return mean, np.sqrt(np.maximum(left[core], 0.0)), trust[core]
-
-
-class _Evidence(NamedTuple):
-    """The n observations of a stretch of T frames, in body sizes.
+@dataclasses.dataclass(frozen=True)
+class _Evidence:
+    """What the observations of T frames say of each other, in body sizes.
 
     Attributes:
-      t, j: (n,) frames and joints.
-      observed: (n, 2) residuals.
-      deviation: (n,) standard deviation of the detector's error.
-      scale: variance of this stretch's residual against training's.
-      correlation: (T, T) between frames by the process, times ``scale``.
-      prior: (n, n) covariance of the observations by the process.
-      memory: correlation (m, m) of the detector's error for the m observations of each joint, and
-        where these are; errors of different joints have none.
-      weight: (n,) of the observations: one counts as if its error deviated by ``deviation`` / w.
+      joints: (J,) bool, those of which anything is observed, m of them.
+      residual: (T, m, 2), NaN where missing.
+      deviation: (T, m) of the detector's error.
+      step: as of ``carry``.
+      process: of these joints; None where there are none.
+      scale: (T,) variance of the residual against that of training.
+      weight: (T, m): an observation counts as if its error deviated by ``deviation`` / weight.
     """
 
-    t: np.ndarray
-    j: np.ndarray
-    observed: np.ndarray
+    joints: np.ndarray
+    residual: np.ndarray
     deviation: np.ndarray
-    scale: float
-    correlation: np.ndarray
-    prior: np.ndarray
-    memory: list[tuple[slice, np.ndarray]]
+    step: float
+    process: Process | None
+    scale: np.ndarray
     weight: np.ndarray
 
+    @classmethod
+    def of(cls, model, residual, size, noise, step) -> "_Evidence":
+        """Of arguments as of ``carry``."""
+        joints = np.isfinite(residual[..., 0]).any(axis=0)
+        process = None
+        if joints.any():
+            process = Process(model.covariance[np.ix_(joints, joints)], step)
+        given = cls(
+            joints, residual[:, joints] / size[:, None, None], noise[:, joints] / size[:, None],
+            step, process, np.ones(len(residual)), np.ones((len(residual), joints.sum())),
+        )
+        given = dataclasses.replace(given, scale=given._liveliness())
+        return dataclasses.replace(given, weight=given._weigh())
 
-def _weigh(model, residual, noise, time) -> _Evidence:
-    """What a stretch's observations say of its liveliness and of each other, which weighs them.
+    @property
+    def trust(self) -> np.ndarray:
+        """(T, J) weight of every joint's observations, 1 where there is none."""
+        result = np.ones((len(self.scale), len(self.joints)))
+        result[:, self.joints] = self.weight
+        return result
 
-    The weights are those of Geman and McClure's robust estimator.
+    def _condition(self, process: Process, weight: np.ndarray) -> Conditioned:
+        """The process given the observations; in units in which its variance is training's."""
+        unit = np.sqrt(self.scale)
+        return process.condition(
+            self.residual / unit[:, None, None], self.deviation / weight / unit[:, None],
+            ROUGHNESS / unit,
+        )
+
+    def _liveliness(self) -> np.ndarray:
+        """(T,) variance of the residual against that of training.
+
+        From leave-one-out errors: the error of an observation when predicted from all others, and
+        that error's variance, follow from the inverse covariance (Rasmussen and Williams, 2006,
+        section 5.4.2). Their median in a stretch and around it counts.
+        """
+        if self.process is None:
+            return self.scale
+        found = self._condition(self.process, self.weight)
+        standard = (found.solved**2).sum(-1) / found.precision()
+        seen = np.isfinite(self.residual[..., 0])
+        result = np.zeros(len(seen))
+        for window, weight in _stretches(len(seen), self.step):
+            there = standard[window][seen[window]]
+            # The median of a chi-square of two degrees is 1.386.
+            level = np.clip(np.median(there) / 1.386, 0.02, 20.0) if len(there) else 1.0
+            result += level * weight
+        return result
+
+    def _weigh(self) -> np.ndarray:
+        """(T, m) weights by Geman and McClure's robust estimator."""
+        weight, deviation = self.weight, self.deviation
+        seen = np.isfinite(self.residual[..., 0])
+        if self.process is None or not deviation[seen].any():
+            return weight
+        limit = 2 * OUTLIER**2 * deviation**2 + GROSS**2
+        unit = np.sqrt(self.scale)[:, None]
+        for _ in range(ROUNDS):
+            # What is taken for error: its covariance times what solves for the observations.
+            solved = self._condition(self.process, weight).solved / unit[..., None]
+            error = (deviation / weight)[..., None]
+            off = ROUGHNESS**2 * solved + WHITE * error**2 * solved
+            off += (1 - WHITE) * error * convolve(memory, error * solved, self.step)
+            weight = np.maximum(limit / (limit + (off**2).sum(-1)), LEAST_TRUST)
+            weight[~seen] = 1.0
+        return weight
+
+    def estimate(self, model: ResidualModel) -> Carried:
+        """Of all joints, in body sizes."""
+        length, joints = len(self.scale), self.joints
+        mean, left = np.zeros((length, len(joints), 2)), np.ones((length, len(joints)))
+        left *= np.diagonal(model.covariance)
+        unit = np.sqrt(self.scale)[:, None]
+        if self.process is not None:
+            found = self._condition(self.process, self.weight)
+            between = model.covariance[joints]
+            mean = np.einsum(
+                "tjx,jk->tkx", convolve(matern, found.solved, self.step), between, optimize=True
+            ) * unit[..., None]
+            share = np.linalg.solve(self.process.covariance, between).T
+            share[joints] = np.eye(joints.sum())
+            left = found.variance(share)
+            # Besides, what the observed joints do not tell even where they are known.
+            left += np.diagonal(model.covariance) - np.einsum("ja,aj->j", share, between)
+        left *= self.scale[:, None]
+        # Observations without error leave next to nothing to know.
+        exact = np.zeros(left.shape, bool)
+        exact[:, joints] = np.isfinite(self.residual[..., 0]) & (self.deviation == 0)
+        left = np.where(exact, ROUGHNESS**2, np.maximum(left, 0.0))
+        return Carried(mean, np.sqrt(left), self.trust)
+
+
+def _stretches(length: int, step: float) -> Iterator[tuple[slice, np.ndarray]]:
+    """The frames to look at for every stretch, and the weights (T,) of the stretch.
+
+    Weights are linear in time where two stretches meet, and add up to 1.
     """
-    lags = time[:, None] - time
-    correlation = matern(lags)
-    j, t = np.nonzero(np.isfinite(residual[..., 0]).T)  # joint by joint
-    observed, deviation = residual[t, j], noise[t, j]
-    prior = correlation[t][:, t]
-    prior *= model.covariance[j][:, j]
-    memory = (1 - WHITE) * np.exp(-np.abs(lags) / LASTING) + WHITE * np.eye(len(time))
-    seams = [0, *np.flatnonzero(np.diff(j)) + 1, len(j)]
-    parts = [slice(a, b) for a, b in zip(seams, seams[1:], strict=False) if a < b]
-    memories = [(part, memory[t[part]][:, t[part]]) for part in parts]
-    given = _Evidence(
-        t, j, observed, deviation, 1.0, correlation, prior, memories, np.ones(len(t))
-    )
-    scale = _liveliness(given)
-    given = given._replace(scale=scale, correlation=scale * correlation, prior=scale * prior)
-    if not deviation.any():
-        return given
-    limit = 2 * OUTLIER**2 * deviation**2 + GROSS**2
-    weight = given.weight
-    for _ in range(ROUNDS):
-        error = (deviation / weight)[:, None]
-        solved = _solve(_cholesky(given, error[:, 0]), observed)
-        off = ROUGHNESS**2 * solved  # what is taken for error: its covariance times that
-        for part, memory in given.memory:
-            off[part] += error[part] * (memory @ (error[part] * solved[part]))
-        weight = np.maximum(limit / (limit + (off**2).sum(-1)), LEAST_TRUST)
-    return given._replace(weight=weight)
-
-
-def _liveliness(given: _Evidence) -> float:
-    """Variance of a stretch's residual against training's.
-
-    From leave-one-out errors: the error of an observation when predicted from all others, and that
-    error's variance, follow from the inverse covariance (Rasmussen and Williams, 2006, section
-    5.4.2).
-    """
-    if not len(given.t):
-        return 1.0
-    factor = _cholesky(given, given.deviation)
-    solved = _solve(factor, given.observed)
-    inverse = lapack.dtrtri(factor, lower=1, overwrite_c=1)[0]
-    standard = (solved**2).sum(-1) / np.einsum("ij,ij->j", inverse, inverse)
-    # The median of a chi-square of two degrees is 1.386.
-    return np.clip(np.median(standard) / 1.386, 0.02, 20.0)
-
-
-def _cholesky(given: _Evidence, deviation: np.ndarray) -> np.ndarray:
-    """Lower factor of the observations' covariance where their errors have this ``deviation``.
-
-    It is that of the process, of the errors, and of what nothing follows.
-    """
-    if not len(deviation):
-        return given.prior
-    total = given.prior.copy()
-    for part, memory in given.memory:
-        total[part, part] += memory * deviation[part, None] * deviation[part]
-    total[np.diag_indices_from(total)] += ROUGHNESS**2
-    # Transposed, which is the same, it is not copied.
-    factor, info = lapack.dpotrf(total.T, lower=1, overwrite_a=1)
-    if info:
-        raise np.linalg.LinAlgError("the residual's covariance is not positive definite")
-    return factor
-
-
-def _solve(factor, values) -> np.ndarray:
-    return lapack.dpotrs(factor, values, lower=1)[0] if len(values) else values
-
-
-def matern(lags: np.ndarray) -> np.ndarray:
-    """Correlation at lags in frames of the model."""
-    distance = np.minimum(np.sqrt(5.0) * np.abs(lags) / LENGTH, 700.0)  # exp of less is 0
-    return (1.0 + distance + distance**2 / 3.0) * np.exp(-distance)
+    time = np.arange(length)
+    stride = max(round(STRETCH / step), STRETCH)
+    fade, around = (frames * stride // STRETCH for frames in (FADE, AROUND))
+    seams = np.arange(stride, length - fade, stride)
+    for left, right in zip([0, *seams], [*seams, length], strict=True):
+        rise = (time + 0.5 - left + fade) / (2 * fade) if left else np.ones(length)
+        fall = (right + fade - time - 0.5) / (2 * fade) if right < length else np.ones(length)
+        weight = np.clip(np.minimum(rise, fall), 0.0, 1.0)
+        yield slice(max(left - around, 0), right + around), weight
