@@ -43,6 +43,9 @@ from posegan_jax.pose.windows import gather, starts
 TINY = 1e-9
 """Distance of two places, relative to their coordinates, from which they are two: above the
 rounding of double precision, below what any picture resolves."""
+LONGEST_GAP = 1000
+"""Absent frames in a row that all get rows. Of more, which are wrong numbers mostly, no row could
+be filled but for those near the ends: at 240 frames per second, 230."""
 _AT_ONCE = 256  # windows that are looked at for anything to start from
 
 
@@ -100,7 +103,7 @@ class Completer:
         settings = QUALITIES["balanced"] if settings is None else settings
         check_shift(settings, self.frames)
         rate = Rate.of(sequence.fps)
-        dense = densify(sequence)
+        dense = densify(sequence, LONGEST_GAP)
         track = Track.from_sequence(dense, self.skeleton, self.inputs)
         if not self._can_start(track, rate):
             raise NothingToStartFrom(
@@ -113,7 +116,7 @@ class Completer:
     def can_complete(self, sequence: PoseSequence) -> bool:
         """Whether some window shows two of the joints that the model observes, at two places."""
         _check(sequence)
-        track = Track.from_sequence(densify(sequence), self.skeleton, self.inputs)
+        track = Track.from_sequence(densify(sequence, LONGEST_GAP), self.skeleton, self.inputs)
         return self._can_start(track, Rate.of(sequence.fps))
 
     def _can_start(self, track: Track, rate: Rate) -> bool:

@@ -17,6 +17,7 @@ from posegan_jax.model.corrector import certainty
 from posegan_jax.model.model import Model
 from posegan_jax.pose.rate import Rate
 from posegan_jax.pose.sequence import Provenance
+from posegan_jax.runtime import cpus
 
 BRIDGE_LONGEST, BRIDGE_ENDS = 24, 4
 """Gaps of all joints: frames of the model of the longest one in which a spline has a share, and
@@ -30,6 +31,7 @@ UNSURE = 0.5
 """Score of what is generated alone: nothing is known of it, so it says neither right nor wrong."""
 
 
+@cpus.one_thread()
 def explain(
     model: Model, residual: ResidualModel, track: Track, generated: Generated,
     reliability: Reliability, left_open: np.ndarray, rate: Rate, corrected: bool = True,

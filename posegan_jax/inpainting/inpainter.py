@@ -132,7 +132,8 @@ class Inpainter:
             with observed='keep', nor below 20 frames per second).
 
         Returns:
-          A sequence with a row for every frame from the first to the last, scores and provenance.
+          A sequence with a row for every frame from the first to the last, scores and provenance;
+          in gaps of more than a thousand absent frames, for five hundred on each side.
           Frames further than a window from anything observed stay missing. The score of a refined
           or filled joint is the probability that it lies within half a head size of the truth, as
           measured on held-out people by ``evaluation.tune``.

@@ -13,8 +13,7 @@ factored as a Kalman filter does it, some frames at a time: as many as fill matr
 processor is fast with.
 """
 
-import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +32,18 @@ than double precision resolves."""
 ROWS, MOST = 60, 8
 """Observations that a block should hold, and its most frames: with 15 joints blocks of 3 to 6
 frames take the same time, others more."""
+
+
+def block_frames(joints: int) -> int:
+    """Frames of a block of so many joints."""
+    return max(1, min(MOST, round(ROWS / joints)))
+
+
+def footprint(joints: int) -> int:
+    """Bytes that every frame takes while the process of so many joints is conditioned."""
+    frames = block_frames(joints)
+    rows, state = frames * joints, 4 * joints
+    return 8 * (rows**2 + 2 * rows * state + state**2) // frames
 
 
 def matern(lags: np.ndarray) -> np.ndarray:
@@ -81,15 +92,15 @@ class Process:
       covariance: as given.
       frames: k of a block.
       joints: m.
-      onward: (s, s) what a state at the first frame of a block makes one expect of that of the next.
-      positions: (k m, 3 m) the same of r in the block's frames.
+      onward: (s, s) what a block's state makes one expect of the next one's.
+      positions: (k m, 3 m) the same of r in the block's frames; of e they say nothing.
       within: (k m, k m) covariance of these, given the state.
       leaving: (k m, 3 m) their covariance with the next block's state, given that state.
     """
 
     def __init__(self, covariance: np.ndarray, step: float):
         self.covariance, self.joints = covariance, len(covariance)
-        self.frames = k = max(1, min(MOST, round(ROWS / self.joints)))
+        self.frames = k = block_frames(self.joints)
         stationary, moves, apart = _motion(k, step)
         self._fading = fading = memory(step * np.arange(k + 1))
         self._unknown = memory(step * _lags(k + 1)) - np.outer(fading, fading)
@@ -223,29 +234,29 @@ class Conditioned:
         """(B, k, ...) -> (T, ...)."""
         return blocks.reshape(-1, *blocks.shape[2:])[: self._length]
 
-    @functools.cached_property
-    def _later(self) -> list[np.ndarray]:
-        """(s, s) of every block: what all later observations tell of the state after it."""
-        onward, later = self._process.onward, []
+    def _backwards(self) -> Iterator[tuple[int, _Block, np.ndarray]]:
+        """From the last block to the first: its number, it, and what all later observations tell
+        of the state after it (s, s)."""
+        onward = self._process.onward
         told = np.zeros(onward.shape)
-        for block in reversed(self._blocks):
-            later.append(told)
+        for number in reversed(range(len(self._blocks))):
+            block = self._blocks[number]
+            yield number, block, told
             seen = blas.dtrsm(1.0, block.factor, block.outlook, lower=1)
             past = onward - block.cross.T @ seen
             told = past.T @ told @ past
             told += seen.T @ seen
-        return later[::-1]
 
     def precision(self) -> np.ndarray:
         """(T, m) the diagonal of K^-1."""
         process = self._process
         result = np.empty((len(self._blocks), process.frames, process.joints))
-        for found, block, told in zip(result, self._blocks, self._later, strict=True):
+        for number, block, told in self._backwards():
             inverse = lapack.dtrtri(block.factor, lower=1)[0]
             cross = block.cross.T @ inverse
             total = np.einsum("ij,ij->j", inverse, inverse)
             total += np.einsum("sj,sj->j", cross, told @ cross)
-            found[:] = total.reshape(found.shape)
+            result[number] = total.reshape(result[number].shape)
         return self._frames(result)
 
     def variance(self, share: np.ndarray) -> np.ndarray:
@@ -260,7 +271,7 @@ class Conditioned:
         process = self._process
         k, m = process.frames, process.joints
         result = np.empty((len(self._blocks), k, len(share)))
-        for found, block, told in zip(result, self._blocks, self._later, strict=True):
+        for number, block, told in self._backwards():
             expected = process.positions @ block.state[: 3 * m]
             total = expected[:, : 3 * m] @ process.positions.T + process.within
             seen = expected @ block.outlook.T + process.within
@@ -271,9 +282,10 @@ class Conditioned:
             each = explained.reshape(-1, k, m) @ share.T
             ahead = share @ leaving.reshape(k, m, -1)
             now = np.einsum("kakb->kab", total.reshape(k, m, k, m))
-            found[:] = np.einsum("ja,kaj->kj", share, now @ share.T)
-            found -= np.einsum("nkj,nkj->kj", each, each)
-            found -= np.einsum("kjs,kjs->kj", ahead, ahead @ told)
+            left = np.einsum("ja,kaj->kj", share, now @ share.T)
+            left -= np.einsum("nkj,nkj->kj", each, each)
+            left -= np.einsum("kjs,kjs->kj", ahead, ahead @ told)
+            result[number] = left
         return self._frames(result)
 
 

@@ -11,6 +11,7 @@ from posegan_jax.geometry.body import body_size, pose_size
 from posegan_jax.inpainting.process import WHITE
 from posegan_jax.inpainting.residual import ROUGHNESS, ResidualModel, trust
 from posegan_jax.inpainting.settings import Observed
+from posegan_jax.runtime import cpus
 
 REFINE_NOISE = 0.02
 """Detector noise that 'refine' supposes at least, in body sizes: a twenty-fifth of a head. More
@@ -111,6 +112,7 @@ def elsewhere(keypoints: np.ndarray, generated: np.ndarray) -> np.ndarray:
     return off > ELSEWHERE * pose_size(generated)[:, None]
 
 
+@cpus.one_thread()
 def assess(
     keypoints: np.ndarray, weights: np.ndarray, generated: np.ndarray, runs: Sequence[slice],
     residual: ResidualModel, observed: Observed, step: float = 1.0,

@@ -24,7 +24,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from posegan_jax.geometry.moments import ResidualMoments
-from posegan_jax.inpainting.process import WHITE, Conditioned, Process, convolve, matern, memory
+from posegan_jax.inpainting.process import (
+    WHITE,
+    Conditioned,
+    Process,
+    convolve,
+    footprint,
+    matern,
+    memory,
+)
 
 ROUGHNESS = 0.003
 """Standard deviation, in body sizes, of what the process does not follow. Without it the estimate
@@ -38,8 +46,10 @@ a lively person."""
 FADE = 6
 """Frames on each side of the seam between two stretches over which liveliness changes."""
 PIECE, MARGIN = 960, 48
-"""Frames of the model that are estimated at once, which bounds the memory, and those on each side
-that count for them, too: two of ``STRETCH``, beyond which nothing is told any more."""
+"""Frames of the model that are estimated at once, and those on each side that count for them, too:
+two of ``STRETCH``, beyond which nothing is told any more."""
+MEMORY = 10**8
+"""Bytes that a piece may take; of many joints it has fewer frames."""
 SMOOTHING = 11
 """Frames of the local parabolas that smooth generated motion (A. Savitzky and M. Golay, 1964): the
 generator trembles more than people do, and a rough residual cannot be followed into holes."""
@@ -168,9 +178,9 @@ def carry(
     Returns:
       The estimate; time grows linearly with T.
     """
-    shape = residual.shape[:2]
+    shape = length, joints = residual.shape[:2]
     result = Carried(np.zeros(residual.shape), np.zeros(shape), np.ones(shape))
-    for core, piece, inside in _pieces(len(residual), step):
+    for core, piece, inside in _pieces(length, joints, step):
         evidence = _Evidence.of(model, residual[piece], size[piece], noise[piece], step)
         found = evidence.estimate(model)
         result.mean[core] = found.mean[inside] * size[core, None, None]
@@ -190,16 +200,18 @@ def trust(
     Returns:
       (T, J).
     """
-    result = np.ones(residual.shape[:2])
-    for core, piece, inside in _pieces(len(residual), step):
+    length, joints = residual.shape[:2]
+    result = np.ones((length, joints))
+    for core, piece, inside in _pieces(length, joints, step):
         evidence = _Evidence.of(model, residual[piece], size[piece], noise[piece], step)
         result[core] = evidence.trust[inside]
     return result
 
 
-def _pieces(length: int, step: float) -> Iterator[tuple[slice, slice, slice]]:
+def _pieces(length: int, joints: int, step: float) -> Iterator[tuple[slice, slice, slice]]:
     """Frames that are estimated at once; those with a margin; and where in these they are."""
     longest, margin = (round(frames / step) for frames in (PIECE, MARGIN))
+    longest = max(min(longest, MEMORY // footprint(joints)) // STRETCH * STRETCH, 2 * margin)
     for start in range(0, length, longest):
         stop = min(start + longest, length)
         begin, end = max(start - margin, 0), min(stop + margin, length)

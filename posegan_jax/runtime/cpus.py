@@ -10,8 +10,11 @@ import ctypes
 import functools
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+
+from threadpoolctl import ThreadpoolController
 
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
@@ -119,3 +122,38 @@ def keep_memory() -> None:
         start = -(-block // HUGE_PAGE) * HUGE_PAGE
         libc.madvise(start, (block + RESERVED - start) // HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE)
         libc.free(block)
+
+
+_ONE_THREAD = threading.Lock()
+_inside = 0
+_before = contextlib.ExitStack()
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Linear algebra of the host is done by one thread meanwhile, in all threads of this process.
+
+    The libraries behind NumPy and SciPy give every product of more than some thousand numbers to
+    all cores, where their threads spin in wait for each other: beside any other work that takes
+    many times as long as one thread does.
+    """
+    global _inside
+    with _ONE_THREAD:
+        if not _inside:
+            _before.enter_context(_linear_algebra().limit(limits=1, user_api="blas"))
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _ONE_THREAD:
+            _inside -= 1
+            if not _inside:
+                _before.close()
+
+
+@functools.cache
+def _linear_algebra() -> ThreadpoolController:
+    """The libraries; looking for them takes milliseconds, so once for all."""
+    import scipy.linalg  # noqa: F401  has one of its own, which is to be found, too
+
+    return ThreadpoolController()

@@ -8,14 +8,14 @@ from scipy.special import gamma, kv
 
 from posegan_jax.geometry.body import body_size
 from posegan_jax.geometry.moments import ResidualMoments, residual_moments
+from posegan_jax.inpainting import process as in_time
 from posegan_jax.inpainting import residual
+from posegan_jax.inpainting.process import LASTING, WHITE
 from posegan_jax.inpainting.residual import (
-    FADE,
-    LASTING,
+    MARGIN,
     ROUGHNESS,
     SMOOTHING,
-    STRIDE,
-    WHITE,
+    STRETCH,
     ResidualModel,
     carry,
     trust,
@@ -40,7 +40,7 @@ def model(between, deviation=0.1):
 
 def matern(lags):
     """(...) correlation at lags in frames, of smoothness 5/2 by the general formula."""
-    distance = np.maximum(np.sqrt(5) * np.abs(lags) / residual.LENGTH, 1e-6)
+    distance = np.maximum(np.sqrt(5) * np.abs(lags) / in_time.LENGTH, 1e-6)
     return 2**-1.5 / gamma(2.5) * distance**2.5 * kv(2.5, distance)
 
 
@@ -198,12 +198,12 @@ def test_the_deviation_grows_with_the_distance_from_observations():
     truth[4:] = np.nan
     deviation = estimate(INDEPENDENT, truth).deviation[3:, 0]
     assert (np.diff(deviation) > 0).all()
-    far = draw(INDEPENDENT, 3 * STRIDE)
+    far = draw(INDEPENDENT, 3 * STRETCH)
     far[:, 1] = np.nan  # goes with nothing: only the prior is known
-    far[STRIDE:, 0] = np.nan
+    far[STRETCH:, 0] = np.nan
     deviation = estimate(INDEPENDENT, far).deviation
     assert deviation[-1, 0] == pytest.approx(0.1 * SIZE, rel=0.3)
-    assert deviation[: STRIDE // 2, 0].max() < 0.1 * deviation[-1, 0]
+    assert deviation[: STRETCH // 2, 0].max() < 0.1 * deviation[-1, 0]
 
 
 def test_the_deviation_is_the_size_of_the_error():
@@ -308,36 +308,36 @@ def test_missing_observations_have_full_trust():
 
 
 @pytest.mark.parametrize("noise, holes", [(0.0, 0.5), (0.05, 0.2)])
-def test_stretches_leave_no_seam(monkeypatch, noise, holes):
-    frames = 4 * STRIDE
+def test_pieces_leave_no_seam(monkeypatch, noise, holes):
+    frames = 8 * STRETCH
     truth = draw(ALIKE, frames)
     rng = np.random.default_rng(2)
     observed = truth + detector_error((frames, 3), noise)
     observed[rng.random((frames, 3)) < holes] = np.nan
-    parts = estimate(ALIKE, observed, noise)
-    monkeypatch.setattr(residual, "STRIDE", frames)
     whole = estimate(ALIKE, observed, noise)
-    assert not np.array_equal(parts.mean, whole.mean)  # or there was only one stretch
-    np.testing.assert_allclose(parts.mean, whole.mean, atol=(0.005 + 0.2 * noise) * SIZE)
-    steps = np.abs(np.diff(parts.mean - whole.mean, axis=0)).max(axis=(1, 2))
-    assert steps.max() < 0.2 * np.abs(np.diff(whole.mean, axis=0)).mean()
+    monkeypatch.setattr(residual, "PIECE", 2 * STRETCH)
+    parts = estimate(ALIKE, observed, noise)
+    assert not np.array_equal(parts.mean, whole.mean)  # or there was only one piece
+    np.testing.assert_allclose(parts.mean, whole.mean, atol=0.1 * ROUGHNESS * SIZE)
+    np.testing.assert_allclose(parts.deviation, whole.deviation, rtol=0.01)
+    np.testing.assert_allclose(parts.trust, whole.trust, atol=0.01)
 
 
 def test_a_long_hole_has_no_seam(monkeypatch):
     """Far from all observations stretches know different sides of the hole."""
-    monkeypatch.setattr(residual, "LENGTH", 16.0)
+    monkeypatch.setattr(in_time, "LENGTH", 16.0)
     lasting = model(np.eye(3))
-    observed = draw(lasting, 4 * STRIDE) + SIZE
-    observed[STRIDE - 4 : 3 * STRIDE + 4] = np.nan
+    observed = draw(lasting, 4 * STRETCH) + SIZE
+    observed[STRETCH - 4 : 3 * STRETCH + 4] = np.nan
     mean = estimate(lasting, observed).mean
-    inside = slice(STRIDE - 4, 3 * STRIDE + 4)
+    inside = slice(STRETCH - 4, 3 * STRETCH + 4)
     bends = np.abs(np.diff(mean, 2, axis=0))[inside]
     assert bends.max() < 0.05 * np.ptp(mean)
 
 
 @pytest.mark.parametrize("phases", [2, 10])
 def test_a_hole_is_filled_alike_at_any_frame_rate(monkeypatch, phases):
-    monkeypatch.setattr(residual, "LENGTH", 8.0)
+    monkeypatch.setattr(in_time, "LENGTH", 8.0)
     lasting = model(np.eye(3))
     slow = np.full((40, 3, 2), 0.1 * SIZE)
     fast = np.full((40 * phases, 3, 2), 0.1 * SIZE)
@@ -349,13 +349,49 @@ def test_a_hole_is_filled_alike_at_any_frame_rate(monkeypatch, phases):
 
 
 def test_what_is_far_away_does_not_count():
-    """So time and memory grow linearly with the length."""
-    observed = draw(ALIKE, 4 * STRIDE)
+    """So pieces may be estimated one after the other."""
+    observed = draw(ALIKE, 4 * STRETCH)
     other = observed.copy()
     other[:6] += 0.1 * SIZE
     a, b = (estimate(ALIKE, x, 0.05) for x in (observed, other))
-    np.testing.assert_array_equal(a.mean[STRIDE + FADE :], b.mean[STRIDE + FADE :])
+    far = 6 + MARGIN
+    np.testing.assert_allclose(a.mean[far:], b.mean[far:], atol=0.1 * ROUGHNESS * SIZE)
     assert np.abs(a.mean - b.mean)[0].max() > 0.01 * SIZE
+
+
+# --- against the definition -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [1.0, 0.5, 2.0])
+def test_a_stretch_is_estimated_as_by_the_formulas_of_kriging(monkeypatch, step):
+    """With the covariance of all observations as one matrix, which costs the cube of their number.
+    """
+    monkeypatch.setattr(residual, "ROUNDS", 0)
+    process = model([[1.0, 0.8, -0.3], [0.8, 1.0, 0.1], [-0.3, 0.1, 1.0]])
+    frames, joints = STRETCH, 3
+    noise = np.random.default_rng(4).uniform(0.0, 0.05, (frames, joints))
+    noise[:, 2] = 0.0
+    observed = 2 * draw(process, frames) + detector_error((frames, joints), noise[..., None])
+    observed[np.random.default_rng(5).random((frames, joints)) < 0.3] = np.nan
+    found = carry(process, observed, np.full(frames, SIZE), SIZE * noise, step)
+    seen = np.isfinite(observed[..., 0])
+    t, j = np.nonzero(seen)
+    y, time = observed[seen] / SIZE, step * np.arange(frames)
+    correlation = matern(time[:, None] - time)
+    of_all = np.kron(correlation, process.covariance)
+    rows = t * joints + j
+    memory = (1 - WHITE) * np.exp(-np.abs(time[:, None] - time) / LASTING) + WHITE * np.eye(frames)
+    error = np.where(j[:, None] == j, memory[t][:, t], 0.0) * np.outer(noise[seen], noise[seen])
+    error += ROUGHNESS**2 * np.eye(len(y))
+    inverse = np.linalg.inv(of_all[rows][:, rows] + error)
+    alone = ((inverse @ y) ** 2).sum(-1) / np.diagonal(inverse)
+    of_all *= np.median(alone) / 1.386
+    gain = of_all[:, rows] @ np.linalg.inv(of_all[rows][:, rows] + error)
+    mean = (gain @ y).reshape(frames, joints, 2)
+    left = np.diagonal(of_all - gain @ of_all[rows]).reshape(frames, joints)
+    left = np.where(seen & (noise == 0), ROUGHNESS**2, left)
+    np.testing.assert_allclose(found.mean, SIZE * mean, atol=1e-7 * SIZE)
+    np.testing.assert_allclose(found.deviation, SIZE * np.sqrt(left), rtol=1e-6)
 
 
 # --- the model ------------------------------------------------------------------------------------
@@ -514,4 +550,4 @@ def test_without_a_regression_there_are_no_inputs():
 
 def test_the_correlation_is_a_matern_one():
     lags = np.linspace(-60, 60, 241)
-    np.testing.assert_allclose(residual.matern(lags), matern(lags), atol=1e-9)
+    np.testing.assert_allclose(in_time.matern(lags), matern(lags), atol=1e-9)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from posegan_jax.runtime import cpus
 
@@ -136,3 +137,27 @@ print(min(faults))
         for word in ("keep", "leave")
     ]
     assert faults[0] < 32 < faults[1]
+
+
+def blas_threads():
+    """Of every library of linear algebra that is loaded."""
+    return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
+
+
+def test_linear_algebra_takes_one_thread_until_the_last_one_has_left():
+    with threadpool_limits(2, user_api="blas"):
+        first, second = cpus.one_thread(), cpus.one_thread()
+        first.__enter__()
+        assert blas_threads() == {1}
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert blas_threads() == {1}
+        second.__exit__(None, None, None)
+        assert blas_threads() == {2}
+
+
+def test_linear_algebra_has_its_threads_back_after_an_error():
+    with threadpool_limits(2, user_api="blas"):
+        with pytest.raises(ValueError, match="stop"), cpus.one_thread():
+            raise ValueError("stop")
+        assert blas_threads() == {2}
