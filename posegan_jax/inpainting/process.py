@@ -43,7 +43,7 @@ def footprint(joints: int) -> int:
     """Bytes that every frame takes while the process of so many joints is conditioned."""
     frames = block_frames(joints)
     rows, state = frames * joints, 4 * joints
-    return 8 * (rows**2 + 2 * rows * state + state**2) // frames
+    return 8 * (rows**2 + rows * state + state**2) // frames
 
 
 def matern(lags: np.ndarray) -> np.ndarray:
@@ -112,6 +112,10 @@ class Process:
         )
         self._start = _diagonal(np.kron(stationary, covariance), same)
         self.positions = np.kron(moves[:k], same)
+        outlook = np.zeros((k, self.joints, 4, self.joints))
+        outlook[..., :3, :] = self.positions.reshape(outlook[..., :3, :].shape)
+        self._lasting = np.einsum("kjj->kj", outlook[..., 3, :])  # a part of it
+        self._outlook = outlook.reshape(k * self.joints, -1)
         self.within = np.kron(apart[:k, :k], covariance)
         self.leaving = np.kron(apart[:k, k:], covariance)
 
@@ -135,11 +139,12 @@ class Process:
         values = self._blocks(np.where(seen[..., None], values, 0.0), 0.0)
         error = self._blocks(error, 0.0)
         white = self._blocks(np.where(seen, white, NOTHING**2), NOTHING**2)
-        outlooks, totals, besides = self._prepare(values, error, white)
+        totals, besides = self._prepare(values, error, white)
         # The state's covariance and, below it, less its mean: both come from the same products.
         s = 4 * joints
         blocks, state = [], np.concatenate([self._start, np.zeros((2, s))])
-        for outlook, total, beside in zip(outlooks, totals, besides, strict=True):
+        for lasting, total, beside in zip(error, totals, besides, strict=True):
+            outlook = self.outlook(lasting)
             seen = state @ outlook.T
             total += outlook @ seen[:s]
             beside[:s] += self._expect(seen[:s])
@@ -148,13 +153,22 @@ class Process:
             if info:
                 raise np.linalg.LinAlgError("the residual's covariance is not positive definite")
             beside = blas.dtrsm(1.0, factor, beside.T, lower=1, overwrite_b=1)
-            blocks.append(_Block(factor, beside[:, :s], beside[:, s:], outlook, state[:s]))
-            ahead = self._expect(state.T)
+            blocks.append(_Block(factor, beside[:, :s], beside[:, s:], lasting, state[:s]))
+            ahead = self._expect(self._expect(state[:s]).T)  # which is symmetric
+            ahead += self._added
+            mean = self._expect(state[s:].T).T
             state = beside.T @ beside[:, :s]
-            np.subtract(ahead[:, s:].T, state[s:], out=state[s:])
-            np.subtract(self._added, state[:s], out=state[:s])
-            state[:s] += self._expect(ahead[:, :s].T)
+            np.subtract(ahead, state[:s], out=state[:s])
+            np.subtract(mean, state[s:], out=state[s:])
         return Conditioned(self, blocks, length)
+
+    def outlook(self, error: np.ndarray) -> np.ndarray:
+        """(k m, s) what a block's state makes one expect of its observations, until the next call.
+
+        ``error`` (k, m) is the deviation of what lasts in their errors.
+        """
+        np.multiply(error, self._fading[: self.frames, None], out=self._lasting)
+        return self._outlook
 
     def _blocks(self, array: np.ndarray, fill: float) -> np.ndarray:
         """(T, ...) -> (B, k, ...)."""
@@ -167,7 +181,7 @@ class Process:
 
     def _prepare(
         self, values: np.ndarray, error: np.ndarray, white: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray]:
         """What is known of every block before the first.
 
         Args:
@@ -175,14 +189,11 @@ class Process:
           error, white: (B, k, m) deviation of an error's lasting part, variance of what is white.
 
         Returns:
-          (B, k m, s) what the state before a block makes one expect of its observations; their
-          covariance (B, k m, k m) and, transposed, (B, s + 2, k m), that with the state after the
-          block, both given the state before it; below the latter are the observations.
+          (B, k m, k m) covariance of a block's observations and, transposed, (B, s + 2, k m), that
+          with the state after the block, both given the state before it; below the latter are the
+          observations.
         """
         count, k, m = error.shape
-        outlooks = np.zeros((count, k, m, 4, m))
-        outlooks[..., :3, :] = self.positions.reshape(k, m, 3, m)
-        np.einsum("bkjj->bkj", outlooks[..., 3, :])[...] = error * self._fading[:k, None]
         totals = np.tile(self.within, (count, 1, 1))
         lasting = error[:, :, None] * error[:, None] * self._unknown[:k, :k, None]
         np.einsum("bkjlj->bklj", totals.reshape(count, k, m, k, m))[...] += lasting
@@ -192,7 +203,7 @@ class Process:
         besides[:, 4 * m :] = np.moveaxis(values.reshape(count, -1, 2), 2, 1)
         last = besides[:, 3 * m : 4 * m].reshape(count, m, k, m)
         np.einsum("bjkj->bkj", last)[...] = error * self._unknown[:k, k:]
-        return outlooks.reshape(count, k * m, 4 * m), totals, besides
+        return totals, besides
 
 
 class _Block(NamedTuple):
@@ -202,14 +213,14 @@ class _Block(NamedTuple):
       factor: (n, n) lower one of their covariance.
       cross: (n, s) its inverse times their covariance with the state after the block.
       innovation: (n, 2) its inverse times what is new in them.
-      outlook: (n, s) what the state before the block makes one expect of them.
+      error: (k, m) deviation of what lasts in their errors.
       state: (s, s) covariance of that state.
     """
 
     factor: np.ndarray
     cross: np.ndarray
     innovation: np.ndarray
-    outlook: np.ndarray
+    error: np.ndarray
     state: np.ndarray
 
 
@@ -227,7 +238,7 @@ class Conditioned:
         for found, block in zip(solved[::-1], reversed(blocks), strict=True):
             new = block.innovation - block.cross @ pull
             found[:] = blas.dtrsm(1.0, block.factor, new, lower=1, trans_a=1)
-            pull = block.outlook.T @ found + process.onward.T @ pull
+            pull = process.outlook(block.error).T @ found + process.onward.T @ pull
         self.solved = self._frames(solved.reshape(len(blocks), process.frames, -1, 2))
 
     def _frames(self, blocks: np.ndarray) -> np.ndarray:
@@ -242,7 +253,7 @@ class Conditioned:
         for number in reversed(range(len(self._blocks))):
             block = self._blocks[number]
             yield number, block, told
-            seen = blas.dtrsm(1.0, block.factor, block.outlook, lower=1)
+            seen = blas.dtrsm(1.0, block.factor, self._process.outlook(block.error), lower=1)
             past = onward - block.cross.T @ seen
             told = past.T @ told @ past
             told += seen.T @ seen
@@ -274,7 +285,7 @@ class Conditioned:
         for number, block, told in self._backwards():
             expected = process.positions @ block.state[: 3 * m]
             total = expected[:, : 3 * m] @ process.positions.T + process.within
-            seen = expected @ block.outlook.T + process.within
+            seen = expected @ process.outlook(block.error).T + process.within
             leaving = expected @ process.onward.T
             leaving[:, : 3 * m] += process.leaving
             explained = blas.dtrsm(1.0, block.factor, seen.T, lower=1)

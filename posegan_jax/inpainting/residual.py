@@ -61,8 +61,8 @@ GROSS = 0.2
 LEAST_TRUST = 0.02
 """Weight that the grossest error keeps, so that it may regain some."""
 ROUNDS = 5
-"""Times that the weights are estimated anew. Each costs a factorisation; with too few, gross
-errors beside each other still back each other up."""
+"""Times that the weights are estimated anew. Each but the first, which has that of liveliness,
+costs a factorisation; with too few, gross errors beside each other still back each other up."""
 TINY = 1e-6
 """What is added to the covariance, as a share of its mean variance, so that it can be factored."""
 
@@ -251,8 +251,15 @@ class _Evidence:
             joints, residual[:, joints] / size[:, None, None], noise[:, joints] / size[:, None],
             step, process, np.ones(len(residual)), np.ones((len(residual), joints.sum())),
         )
-        given = dataclasses.replace(given, scale=given._liveliness())
-        return dataclasses.replace(given, weight=given._weigh())
+        if process is None:
+            return given
+        found = given._condition()
+        given, first = dataclasses.replace(given, scale=given._liveliness(found)), given
+        if given.deviation[np.isfinite(given.residual[..., 0])].any():
+            given = dataclasses.replace(given, weight=first._weigh(found))
+            for _ in range(ROUNDS - 1):
+                given = dataclasses.replace(given, weight=given._weigh(given._condition()))
+        return given
 
     @property
     def trust(self) -> np.ndarray:
@@ -261,24 +268,22 @@ class _Evidence:
         result[:, self.joints] = self.weight
         return result
 
-    def _condition(self, process: Process, weight: np.ndarray) -> Conditioned:
+    def _condition(self) -> Conditioned:
         """The process given the observations; in units in which its variance is training's."""
+        assert self.process is not None
         unit = np.sqrt(self.scale)
-        return process.condition(
-            self.residual / unit[:, None, None], self.deviation / weight / unit[:, None],
+        return self.process.condition(
+            self.residual / unit[:, None, None], self.deviation / self.weight / unit[:, None],
             ROUGHNESS / unit,
         )
 
-    def _liveliness(self) -> np.ndarray:
+    def _liveliness(self, found: Conditioned) -> np.ndarray:
         """(T,) variance of the residual against that of training.
 
         From leave-one-out errors: the error of an observation when predicted from all others, and
         that error's variance, follow from the inverse covariance (Rasmussen and Williams, 2006,
         section 5.4.2). Their median in a stretch and around it counts.
         """
-        if self.process is None:
-            return self.scale
-        found = self._condition(self.process, self.weight)
         standard = (found.solved**2).sum(-1) / found.precision()
         seen = np.isfinite(self.residual[..., 0])
         result = np.zeros(len(seen))
@@ -289,23 +294,16 @@ class _Evidence:
             result += level * weight
         return result
 
-    def _weigh(self) -> np.ndarray:
-        """(T, m) weights by Geman and McClure's robust estimator."""
-        weight, deviation = self.weight, self.deviation
-        seen = np.isfinite(self.residual[..., 0])
-        if self.process is None or not deviation[seen].any():
-            return weight
-        limit = 2 * OUTLIER**2 * deviation**2 + GROSS**2
-        unit = np.sqrt(self.scale)[:, None]
-        for _ in range(ROUNDS):
-            # What is taken for error: its covariance times what solves for the observations.
-            solved = self._condition(self.process, weight).solved / unit[..., None]
-            error = (deviation / weight)[..., None]
-            off = ROUGHNESS**2 * solved + WHITE * error**2 * solved
-            off += (1 - WHITE) * error * convolve(memory, error * solved, self.step)
-            weight = np.maximum(limit / (limit + (off**2).sum(-1)), LEAST_TRUST)
-            weight[~seen] = 1.0
-        return weight
+    def _weigh(self, found: Conditioned) -> np.ndarray:
+        """(T, m) the next weights, by Geman and McClure's robust estimator."""
+        # What is taken for error: its covariance times what solves for the observations.
+        solved = found.solved / np.sqrt(self.scale)[:, None, None]
+        error = (self.deviation / self.weight)[..., None]
+        off = ROUGHNESS**2 * solved + WHITE * error**2 * solved
+        off += (1 - WHITE) * error * convolve(memory, error * solved, self.step)
+        limit = 2 * OUTLIER**2 * self.deviation**2 + GROSS**2
+        weight = np.maximum(limit / (limit + (off**2).sum(-1)), LEAST_TRUST)
+        return np.where(np.isfinite(self.residual[..., 0]), weight, 1.0)
 
     def estimate(self, model: ResidualModel) -> Carried:
         """Of all joints, in body sizes."""
@@ -314,7 +312,7 @@ class _Evidence:
         left *= np.diagonal(model.covariance)
         unit = np.sqrt(self.scale)[:, None]
         if self.process is not None:
-            found = self._condition(self.process, self.weight)
+            found = self._condition()
             between = model.covariance[joints]
             mean = np.einsum(
                 "tjx,jk->tkx", convolve(matern, found.solved, self.step), between, optimize=True

@@ -382,6 +382,15 @@ def test_frames_far_from_everything_stay_missing(fill):
     assert near.any() and (result.provenance[near] == Provenance.FILLED).all()
 
 
+def test_wrong_frame_numbers_cost_nothing(fill):
+    keypoints = detected(scene())
+    result = fill(track(keypoints, frames=np.r_[0:20, 1_000_000_020:1_000_000_040]))
+    assert len(result) == 40 + 1000
+    seen = np.isfinite(result.keypoints).all(axis=(1, 2))
+    near = fill(track(keypoints, frames=np.r_[0:20, 1020:1040]))
+    np.testing.assert_array_equal(result.keypoints[seen], near.keypoints[seen])
+
+
 def refilmed(fps, frames=60):
     """The walking person, (T, 28, 2), filmed at another rate."""
     truth = scene(frames=frames)

@@ -366,7 +366,7 @@ def test_what_is_far_away_does_not_count():
 def test_a_stretch_is_estimated_as_by_the_formulas_of_kriging(monkeypatch, step):
     """With the covariance of all observations as one matrix, which costs the cube of their number.
     """
-    monkeypatch.setattr(residual, "ROUNDS", 0)
+    monkeypatch.setattr(residual, "OUTLIER", 1e6)  # all count
     process = model([[1.0, 0.8, -0.3], [0.8, 1.0, 0.1], [-0.3, 0.1, 1.0]])
     frames, joints = STRETCH, 3
     noise = np.random.default_rng(4).uniform(0.0, 0.05, (frames, joints))
