@@ -238,7 +238,7 @@ class Completer:
         """Windows (N, F, J, 2) about 0, or their weights (N, F, J); left for right where turned."""
         other = windows[:, :, list(self.skeleton.mirror)]
         if windows.ndim == 4:
-            other = other * [-1.0, 1.0]
+            other = other * np.array([-1.0, 1.0], other.dtype)
         return np.where(turned.reshape(-1, *[1] * (windows.ndim - 1)), other, windows)
 
     def _reach(self, rate: Rate) -> int:
@@ -256,35 +256,54 @@ class Completer:
         keypoints = rate.split(np.nan_to_num(track.keypoints), 0.0)
         masks = rate.split(weights.astype(np.float32), 0.0)
         first = [starts(len(mask), self.frames, settings.shift) for mask in masks]
-        x, mask = (
-            np.concatenate(
-                [gather(a, s, self.frames, 0.0) for a, s in zip(arrays, first, strict=True)]
-            )
-            for arrays in (keypoints, masks)
-        )
-        useful = solvable(x, mask)
-        windows, loss = np.full(x.shape, np.nan), np.full(len(x), np.inf)
-        if useful.any():
-            inside, center = centered(x[useful], mask[useful])
-            weigh = mask[useful]
+        phases = [
+            _solvable(*arrays, self.frames) for arrays in zip(keypoints, masks, first, strict=True)
+        ]
+        inside, center, weigh, useful = map(np.concatenate, zip(*phases, strict=True))
+        loss = np.empty(0)
+        if len(inside):
             turned = (np.flatnonzero(useful) % 2 == 1) & settings.mirror
             inside, weigh = self._mirrored(inside, turned), self._mirrored(weigh, turned)
-            found, loss[useful] = yield Request(inside, weigh, settings.descent, look)
-            found = self._mirrored(found, turned)
-            windows[useful] = found + center
+            inside, loss = yield Request(inside, weigh, settings.descent, look)
+            inside = self._mirrored(inside, turned)
         tracks, spreads, begin = [], [], 0
-        for observed, seen, start in zip(keypoints, masks, first, strict=True):
-            part = slice(begin, begin + len(start))
+        for observed, seen, start, (*_, use) in zip(keypoints, masks, first, phases, strict=True):
+            part = slice(begin, begin + use.sum())
             begin = part.stop
-            use = useful[part]
+            windows = inside[part] + center[part]
             tracks.append(
                 compose(
-                    windows[part][use], start[use], len(observed), observed, seen,
-                    loss[part][use], settings.composition,
+                    windows, start[use], len(observed), observed, seen, loss[part],
+                    settings.composition,
                 )
             )
-            spreads.append(spread(windows[part][use], start[use], tracks[-1]))
+            spreads.append(spread(windows, start[use], tracks[-1]))
         return Generated(rate.join(tracks), rate.join(spreads))
+
+
+def _solvable(
+    keypoints: np.ndarray, mask: np.ndarray, first: np.ndarray, frames: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The windows of a track that can be solved, as devices want them.
+
+    Args:
+      keypoints: (T, J, 2) pixels; missing joints may hold anything.
+      mask: (T, J) weights of the observations, 0 = missing.
+      first: (N,) frame of each window.
+      frames: of a window.
+
+    Returns:
+      (M, F, J, 2) around 0 and in single precision, (M, 1, 1, 2) what they are around, (M, F, J)
+      weights; and (N,) bool, which of the windows these are.
+    """
+    parts = []
+    for some in np.split(first, range(_AT_ONCE, len(first), _AT_ONCE)):
+        x, weigh = (gather(array, some, frames, 0.0) for array in (keypoints, mask))
+        useful = solvable(x, weigh)
+        inside, center = centered(x[useful], weigh[useful])
+        parts.append((inside.astype(np.float32), center, weigh[useful], useful))
+    inside, center, weigh, useful = map(np.concatenate, zip(*parts, strict=True))
+    return inside, center, weigh, useful
 
 
 def _check(sequence: PoseSequence) -> None:

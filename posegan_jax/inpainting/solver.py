@@ -88,7 +88,7 @@ class Solver:
           (N, F, J, 2) generated windows in pixels, aligned to the observed joints, and (N,) their
           objective. A window's result does not depend on the others.
         """
-        windows, losses = np.empty(np.shape(x)), np.empty(len(x), np.float32)
+        windows, losses = np.empty(np.shape(x), np.float32), np.empty(len(x), np.float32)
 
         def started():
             for begin in range(0, len(x), self.batch):
