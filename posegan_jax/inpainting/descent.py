@@ -13,7 +13,8 @@ import optax
 
 from posegan_jax.inpainting.objective import generate, objective
 from posegan_jax.inpainting.settings import DescentOptions, ObjectiveWeights
-from posegan_jax.model.networks import Networks, Variables
+from posegan_jax.model.networks import Networks
+from posegan_jax.model.options import Variables
 
 DECREASE, SHORTEN = 1e-4, 0.4
 """Share of the decrease that the gradient promises without which BFGS takes a step back (L. Armijo,

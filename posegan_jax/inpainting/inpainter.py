@@ -19,7 +19,8 @@ from posegan_jax.inpainting.solver import Progress, Solver
 from posegan_jax.inpainting.stream import Stream
 from posegan_jax.inpainting.together import Answer, Request, Result, Steps, run
 from posegan_jax.model.model import Model
-from posegan_jax.model.networks import NETWORKS, Networks, Variables
+from posegan_jax.model.networks import Networks
+from posegan_jax.model.options import NETWORKS, Variables
 from posegan_jax.model.store import load_model, load_packaged
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import Skeleton

@@ -8,7 +8,8 @@ from posegan_jax.geometry.metrics import mpjpe, mpjse
 from posegan_jax.geometry.normalize import fit_normalization, normalize
 from posegan_jax.geometry.procrustes import align
 from posegan_jax.inpainting.settings import ObjectiveWeights
-from posegan_jax.model.networks import Networks, Variables
+from posegan_jax.model.networks import Networks
+from posegan_jax.model.options import Variables
 
 
 def generate(

@@ -17,7 +17,8 @@ from posegan_jax.errors import InputError, whole
 from posegan_jax.geometry.normalize import denormalize, fit_normalization, normalize
 from posegan_jax.inpainting.descent import descend, inverse_metric
 from posegan_jax.inpainting.settings import DescentOptions
-from posegan_jax.model.networks import Networks, Variables
+from posegan_jax.model.networks import Networks
+from posegan_jax.model.options import Variables
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime import parallel
 

@@ -13,12 +13,11 @@ import pytest
 from posegan_jax.errors import InputError
 from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.inpainting.inpainter import Inpainter
-from posegan_jax.model import store
+from posegan_jax.model import arrays, store
 from posegan_jax.model.constants import Constants
 from posegan_jax.model.folder import find_checkpoint
 from posegan_jax.model.model import Model
-from posegan_jax.model.networks import CORRECTOR
-from posegan_jax.model.options import CorrectorOptions, NetworkOptions
+from posegan_jax.model.options import CORRECTOR, CorrectorOptions, NetworkOptions
 from posegan_jax.model.store import (
     load_model,
     load_packaged,
@@ -444,10 +443,10 @@ def test_metadata_are_plain_json(model, saved):
 
 
 def test_orbax_reports_are_kept_out_of_the_log_and_its_errors_are_not():
-    store.silence_orbax()
-    store.silence_orbax()
+    arrays.silence_orbax()
+    arrays.silence_orbax()
     absl = logging.getLogger("absl")
-    ours = [f for f in absl.filters if isinstance(f, store._OrbaxReports)]
+    ours = [f for f in absl.filters if isinstance(f, arrays._OrbaxReports)]
     assert len(ours) == 1
 
     def record(level, path):
