@@ -73,7 +73,11 @@ def read_outline(path: str | os.PathLike, step: int | None = None) -> Model:
     Raises:
       InputError: as ``load_params``.
     """
-    return _read(path, find_checkpoint(path, step), outline=True)
+    model = _read(path, find_checkpoint(path, step), outline=True)
+    for name, variables in model.variables.items():
+        if not isinstance(variables, dict) or not isinstance(variables.get("params"), dict):
+            raise InputError(f"{path}: its {name} has no parameters")
+    return model
 
 
 def _read(path: str | os.PathLike, folder: Path, outline: bool = False) -> Model:

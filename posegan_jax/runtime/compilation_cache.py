@@ -31,7 +31,7 @@ def enable() -> Path | None:
     if jax is not None and jax.config.jax_compilation_cache_dir:
         return None
     try:
-        folder = user_cache() / "posegan_jax" / _machine()
+        folder = user_cache() / "posegan_jax" / machine()
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError):  # RuntimeError: there is no home
         return None
@@ -77,7 +77,7 @@ def user_cache() -> Path:
     return Path(named) if os.path.isabs(named) else Path.home() / ".cache"
 
 
-def _machine() -> str:
+def machine() -> str:
     """A name for the kind of CPU and how many there are.
 
     Machines that share a home do not share machine code, and XLA fixes how work is split over

@@ -25,23 +25,23 @@ class _Device:
 
 
 def test_a_batch_is_as_large_as_is_fast_and_fits():
-    networks = build_networks(NetworkOptions())
-    assert default_share(networks, jax.devices("cpu")[0]) == solver_module.CPU_SHARE
-    shares = [default_share(networks, jax.devices("cpu")[0], count) for count in (2, 4, 8, 16)]
+    options = NetworkOptions()
+    assert default_share(options, jax.devices("cpu")[0]) == solver_module.CPU_SHARE
+    shares = [default_share(options, jax.devices("cpu")[0], count) for count in (2, 4, 8, 16)]
     assert shares == [24, 24, 12, 6]
     for large in (8, 80):
-        assert default_share(networks, _Device(large)) == solver_module.ACCELERATOR_SHARE
-    small = default_share(networks, _Device(1))
+        assert default_share(options, _Device(large)) == solver_module.ACCELERATOR_SHARE
+    small = default_share(options, _Device(1))
     assert 2 < small < solver_module.ACCELERATOR_SHARE
-    longer = build_networks(NetworkOptions(frames=48))
+    longer = NetworkOptions(frames=48)
     assert default_share(longer, _Device(1)) == pytest.approx(small / 2, abs=1)
-    assert default_share(networks, _Device(0.001)) == 2  # and hope
+    assert default_share(options, _Device(0.001)) == 2  # and hope
 
 
 def test_a_host_that_does_not_tell_its_memory(monkeypatch):
     monkeypatch.delattr(solver_module.os, "sysconf", raising=False)
-    networks = build_networks(NetworkOptions())
-    assert default_share(networks, jax.devices("cpu")[0]) == solver_module.CPU_SHARE
+    options = NetworkOptions()
+    assert default_share(options, jax.devices("cpu")[0]) == solver_module.CPU_SHARE
 
 
 def test_a_search_takes_no_more_memory_than_is_reckoned_with():
