@@ -51,16 +51,22 @@ def enable() -> Path | None:
 def disabled() -> Iterator[None]:
     """What is compiled meanwhile is compiled in truth, and not kept."""
     import jax
-    from jax.experimental.compilation_cache import compilation_cache
 
     before = jax.config.jax_enable_compilation_cache
     jax.config.update("jax_enable_compilation_cache", False)
-    compilation_cache.reset_cache()  # JAX asks for the setting only once
+    reset()
     try:
         yield
     finally:
         jax.config.update("jax_enable_compilation_cache", before)
-        compilation_cache.reset_cache()
+        reset()
+
+
+def reset() -> None:
+    """Lets changed settings take effect: JAX asks for them only once."""
+    from jax.experimental.compilation_cache import compilation_cache
+
+    compilation_cache.reset_cache()
 
 
 def user_cache() -> Path:
