@@ -73,6 +73,7 @@ class Solver:
         self._given = None if isinstance(networks, NetworkOptions) else networks
         self.options = networks if isinstance(networks, NetworkOptions) else networks.options
         self._programs: dict[tuple, Callable | None] = {}
+        self._settings: dict[str, Any] = {}
         self.mesh = parallel.make_mesh(jax.local_devices() if devices is None else devices)
         self.variables = parallel.replicate(self.mesh, variables)
         devices = list(self.mesh.devices.flat)
@@ -148,16 +149,19 @@ class Solver:
         """The one that is kept; None where none is, or the networks are others than ours."""
         if self._given is not None or programs.folder() is None:
             return None
-        key = options, arguments[-1] is None, programs.settings()
-        if key not in self._programs:
-            self._programs[key] = programs.program(
+        settings = jax.config.values
+        if settings != self._settings:
+            self._settings, self._programs = settings, {}
+        key, kept = (options, arguments[-1] is None), self._programs
+        if key not in kept:
+            kept[key] = programs.program(
                 "solve",
                 lambda: _solve.lower(
                     *arguments, networks=self.networks, options=options, mesh=self.mesh
                 ),
                 arguments, (0, 0), [options, self._known_by()], SOURCES, self._devices(),
             )
-        return self._programs[key]
+        return kept[key]
 
     @functools.cached_property
     def metric(self) -> jax.Array:

@@ -115,12 +115,6 @@ def result(
     return array
 
 
-def settings() -> str:
-    """Those of JAX that programs depend on, and some on which they do not."""
-    values = jax.config.values.items()
-    return repr([item for item in values if not any(part in item[0] for part in _UNRELATED)])
-
-
 # --- what a program is known by -------------------------------------------------------------------
 
 
@@ -128,7 +122,7 @@ def _key(*parts: Any) -> str | None:
     """None where the sources cannot be read."""
     *parts, sources, devices = parts
     try:
-        parts += [digest(tuple(sources)), _machine(), settings(), *map(_device, devices)]
+        parts += [digest(tuple(sources)), _machine(), _settings(), *map(_device, devices)]
     except OSError:
         return None
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:40]
@@ -155,6 +149,12 @@ def _machine() -> str:
     variables = [item for item in sorted(os.environ.items()) if item[0].startswith(_VARIABLES)]
     versions = [(name, version(name)) for name in _LIBRARIES]
     return repr([compilation_cache.machine(), platform.python_version(), versions, variables])
+
+
+def _settings() -> list[tuple[str, Any]]:
+    """Those of JAX that programs depend on, and some on which they do not."""
+    values = jax.config.values.items()
+    return [item for item in values if not any(part in item[0] for part in _UNRELATED)]
 
 
 def _device(device: jax.Device) -> tuple:
