@@ -42,7 +42,8 @@ _LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy")
 _VARIABLES = ("XLA_", "LIBTPU_", "TF_XLA_")  # how the names of those begin that XLA looks at
 _UNRELATED = ("cache", "_log", "traceback")  # parts of names of settings
 _CHECKSUM = hashlib.sha256
-_loaded: dict[str, Callable] = {}
+_NOT_HERE = b""  # in a program's place, where it cannot be kept: JAX's own cache has to do
+_loaded: dict[str, Callable | None] = {}
 _one_at_a_time = threading.Lock()
 
 
@@ -82,12 +83,12 @@ def program(
         key = _key(tree, shapes, known_by, sources, devices)
         if key is not None and key not in _loaded:
             path, trees = where / f"{name}-{key}", (tree, jax.tree.structure(outputs))
-            found = _load(path, trees, devices)
-            if found is None and _is_writable(where):
+            content = _read(path)
+            found = content and _restored(content, trees, devices)
+            if not found and content != _NOT_HERE and _is_writable(where):
                 found = _compile(lower())
-                _write(path, _serialized(found, trees))
-            if found is not None:
-                _loaded[key] = found
+                _write(path, _serialized(found, trees, devices))
+            _loaded[key] = found or None
         return _loaded.get(key)
 
 
@@ -172,22 +173,22 @@ def _compile(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
         return lowered.compile()
 
 
-def _serialized(compiled: jax.stages.Compiled, trees: tuple) -> bytes | None:
+def _serialized(
+    compiled: jax.stages.Compiled, trees: tuple, devices: Sequence[jax.Device]
+) -> bytes:
     from jax.experimental import serialize_executable
 
     try:
         content, *found = serialize_executable.serialize(compiled)
     except Exception:  # each platform has its own way to say that it cannot
-        return None
-    return content if tuple(found) == trees else None
+        return _NOT_HERE
+    known = tuple(found) == trees and _restored(content, trees, devices)
+    return content if known else _NOT_HERE
 
 
-def _load(path: Path, trees: tuple, devices: Sequence[jax.Device]) -> Callable | None:
+def _restored(content: bytes, trees: tuple, devices: Sequence[jax.Device]) -> Callable | None:
     from jax.experimental import serialize_executable
 
-    content = _read(path)
-    if content is None:
-        return None
     try:
         return serialize_executable.deserialize_and_load(
             content, trees[0], trees[1], backend=devices[0].client, execution_devices=devices
@@ -217,9 +218,7 @@ def _read(path: Path) -> bytes | None:
     return content[size:]
 
 
-def _write(path: Path, content: bytes | None) -> None:
-    if content is None:
-        return
+def _write(path: Path, content: bytes) -> None:
     with contextlib.suppress(OSError, InputError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as temporary:

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental import serialize_executable
 
 from posegan_jax.runtime import compilation_cache, programs
 
@@ -149,6 +150,19 @@ def test_where_nothing_can_be_written_jax_compiles_as_ever(where, monkeypatch):
     monkeypatch.setattr(programs.os, "access", lambda *unused: False)  # root may write anywhere
     assert function.program() is None and function.count == 0
     assert programs.result("r", lambda: jnp.ones(2), "", (), jax.devices()).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("name", ["serialize", "deserialize_and_load"])
+def test_what_cannot_be_kept_on_a_platform_is_left_to_jax(where, monkeypatch, name):
+    def unable(*unused, **neither):
+        raise NotImplementedError
+
+    monkeypatch.setattr(serialize_executable, name, unable)
+    function = Traced()
+    assert function.program() is not None
+    forget(monkeypatch)
+    assert function.program() is None and function.program() is None and function.count == 1
+    assert len(kept(where)) == 1
 
 
 def test_a_disk_that_fills_up_costs_nothing_else(where, monkeypatch):
