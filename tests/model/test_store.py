@@ -23,6 +23,7 @@ from posegan_jax.model.store import (
     load_packaged,
     load_params,
     read_about,
+    read_outline,
     save_model,
     save_params,
 )
@@ -107,6 +108,27 @@ def test_a_model_comes_back_to_the_bit(model, saved):
     moments, constants, corrected = read_about(saved)
     same(moments, model.moments)
     assert constants == model.constants and corrected
+
+
+def test_what_is_written_in_another_way_is_read_by_orbax(model, saved, tmp_path):
+    shutil.copytree(saved, tmp_path / "other")
+    for item in ("params", "residual"):
+        contents = tmp_path / "other" / item / "_METADATA"
+        told = json.loads(contents.read_text())
+        assert arrays._keys(contents.parent)
+        for change in ({"use_ocdbt": False}, {"tree_metadata": {"x": "of a later version"}}):
+            contents.write_text(json.dumps(told | change))
+            assert arrays._keys(contents.parent) is None
+        contents.write_text(json.dumps(told))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arrays, "_keys", lambda item: None)
+        same_model(load_model(tmp_path / "other"), model)
+        outline = read_outline(tmp_path / "other")
+    for found in (outline, read_outline(saved)):
+        assert store.about(found) == store.about(model) and found.moments is None
+        wanted = {k: (a.shape, a.dtype, a.size) for k, a in arrays.flat(model.variables).items()}
+        shapes = arrays.flat(found.variables).items()
+        assert {k: (a.shape, a.dtype, a.size) for k, a in shapes} == wanted
 
 
 def test_a_model_may_be_without_moments_and_corrector(model, tmp_path):
