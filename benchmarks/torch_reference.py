@@ -17,8 +17,7 @@ from torch import nn
 
 from posegan_jax.inpainting.settings import DescentOptions
 from posegan_jax.model.layers import LEAKY_SLOPE, stages
-from posegan_jax.model.networks import Variables
-from posegan_jax.model.options import NetworkOptions
+from posegan_jax.model.options import NetworkOptions, Variables
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.training.options import StepOptions
 from posegan_jax.training.state import AVERAGED

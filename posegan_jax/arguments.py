@@ -105,8 +105,9 @@ def make_parser() -> argparse.ArgumentParser:
     _add_checkpoint(speed)
     add_options(speed, SpeedOptions)
 
-    info = _command(commands, "info", "versions, devices, checkpoint, layers, parameters")
+    info = _command(commands, "info", "versions, checkpoint, layers, parameters")
     _add_checkpoint(info)
+    info.add_argument("--devices", action="store_true", help="those that JAX finds, too")
     return parser
 
 

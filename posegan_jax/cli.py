@@ -4,6 +4,7 @@ A command that fails on its input prints one line and exits with code 2.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import itertools
 import os
@@ -23,6 +24,7 @@ from posegan_jax.errors import InputError, out_of_memory
 from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.formats.options import ReadOptions
 from posegan_jax.inpainting.settings import UPSAMPLED, FillOptions
+from posegan_jax.model.options import CORRECTOR, NETWORKS
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, densify
 from posegan_jax.pose.skeleton import LISTED, get_skeleton
 from posegan_jax.runtime import compilation_cache
@@ -220,33 +222,38 @@ def _speed(options: argparse.Namespace, rest: list[str]) -> None:
 
 
 def _info(options: argparse.Namespace, rest: list[str]) -> None:
-    """Versions, devices, the checkpoint, layers and parameter totals."""
-    import flax
-    import jax
-    import optax
-    import orbax.checkpoint
+    """Versions, the checkpoint, layers and parameter totals; devices, if they are asked for."""
+    from importlib.metadata import version
 
-    from posegan_jax.inpainting.inpainter import load
-    from posegan_jax.model.networks import describe, num_parameters
-    from posegan_jax.model.store import about
+    from posegan_jax.model.arrays import flat
+    from posegan_jax.model.folder import packaged
+    from posegan_jax.model.model import num_parameters
+    from posegan_jax.model.store import about, read_outline
 
     print(f"posegan_jax {posegan_jax.__version__}, Python {sys.version.split()[0]}")
-    print(
-        f"jax {jax.__version__}, flax {flax.__version__}, optax {optax.__version__}, "
-        f"orbax-checkpoint {orbax.checkpoint.__version__}"
-    )
-    inpainter = load(options.checkpoint)
-    print("devices:", ", ".join(f"{d.platform}:{d.id} {d.device_kind}" for d in jax.devices()))
+    libraries = "jax", "flax", "optax", "orbax-checkpoint"
+    print(", ".join(f"{name} {version(name)}" for name in libraries))
+    with contextlib.ExitStack() as stack:
+        path = options.checkpoint or stack.enter_context(resources.as_file(packaged()))
+        model = read_outline(path)
+    if options.devices:
+        from posegan_jax.runtime import cpus
+
+        cpus.one_device_each()
+        import jax
+
+        print("devices:", ", ".join(f"{d.platform}:{d.id} {d.device_kind}" for d in jax.devices()))
     print(f"checkpoint: {options.checkpoint or 'packaged'}")
-    for name, value in about(inpainter.model).items():
+    for name, value in about(model).items():
         if name != "config":
             print(f"  {name}: {value}")
-    for section, values in inpainter.metadata.get("config", {}).items():
+    for section, values in model.about.get("config", {}).items():
         print(f"  config.{section}: {values}")
-    for name, variables in (inpainter.variables | inpainter.model.variables).items():
-        print(f"{name}: {num_parameters(variables):,} parameters")
-        for line in describe(inpainter.networks, name):
-            print(f"  {line}")
+    for name in (*NETWORKS, CORRECTOR):
+        if name in model.variables:
+            print(f"{name}: {num_parameters(model.variables[name]):,} parameters")
+            for keys, leaf in flat(model.variables[name]["params"]).items():
+                print(f"  {'/'.join(keys):40} {str(leaf.shape):20} {leaf.size:>9,}")
 
 
 # --- their parts ----------------------------------------------------------------------------------

@@ -69,11 +69,11 @@ def measure(inpainter: Inpainter, options: SpeedOptions, show: bool = True) -> d
         mesh = parallel.make_mesh()
         batch_size = -(-options.batch_size // mesh.size) * mesh.size
         step_options = StepOptions(batch_size=batch_size)
-        store = _store(inpainter.networks.options, step_options)
+        store = _store(inpainter.model.options, step_options)
         for dtype in DTYPES:
             for phase in PHASES:
                 job = functools.partial(
-                    training, inpainter.networks.options, store, step_options, phase, dtype,
+                    training, inpainter.model.options, store, step_options, phase, dtype,
                     options.seconds, measured=accelerated or dtype == "float32",
                 )
                 jobs.append(("training", phase, job))
@@ -102,7 +102,7 @@ def filling(
     The compile time is what the first track takes longer than the others.
     """
     descent = QUALITIES[quality].descent
-    size = (inpainter.batch, inpainter.networks.options.frames, len(inpainter.skeleton))
+    size = (inpainter.batch, inpainter.model.options.frames, len(inpainter.skeleton))
     rng = np.random.default_rng(0)
     x, mask = rng.normal(300, 50, (*size, 2)), (rng.random(size) < 0.4).astype(float)
 

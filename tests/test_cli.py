@@ -510,7 +510,7 @@ def test_the_source_must_be_the_picture_of_the_poses(run, fails, detections, tmp
 def test_info_says_what_is_there(run):
     import jax
 
-    code, said, _ = run("info")
+    code, said, _ = run("info", "--devices")
     assert code == 0
     for package in ("posegan_jax", "Python", "jax", "flax", "optax", "orbax-checkpoint"):
         assert re.search(rf"\b{package} \d", said), package
@@ -524,6 +524,8 @@ def test_info_says_what_is_there(run):
     sizes = [int(n.replace(",", "")) for n in re.findall(r"^  \S+/\S+ .* ([\d,]+)$", said, re.M)]
     assert sum(sizes) == sum(totals.values())
     assert "trained_on" in said and len(said) < 20_000  # the residual's moments are left out
+    without = [line for line in said.splitlines() if not line.startswith("devices:")]
+    assert run("info")[1].splitlines() == without
 
 
 def test_version_and_help(run):

@@ -14,7 +14,7 @@ from posegan_jax import cli, speed
 from posegan_jax.errors import InputError
 from posegan_jax.inpainting import inpainter as inpainter_module
 from posegan_jax.inpainting.inpainter import Inpainter
-from posegan_jax.model import model as model_module
+from posegan_jax.inpainting.solver import Solver
 from posegan_jax.model.model import Model
 from posegan_jax.model.networks import Networks
 from posegan_jax.model.options import NetworkOptions
@@ -56,9 +56,9 @@ def inpainter():
         "generator": dense(4, 1344), "encoder": dense(1344, 4),
         "discriminator": dense(1344, 1),
     }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model_module, "build_networks", small_networks)
-        return Inpainter(Model(NetworkOptions(latent=4), variables), batch=4)
+    made = Inpainter(Model(NetworkOptions(latent=4), variables), batch=4)
+    made.solver = Solver(small_networks(made.model.options), variables, 4)
+    return made
 
 
 @pytest.fixture(scope="module")

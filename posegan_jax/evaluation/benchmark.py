@@ -34,7 +34,6 @@ from posegan_jax.evaluation.settings import DEFAULT_PROTOCOLS, EvaluateOptions
 from posegan_jax.formats import npz
 from posegan_jax.geometry.body import has_head
 from posegan_jax.inpainting.inpainter import Inpainter
-from posegan_jax.inpainting.solver import Solver
 from posegan_jax.model.options import NetworkOptions
 from posegan_jax.motion.store import load_clips
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
@@ -296,9 +295,7 @@ def _training_windows(options: EvaluateOptions, model: NetworkOptions) -> list[V
 
 def _smaller(inpainter: Inpainter, batch: int) -> Inpainter:
     changed = copy.copy(inpainter)
-    changed.solver = Solver(
-        inpainter.networks, inpainter.variables, min(batch, inpainter.batch)
-    )
+    changed.solver = inpainter.solver.another(min(batch, inpainter.batch))
     return changed
 
 

@@ -125,7 +125,7 @@ def our_method(inpainter: Inpainter, name: str) -> Method:
     Raises:
       InputError: there is none of that name.
     """
-    settings, observed = settings_of(name, inpainter.networks.options.frames)
+    settings, observed = settings_of(name, inpainter.model.frames)
     if name.partition("+")[0] == "random":
         inpainter = _randomly_started(inpainter)
 

@@ -5,15 +5,17 @@ section 6.1), which gets as low in a fraction of the evaluations.
 """
 
 import functools
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from posegan_jax.inpainting.objective import generate, objective
 from posegan_jax.inpainting.settings import DescentOptions, ObjectiveWeights
-from posegan_jax.model.networks import Networks, Variables
+from posegan_jax.model.options import Variables
+
+if TYPE_CHECKING:
+    from posegan_jax.model.networks import Networks
 
 DECREASE, SHORTEN = 1e-4, 0.4
 """Share of the decrease that the gradient promises without which BFGS takes a step back (L. Armijo,
@@ -45,7 +47,7 @@ class Descent(NamedTuple):
 
 
 def descend(
-    networks: Networks, variables: dict[str, Variables], x: jax.Array, mask: jax.Array,
+    networks: "Networks", variables: dict[str, Variables], x: jax.Array, mask: jax.Array,
     options: DescentOptions, metric: jax.Array | None = None,
 ) -> Descent:
     """Searches the latent code of every window, started at the encoder's, all windows at once.
@@ -82,7 +84,7 @@ def descend(
     return Descent(generate(networks, variables, z, x, mask), z, loss, start_loss)
 
 
-def inverse_metric(networks: Networks, variables: dict[str, Variables]) -> jax.Array:
+def inverse_metric(networks: "Networks", variables: dict[str, Variables]) -> jax.Array:
     """What BFGS takes for the inverse Hessian before it has seen one, but for its scale.
 
     The inverse of the mean of J'J over codes from N(0, I), where J is the generator's Jacobian of
@@ -109,7 +111,7 @@ def inverse_metric(networks: Networks, variables: dict[str, Variables]) -> jax.A
     return (vectors * inverse / inverse.mean()) @ vectors.T
 
 
-def _evaluation(networks: Networks, weights: ObjectiveWeights):
+def _evaluation(networks: "Networks", weights: ObjectiveWeights):
     """The objective of one window and its gradient in z.
 
     Mapped over windows it is the gradient of their sum, which is the same, as none sees the others:
@@ -147,6 +149,8 @@ def _evaluate_batch(networks, weights, variables, z, start, x, mask):
 
 def _adam(look, z0, options: DescentOptions):
     """One window from z0 (L,): best code, its loss, and that of z0."""
+    import optax  # which the other search does without
+
     optimizer = optax.adam(options.learning_rate, options.b1, options.b2, options.eps)
 
     def step(carry, _):

@@ -1,7 +1,7 @@
 """Completing, refining and upsampling pose sequences: the tool's main function."""
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,11 +19,14 @@ from posegan_jax.inpainting.solver import Progress, Solver
 from posegan_jax.inpainting.stream import Stream
 from posegan_jax.inpainting.together import Answer, Request, Result, Steps, run
 from posegan_jax.model.model import Model
-from posegan_jax.model.networks import NETWORKS, Networks, Variables
+from posegan_jax.model.options import NETWORKS, Variables
 from posegan_jax.model.store import load_model, load_packaged
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import Skeleton
 from posegan_jax.runtime import cpus
+
+if TYPE_CHECKING:
+    from posegan_jax.model.networks import Networks
 
 
 class Inpainter:
@@ -49,7 +52,7 @@ class Inpainter:
         if missing := [name for name in NETWORKS if name not in model.variables]:
             raise InputError(f"the model has no {missing[0]}, so it completes nothing by itself")
         networks = {name: model.variables[name] for name in NETWORKS}
-        self.solver = Solver(model.networks, networks, batch)
+        self.solver = Solver(model.options, networks, batch)
         self.completer = Completer(model.for_hosts())
 
     @classmethod
@@ -76,8 +79,8 @@ class Inpainter:
         return self.completer.model
 
     @property
-    def networks(self) -> Networks:
-        """The modules."""
+    def networks(self) -> "Networks":
+        """The modules that are searched."""
         return self.solver.networks
 
     @property
@@ -183,7 +186,7 @@ class Inpainter:
           InputError: unknown options, or numbers out of range.
         """
         device = self.solver.mesh.devices.flat[:1].tolist()
-        solver = Solver(self.networks, self.variables, max(whole("people", people), 2), device)
+        solver = self.solver.another(max(whole("people", people), 2), device)
         return Stream(
             self.completer, solver, skeleton, fps, joints, people, observed, delay, settings
         )

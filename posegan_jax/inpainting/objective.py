@@ -1,5 +1,6 @@
 """What the latent search minimises (L. Mourot, 2019, sections 5.2 and 5.3)."""
 
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -8,11 +9,14 @@ from posegan_jax.geometry.metrics import mpjpe, mpjse
 from posegan_jax.geometry.normalize import fit_normalization, normalize
 from posegan_jax.geometry.procrustes import align
 from posegan_jax.inpainting.settings import ObjectiveWeights
-from posegan_jax.model.networks import Networks, Variables
+from posegan_jax.model.options import Variables
+
+if TYPE_CHECKING:
+    from posegan_jax.model.networks import Networks
 
 
 def generate(
-    networks: Networks, variables: dict[str, Variables], z: jax.Array, x: jax.Array,
+    networks: "Networks", variables: dict[str, Variables], z: jax.Array, x: jax.Array,
     mask: jax.Array,
 ) -> jax.Array:
     """G(z|x): generated windows brought onto the observed joints by Procrustes analysis.
@@ -29,7 +33,7 @@ def generate(
 
 
 def objective(
-    networks: Networks, variables: dict[str, Variables], z: jax.Array, start: jax.Array,
+    networks: "Networks", variables: dict[str, Variables], z: jax.Array, start: jax.Array,
     x: jax.Array, mask: jax.Array, weights: ObjectiveWeights,
 ) -> jax.Array:
     """gamma_p MPJPE + gamma_s MPJSE - gamma_d D(G(z|x)) + prior ||z - start||^2, per window (N,).

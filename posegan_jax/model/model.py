@@ -1,17 +1,23 @@
-"""The model as one value: what training makes, and what filling takes."""
+"""The model as one value: what training makes, and what filling takes.
+
+Neither JAX nor Flax is loaded before it is needed: filling needs no modules where the programs that
+they make are kept.
+"""
 
 import dataclasses
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 
-from posegan_jax.geometry.moments import ResidualMoments
+from posegan_jax.model.arrays import flat
 from posegan_jax.model.constants import Constants
-from posegan_jax.model.networks import CORRECTOR, Networks, Variables, build_networks
-from posegan_jax.model.options import CorrectorOptions, NetworkOptions
+from posegan_jax.model.options import CORRECTOR, CorrectorOptions, NetworkOptions, Variables
 from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, get_skeleton
+
+if TYPE_CHECKING:
+    from posegan_jax.geometry.moments import ResidualMoments
+    from posegan_jax.model.networks import Networks
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,14 +40,16 @@ class Model:
     variables: dict[str, Variables]
     detected: tuple[str, ...] = DETECTED_12
     hidden: tuple[str, ...] = ()
-    moments: ResidualMoments | None = None
+    moments: "ResidualMoments | None" = None
     corrector: CorrectorOptions | None = None
     constants: Constants = Constants()
     about: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
-    def networks(self) -> Networks:
+    def networks(self) -> "Networks":
         """The modules."""
+        from posegan_jax.model.networks import build_networks
+
         return build_networks(self.options, corrector=self.corrector, detected=self.detected)
 
     @property
@@ -71,7 +79,10 @@ class Model:
 
     def correct(self, x: np.ndarray, weight: np.ndarray, generated: np.ndarray | None = None):
         """What the corrector makes of windows, see ``corrector.Corrector.apply``."""
-        return self.networks.corrector.apply(self.variables[CORRECTOR], x, weight, generated)
+        from posegan_jax.model.corrector import Corrector
+
+        corrector = Corrector.of(self.options, self.detected, self.corrector)
+        return corrector.apply(self.variables[CORRECTOR], x, weight, generated)
 
 
 def misfit(model: Model, partial: bool = False) -> str | None:
@@ -81,9 +92,12 @@ def misfit(model: Model, partial: bool = False) -> str | None:
       model: of any arrays.
       partial: networks may be missing.
     """
+    import jax
+
+    from posegan_jax.geometry.moments import ResidualMoments
+
     try:
-        networks = model.networks
-        wanted = jax.eval_shape(networks.init, jax.random.key(0))
+        wanted = jax.eval_shape(model.networks.init, jax.random.key(0))
     except Exception as error:  # each module has its own way to say what it cannot be
         reason, *_ = f"{error}\n".splitlines()
         return f"its network options make no networks ({reason})"
@@ -103,8 +117,20 @@ def misfit(model: Model, partial: bool = False) -> str | None:
             name = jax.tree_util.keystr(path, simple=True, separator="/")
             there = list(shapes[path]) if path in shapes else "none"
             return f"its network options want {name} as {list(leaf.shape)}, there is {there}"
-    for path, leaf in jax.tree.leaves_with_path(found):
+    return unsound(model)
+
+
+def unsound(model: Model) -> str | None:
+    """Which of its arrays holds anything that is no number, if any does."""
+    arrays = dict(model.variables)
+    if model.moments is not None:
+        arrays["residual"] = model.moments._asdict()
+    for keys, leaf in flat(arrays).items():
         if not np.isfinite(leaf).all():
-            name = jax.tree_util.keystr(path, simple=True, separator="/")
-            return f"its {name} is not finite"
+            return f"its {'/'.join(keys)} is not finite"
     return None
+
+
+def num_parameters(variables: Variables) -> int:
+    """Trainable parameters of a network; running statistics are not counted."""
+    return sum(leaf.size for leaf in flat(variables["params"]).values())

@@ -11,15 +11,14 @@ from posegan_jax.model.corrector import Corrector
 from posegan_jax.model.discriminator import Discriminator
 from posegan_jax.model.encoder import Encoder
 from posegan_jax.model.generator import Generator
-from posegan_jax.model.options import CorrectorOptions, NetworkOptions
+from posegan_jax.model.options import (
+    CORRECTOR,
+    NETWORKS,
+    CorrectorOptions,
+    NetworkOptions,
+    Variables,
+)
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
-
-NETWORKS = ("generator", "discriminator", "encoder")
-"""The three of table 1."""
-CORRECTOR = "corrector"
-
-Variables = dict[str, Any]
-"""Linen variables of one network: {'params': ..., 'batch_stats': ...}."""
 
 
 class Network(Protocol):
@@ -101,18 +100,3 @@ def build_networks(
         options,
         Corrector.of(options, detected, corrector) if corrector else None,
     )
-
-
-def num_parameters(variables: Variables) -> int:
-    """Trainable parameters; running statistics are not counted."""
-    return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
-
-
-def describe(networks: Networks, name: str) -> list[str]:
-    """One line per array of a network's parameters: where it is, its shape, its size."""
-    shapes = jax.eval_shape(networks.init, jax.random.key(0))[name]["params"]
-    flat, _ = jax.tree_util.tree_flatten_with_path(shapes)
-    return [
-        f"{'/'.join(str(key.key) for key in path):40} {str(leaf.shape):20} {leaf.size:>9,}"
-        for path, leaf in flat
-    ]

@@ -1,7 +1,7 @@
 """What decides the networks, in a form that a checkpoint can carry."""
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 from posegan_jax.pose.skeleton import LISTED, SKELETONS
 from posegan_jax.runtime.options import check_choices, check_least, require
@@ -9,6 +9,13 @@ from posegan_jax.runtime.options import check_choices, check_least, require
 Normalization = Literal["batch", "layer", "none"]
 FinalActivation = Literal["linear", "sigmoid"]
 LastSpeed = Literal["repeat", "zero"]
+
+NETWORKS = ("generator", "discriminator", "encoder")
+"""The three of table 1."""
+CORRECTOR = "corrector"
+
+Variables = dict[str, Any]
+"""Linen variables of one network: {'params': ..., 'batch_stats': ...}."""
 
 
 @dataclasses.dataclass(frozen=True)

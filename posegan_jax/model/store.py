@@ -1,5 +1,6 @@
 """Reading and writing models, and parameters alone. With ``training.checkpoints``, which writes the
-states of runs, this is all that talks to orbax.
+states of runs, this is all that writes by orbax; ``arrays`` reads. Reading loads neither orbax nor
+Flax, but to check what somebody else made.
 
 A checkpoint's folder is as ``folder`` says. Folders are on a file system that every host sees (a
 local disk with one host, NFS, a mounted bucket); in a multi-host run every process calls these
@@ -8,36 +9,34 @@ functions, in the same order.
 
 import contextlib
 import json
-import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
 from posegan_jax.errors import InputError
-from posegan_jax.geometry.moments import ResidualMoments
+from posegan_jax.model.arrays import flat, read_arrays, read_shapes, silence_orbax
 from posegan_jax.model.constants import Constants
 from posegan_jax.model.folder import (
     METADATA,
     PARAMS,
     RESIDUAL,
     STATE,
-    damaged,
     find_checkpoint,
     find_weights,
     is_complete,
     packaged,
     read_metadata,
 )
-from posegan_jax.model.model import Model, misfit
-from posegan_jax.model.networks import CORRECTOR
-from posegan_jax.model.options import CorrectorOptions, NetworkOptions
+from posegan_jax.model.model import Model, misfit, unsound
+from posegan_jax.model.options import CORRECTOR, CorrectorOptions, NetworkOptions
 from posegan_jax.pose.skeleton import DETECTED_12
 from posegan_jax.runtime.files import atomic_path
+
+if TYPE_CHECKING:
+    from posegan_jax.geometry.moments import ResidualMoments
 
 PyTree = Any
 
@@ -58,21 +57,42 @@ def load_model(
     Raises:
       InputError: as ``load_params``, or the parameters are not those that the metadata tell of.
     """
-    folder = find_checkpoint(path, step)
-    variables, told = load_params(folder)
-    options = told.pop("networks", None)
-    if not isinstance(options, dict):
-        raise InputError(f"{path}: not a checkpoint of posegan_jax (no network options)")
-    with _sound(path):
-        model = Model(
-            NetworkOptions.from_dict(options), variables,
-            *_shown(told), _moments(folder, told.pop(RESIDUAL, None)),
-            _corrector(variables, told.pop(CORRECTOR, None)),
-            Constants.from_dict(told.pop("constants", {})), told,
-        )
+    model = _read(path, find_checkpoint(path, step))
     if problem := misfit(model, partial):
         raise InputError(f"{path}: {problem}")
     return model
+
+
+def read_outline(path: str | os.PathLike, step: int | None = None) -> Model:
+    """Reads a model but for its arrays, of which it has ``arrays.Shape``; without JAX.
+
+    Nobody has checked that these fit together, and it has no moments.
+
+    Args: as of ``load_params``.
+
+    Raises:
+      InputError: as ``load_params``.
+    """
+    model = _read(path, find_checkpoint(path, step), outline=True)
+    for name, variables in model.variables.items():
+        if not isinstance(variables, dict) or not isinstance(variables.get("params"), dict):
+            raise InputError(f"{path}: its {name} has no parameters")
+    return model
+
+
+def _read(path: str | os.PathLike, folder: Path, outline: bool = False) -> Model:
+    told = read_metadata(folder)
+    variables = _networks(folder, read_shapes if outline else read_arrays)
+    options, residual = told.pop("networks", None), told.pop(RESIDUAL, None)
+    if not isinstance(options, dict):
+        raise InputError(f"{path}: not a checkpoint of posegan_jax (no network options)")
+    with _sound(path):
+        return Model(
+            NetworkOptions.from_dict(options), variables,
+            *_shown(told), None if outline else _moments(folder, residual),
+            _corrector(variables, told.pop(CORRECTOR, None)),
+            Constants.from_dict(told.pop("constants", {})), told,
+        )
 
 
 class About(NamedTuple):
@@ -83,7 +103,7 @@ class About(NamedTuple):
       corrected: whether they have a corrector.
     """
 
-    moments: ResidualMoments | None = None
+    moments: "ResidualMoments | None" = None
     constants: Constants = Constants()
     corrected: bool = False
 
@@ -116,11 +136,14 @@ def _sound(path: str | os.PathLike) -> Iterator[None]:
 
 
 def load_packaged(name: str = "pretrained") -> Model:
-    """Reads a model that comes with the package."""
+    """Reads a model that comes with the package, whose parameters a test has found to fit."""
     from importlib import resources
 
     with resources.as_file(packaged(name)) as path:
-        return load_model(path)
+        model = _read(path, path)
+        if problem := unsound(model):
+            raise InputError(f"{path}: {problem}")
+    return model
 
 
 def save_model(path: str | os.PathLike, model: Model, overwrite: bool = False) -> None:
@@ -171,10 +194,12 @@ def _shown(metadata: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(metadata.pop("detected", detected)), tuple(metadata.pop("hidden", hidden))
 
 
-def _moments(folder: Path, moments: Any) -> ResidualMoments | None:
+def _moments(folder: Path, moments: Any) -> "ResidualMoments | None":
     """Of residuals; earlier versions wrote them into the metadata, as lists."""
+    from posegan_jax.geometry.moments import ResidualMoments
+
     if (folder / RESIDUAL).is_dir():
-        moments = _read_arrays(folder / RESIDUAL)
+        moments = read_arrays(folder / RESIDUAL)
     whole = isinstance(moments, dict) and set(ResidualMoments._fields) <= set(moments)
     return ResidualMoments.from_dict(moments) if whole else None
 
@@ -193,13 +218,14 @@ def _corrector(variables: dict[str, Any], options: Any) -> CorrectorOptions | No
         variables[CORRECTOR] = {"params": params}
     if isinstance(options, dict):
         return CorrectorOptions.from_dict(options)
-    width = np.size(params.get("norm", {}).get("scale", ()))
+    scale = params.get("norm", {}).get("scale", np.zeros(0))
+    width = scale.size
     return CorrectorOptions(width, len(params.get("blocks", ())), "gate" in params)
 
 
 def save_params(
     path: str | os.PathLike, params: PyTree, metadata: Mapping[str, Any], overwrite: bool = False,
-    moments: ResidualMoments | None = None,
+    moments: "ResidualMoments | None" = None,
 ) -> None:
     """Writes parameters alone, compressed, to a folder that `load_params` reads.
 
@@ -214,6 +240,9 @@ def save_params(
       InputError: `path` exists, and `overwrite` is False or it holds no parameters.
       TypeError: `metadata` is not JSON.
     """
+    import jax
+    import orbax.checkpoint as ocp
+
     silence_orbax()
     path = Path(os.path.abspath(path))
     metadata = json.loads(json.dumps(dict(metadata)))
@@ -251,80 +280,22 @@ def load_params(
     Raises:
       InputError: `path` is no checkpoint, or one without metadata or parameters, or damaged.
     """
-    silence_orbax()
     folder = find_checkpoint(path, step)
     metadata = read_metadata(folder)
+    return _networks(folder, read_arrays), metadata
+
+
+def _networks(
+    folder: Path, read: Callable[[Path, Iterable[tuple[str, ...]] | None], dict[str, Any]]
+) -> dict[str, Any]:
+    """The networks' variables, by ``arrays.read_arrays`` or ``arrays.read_shapes``."""
     if (folder / PARAMS).is_dir():
-        return _read_arrays(folder / PARAMS), metadata
-    saved = saved_leaves(folder / STATE)
+        return read(folder / PARAMS, None)
+    saved = flat(read_shapes(folder / STATE))
     networks = {}  # network -> the part of the state to take it from
     for part in _NETWORKS_IN_STATE:
         networks |= {keys[1]: part for keys in saved if keys[0] == part and len(keys) > 2}
     if not networks:
         raise InputError(f"{folder}: holds no networks; give a run's or a weights folder")
-    wanted = {k: leaf for k, leaf in saved.items() if len(k) > 2 and networks.get(k[1]) == k[0]}
-    arrays = _read_arrays(folder / STATE, wanted)
-    return {name: arrays[part][name] for name, part in networks.items()}, metadata
-
-
-def silence_orbax() -> None:
-    """Keeps orbax's progress reports out of the log; its errors still come through."""
-    logger = logging.getLogger("absl")
-    if not any(isinstance(f, _OrbaxReports) for f in logger.filters):
-        logger.addFilter(_OrbaxReports())
-
-
-class _OrbaxReports(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        from_orbax = f"{os.sep}orbax{os.sep}" in record.pathname
-        return not from_orbax or record.levelno >= logging.ERROR
-
-
-def saved_leaves(item: Path) -> dict[tuple[str, ...], Any]:
-    """Path -> metadata (shape, dtype) of every array in an item, without reading the arrays."""
-    try:
-        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
-            tree = checkpointer.metadata(item).item_metadata.tree
-    except Exception as error:
-        raise damaged(item.parent, error) from error
-    return leaves(tree)
-
-
-def leaves(tree: PyTree) -> dict[tuple[str, ...], Any]:
-    flat, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {tuple(_key_name(key) for key in path): leaf for path, leaf in flat}
-
-
-def _key_name(key: Any) -> str:
-    """The name under which orbax stores a step into a dict, a list or an object's attribute."""
-    for attribute in ("key", "name", "idx"):
-        if hasattr(key, attribute):
-            return str(getattr(key, attribute))
-    raise TypeError(f"unknown pytree key {key!r}")
-
-
-def _read_arrays(
-    item: Path, leaves: Mapping[tuple[str, ...], Any] | None = None
-) -> dict[str, Any]:
-    """Reads these arrays of an item, or all, as a nested dict of numpy arrays.
-
-    Those that were packaged in half precision are made single ones.
-    """
-    leaves = saved_leaves(item) if leaves is None else leaves
-    target, as_numpy = {}, {}
-    for keys, leaf in leaves.items():
-        _put(target, keys, jax.ShapeDtypeStruct(leaf.shape, leaf.dtype))
-        _put(as_numpy, keys, ocp.RestoreArgs(restore_type=np.ndarray))
-    args = ocp.args.PyTreeRestore(target, restore_args=as_numpy, partial_restore=True)
-    try:
-        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
-            arrays = checkpointer.restore(item, args=args)
-    except Exception as error:
-        raise damaged(item.parent, error) from error
-    return jax.tree.map(lambda a: np.float32(a) if a.dtype == np.float16 else a, arrays)
-
-
-def _put(tree: dict[str, Any], keys: tuple[str, ...], leaf: Any) -> None:
-    for key in keys[:-1]:
-        tree = tree.setdefault(key, {})
-    tree[keys[-1]] = leaf
+    arrays = read(folder / STATE, [k for k in saved if len(k) > 2 and networks.get(k[1]) == k[0]])
+    return {name: arrays[part][name] for name, part in networks.items()}

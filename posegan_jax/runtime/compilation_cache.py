@@ -31,7 +31,7 @@ def enable() -> Path | None:
     if jax is not None and jax.config.jax_compilation_cache_dir:
         return None
     try:
-        folder = user_cache() / "posegan_jax" / _machine()
+        folder = user_cache() / "posegan_jax" / machine()
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError):  # RuntimeError: there is no home
         return None
@@ -51,16 +51,22 @@ def enable() -> Path | None:
 def disabled() -> Iterator[None]:
     """What is compiled meanwhile is compiled in truth, and not kept."""
     import jax
-    from jax.experimental.compilation_cache import compilation_cache
 
     before = jax.config.jax_enable_compilation_cache
     jax.config.update("jax_enable_compilation_cache", False)
-    compilation_cache.reset_cache()  # JAX asks for the setting only once
+    reset()
     try:
         yield
     finally:
         jax.config.update("jax_enable_compilation_cache", before)
-        compilation_cache.reset_cache()
+        reset()
+
+
+def reset() -> None:
+    """Lets changed settings take effect: JAX asks for them only once."""
+    from jax.experimental.compilation_cache import compilation_cache
+
+    compilation_cache.reset_cache()
 
 
 def user_cache() -> Path:
@@ -77,7 +83,7 @@ def user_cache() -> Path:
     return Path(named) if os.path.isabs(named) else Path.home() / ".cache"
 
 
-def _machine() -> str:
+def machine() -> str:
     """A name for the kind of CPU and how many there are.
 
     Machines that share a home do not share machine code, and XLA fixes how work is split over

@@ -25,6 +25,7 @@ from orbax.checkpoint import checkpoint_managers as policies
 
 from posegan_jax.errors import InputError
 from posegan_jax.geometry.moments import ResidualMoments
+from posegan_jax.model.arrays import flat, key_name, read_shapes, silence_orbax
 from posegan_jax.model.folder import (
     METADATA,
     PARAMS,
@@ -34,7 +35,6 @@ from posegan_jax.model.folder import (
     is_complete,
     read_metadata,
 )
-from posegan_jax.model.store import leaves, saved_leaves, silence_orbax
 
 PyTree = Any
 
@@ -168,7 +168,7 @@ class Checkpoints:
         if step not in steps:
             raise InputError(f"{folder}: no such checkpoint; saved steps: {sorted(steps)}")
         metadata = read_metadata(folder)
-        _check_fits(folder, saved_leaves(folder / STATE), target)
+        _check_fits(folder, flat(read_shapes(folder / STATE)), target)
         args = ocp.args.Composite(**{STATE: ocp.args.StandardRestore(jax.tree.map(_place, target))})
         try:
             return self._manager.restore(step, args=args)[STATE], metadata
@@ -222,7 +222,8 @@ def _is_ours(folder: Path) -> bool:
 
 def _check_fits(folder: Path, saved: Mapping[tuple[str, ...], Any], target: PyTree) -> None:
     """Raises InputError with the first difference between a saved and a wanted state."""
-    wanted = leaves(target)
+    paths, _ = jax.tree_util.tree_flatten_with_path(target)
+    wanted = {tuple(map(key_name, path)): leaf for path, leaf in paths}
     for keys in [*wanted, *saved]:
         name = "/".join(keys)
         if keys not in saved:

@@ -20,7 +20,8 @@ from posegan_jax.geometry.metrics import mpjpe, mpjse
 from posegan_jax.geometry.normalize import fit_normalization, normalize
 from posegan_jax.geometry.procrustes import align
 from posegan_jax.model.corrector import certainty
-from posegan_jax.model.networks import CORRECTOR, Networks
+from posegan_jax.model.networks import Networks
+from posegan_jax.model.options import CORRECTOR
 from posegan_jax.motion.store import MotionStore
 from posegan_jax.runtime.parallel import DATA_AXIS, each_device, over_devices, split
 from posegan_jax.training.batch import sample_batch

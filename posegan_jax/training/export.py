@@ -16,7 +16,7 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.model.model import Model
-from posegan_jax.model.networks import CORRECTOR
+from posegan_jax.model.options import CORRECTOR
 from posegan_jax.model.store import load_model, save_model
 
 _PATHS = (

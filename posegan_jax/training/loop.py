@@ -19,7 +19,8 @@ from posegan_jax.errors import InputError
 from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.model.constants import Constants
 from posegan_jax.model.model import Model
-from posegan_jax.model.networks import CORRECTOR, Networks, Variables
+from posegan_jax.model.networks import Networks
+from posegan_jax.model.options import CORRECTOR, Variables
 from posegan_jax.model.store import About, about, load_model, read_about
 from posegan_jax.motion.sample import ViewOptions
 from posegan_jax.motion.store import MotionStore, build_store, load_clips

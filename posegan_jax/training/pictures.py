@@ -5,7 +5,8 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from posegan_jax.model.networks import Networks, Variables
+from posegan_jax.model.networks import Networks
+from posegan_jax.model.options import Variables
 from posegan_jax.render.still import contact_sheet
 from posegan_jax.training.logging import read
 

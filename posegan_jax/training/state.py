@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from posegan_jax.model.networks import CORRECTOR, Networks, Variables
+from posegan_jax.model.networks import Networks
+from posegan_jax.model.options import CORRECTOR, Variables
 from posegan_jax.training.options import StepOptions
 
 AVERAGED = ("generator", "encoder")

@@ -17,7 +17,8 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from posegan_jax.model.networks import Networks, Variables
+from posegan_jax.model.networks import Networks
+from posegan_jax.model.options import Variables
 from posegan_jax.motion.store import MotionStore
 from posegan_jax.runtime.parallel import DATA_AXIS, each_device, over_devices, split
 from posegan_jax.training import losses

@@ -11,7 +11,8 @@ from posegan_jax.geometry.body import head_size
 from posegan_jax.geometry.moments import ResidualMoments, residual_moments
 from posegan_jax.geometry.normalize import denormalize, fit_normalization, normalize
 from posegan_jax.geometry.procrustes import align
-from posegan_jax.model.networks import CORRECTOR, Networks, Variables
+from posegan_jax.model.networks import Networks
+from posegan_jax.model.options import CORRECTOR, Variables
 from posegan_jax.motion.corrupt import CorruptionOptions, observable
 from posegan_jax.motion.sample import ViewOptions
 from posegan_jax.motion.store import MotionStore

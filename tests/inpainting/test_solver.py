@@ -8,8 +8,10 @@ from posegan_jax.errors import InputError
 from posegan_jax.inpainting import solver as solver_module
 from posegan_jax.inpainting.settings import DescentOptions, ObjectiveWeights
 from posegan_jax.inpainting.solver import Solver, default_share
+from posegan_jax.model import networks as networks_module
 from posegan_jax.model.networks import Networks, build_networks
 from posegan_jax.model.options import NetworkOptions
+from posegan_jax.runtime import programs
 
 SMALL = NetworkOptions(skeleton="alphapose12", frames=8, latent=8)
 
@@ -25,23 +27,23 @@ class _Device:
 
 
 def test_a_batch_is_as_large_as_is_fast_and_fits():
-    networks = build_networks(NetworkOptions())
-    assert default_share(networks, jax.devices("cpu")[0]) == solver_module.CPU_SHARE
-    shares = [default_share(networks, jax.devices("cpu")[0], count) for count in (2, 4, 8, 16)]
+    options = NetworkOptions()
+    assert default_share(options, jax.devices("cpu")[0]) == solver_module.CPU_SHARE
+    shares = [default_share(options, jax.devices("cpu")[0], count) for count in (2, 4, 8, 16)]
     assert shares == [24, 24, 12, 6]
     for large in (8, 80):
-        assert default_share(networks, _Device(large)) == solver_module.ACCELERATOR_SHARE
-    small = default_share(networks, _Device(1))
+        assert default_share(options, _Device(large)) == solver_module.ACCELERATOR_SHARE
+    small = default_share(options, _Device(1))
     assert 2 < small < solver_module.ACCELERATOR_SHARE
-    longer = build_networks(NetworkOptions(frames=48))
+    longer = NetworkOptions(frames=48)
     assert default_share(longer, _Device(1)) == pytest.approx(small / 2, abs=1)
-    assert default_share(networks, _Device(0.001)) == 2  # and hope
+    assert default_share(options, _Device(0.001)) == 2  # and hope
 
 
 def test_a_host_that_does_not_tell_its_memory(monkeypatch):
     monkeypatch.delattr(solver_module.os, "sysconf", raising=False)
-    networks = build_networks(NetworkOptions())
-    assert default_share(networks, jax.devices("cpu")[0]) == solver_module.CPU_SHARE
+    options = NetworkOptions()
+    assert default_share(options, jax.devices("cpu")[0]) == solver_module.CPU_SHARE
 
 
 def test_a_search_takes_no_more_memory_than_is_reckoned_with():
@@ -111,6 +113,43 @@ def test_the_search_by_bfgs_starts_in_the_generators_metric():
     encoded = solver(x, mask, DescentOptions(0, weights=weights))[1]
     assert all((loss < encoded).all() for loss in losses)
     assert not np.array_equal(*losses)
+
+
+@pytest.fixture
+def hardly_optimised():
+    """Compiling is most of what a test takes."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+def test_a_search_that_is_kept_is_that_which_is_traced(tmp_path, monkeypatch, hardly_optimised):
+    """To the bit, and without building the networks."""
+    monkeypatch.setattr(programs, "folder", lambda: tmp_path / "programs")
+    shapes = jax.eval_shape(build_networks(SMALL).init, jax.random.key(0))
+    rng = np.random.default_rng(0)
+    variables = jax.tree.map(
+        lambda leaf: np.abs(rng.normal(0.0, 0.1, leaf.shape)).astype(leaf.dtype), shapes
+    )
+    x = rng.normal(300, 50, (5, 8, 12, 2))
+    mask = (rng.random(x.shape[:3]) < 0.7).astype(float)
+    options = DescentOptions(2, weights=ObjectiveWeights(critic=0.0), method="bfgs")
+    traced = Solver(build_networks(SMALL), variables, 4)
+    expected = *traced(x, mask, options), traced.metric
+    assert not (tmp_path / "programs").exists()  # nobody knows what given modules compute
+    made = Solver(SMALL, variables, 4)
+    found = made(x, mask, options)
+    names = [path.name.split("-")[0] for path in sorted((tmp_path / "programs").iterdir())]
+    assert names == ["metric", "solve"]
+
+    monkeypatch.setattr(programs, "_loaded", {})  # as in another process
+    monkeypatch.setattr(networks_module, "build_networks", None)
+    again = made.another(4)
+    for one in (*found, made.metric), (*again(x, mask, options), again.metric):
+        for a, b in zip(one, expected, strict=True):
+            np.testing.assert_array_equal(a, b)
+    with pytest.raises(TypeError, match="not callable"):  # another program is to be traced
+        again(x, mask, DescentOptions(0, weights=options.weights))
 
 
 def test_nothing_to_solve():

@@ -10,7 +10,8 @@ import pytest
 from posegan_jax.model.discriminator import Discriminator
 from posegan_jax.model.encoder import Encoder
 from posegan_jax.model.generator import Generator
-from posegan_jax.model.networks import build_networks, num_parameters
+from posegan_jax.model.model import num_parameters
+from posegan_jax.model.networks import build_networks
 from posegan_jax.model.options import NetworkOptions
 from posegan_jax.pose.skeleton import get_skeleton
 

@@ -13,17 +13,17 @@ import pytest
 from posegan_jax.errors import InputError
 from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.inpainting.inpainter import Inpainter
-from posegan_jax.model import store
+from posegan_jax.model import arrays, store
 from posegan_jax.model.constants import Constants
 from posegan_jax.model.folder import find_checkpoint
 from posegan_jax.model.model import Model
-from posegan_jax.model.networks import CORRECTOR
-from posegan_jax.model.options import CorrectorOptions, NetworkOptions
+from posegan_jax.model.options import CORRECTOR, CorrectorOptions, NetworkOptions
 from posegan_jax.model.store import (
     load_model,
     load_packaged,
     load_params,
     read_about,
+    read_outline,
     save_model,
     save_params,
 )
@@ -108,6 +108,27 @@ def test_a_model_comes_back_to_the_bit(model, saved):
     moments, constants, corrected = read_about(saved)
     same(moments, model.moments)
     assert constants == model.constants and corrected
+
+
+def test_what_is_written_in_another_way_is_read_by_orbax(model, saved, tmp_path):
+    shutil.copytree(saved, tmp_path / "other")
+    for item in ("params", "residual"):
+        contents = tmp_path / "other" / item / "_METADATA"
+        told = json.loads(contents.read_text())
+        assert arrays._keys(contents.parent)
+        for change in ({"use_ocdbt": False}, {"tree_metadata": {"x": "of a later version"}}):
+            contents.write_text(json.dumps(told | change))
+            assert arrays._keys(contents.parent) is None
+        contents.write_text(json.dumps(told))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arrays, "_keys", lambda item: None)
+        same_model(load_model(tmp_path / "other"), model)
+        outline = read_outline(tmp_path / "other")
+    for found in (outline, read_outline(saved)):
+        assert store.about(found) == store.about(model) and found.moments is None
+        wanted = {k: (a.shape, a.dtype, a.size) for k, a in arrays.flat(model.variables).items()}
+        shapes = arrays.flat(found.variables).items()
+        assert {k: (a.shape, a.dtype, a.size) for k, a in shapes} == wanted
 
 
 def test_a_model_may_be_without_moments_and_corrector(model, tmp_path):
@@ -444,10 +465,10 @@ def test_metadata_are_plain_json(model, saved):
 
 
 def test_orbax_reports_are_kept_out_of_the_log_and_its_errors_are_not():
-    store.silence_orbax()
-    store.silence_orbax()
+    arrays.silence_orbax()
+    arrays.silence_orbax()
     absl = logging.getLogger("absl")
-    ours = [f for f in absl.filters if isinstance(f, store._OrbaxReports)]
+    ours = [f for f in absl.filters if isinstance(f, arrays._OrbaxReports)]
     assert len(ours) == 1
 
     def record(level, path):

@@ -75,8 +75,8 @@ def test_a_container_s_share_of_time_counts(monkeypatch, tmp_path, own, files, s
 def test_a_command_uses_them():
     environment = {k: v for k, v in os.environ.items() if k != "JAX_NUM_CPU_DEVICES"}
     done = subprocess.run(
-        [sys.executable, "-m", "posegan_jax.cli", "info"], text=True, capture_output=True,
-        timeout=600, check=True, env=environment | {"JAX_PLATFORMS": "cpu"},
+        [sys.executable, "-m", "posegan_jax.cli", "info", "--devices"], text=True,
+        capture_output=True, timeout=600, check=True, env=environment | {"JAX_PLATFORMS": "cpu"},
     )
     assert done.stdout.count("cpu:") == min(cpus.usable(), cpus.MOST)
 

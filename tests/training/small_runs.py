@@ -12,13 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from posegan_jax import config as config_lib
-from posegan_jax.model import model
+from posegan_jax.model import networks
 from posegan_jax.model.corrector import Corrector
 from posegan_jax.model.layers import Normalize
 from posegan_jax.model.networks import Networks
 from posegan_jax.model.options import NetworkOptions
 from posegan_jax.motion.corrupt import observable
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
+from posegan_jax.runtime import programs
 from posegan_jax.training import batch
 from posegan_jax.training import logging as metrics_lib
 
@@ -94,8 +95,9 @@ def few_holes(key, x, skeleton, options):
 
 
 SUBSTITUTES = (
-    (config_lib, "build_networks", small_networks), (model, "build_networks", small_networks),
+    (config_lib, "build_networks", small_networks), (networks, "build_networks", small_networks),
     (batch, "sample_mask", few_holes),
+    (programs, "folder", lambda: None),  # options tell no more which networks they are of
 )
 
 

@@ -14,8 +14,7 @@ from posegan_jax.errors import InputError
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.model.constants import Constants
 from posegan_jax.model.corrector import Corrector
-from posegan_jax.model.networks import CORRECTOR
-from posegan_jax.model.options import CorrectorOptions
+from posegan_jax.model.options import CORRECTOR, CorrectorOptions
 from posegan_jax.model.store import load_model, save_model
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton

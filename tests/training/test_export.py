@@ -8,8 +8,7 @@ from posegan_jax.errors import InputError
 from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.model.constants import Constants
 from posegan_jax.model.model import Model
-from posegan_jax.model.networks import CORRECTOR
-from posegan_jax.model.options import CorrectorOptions, NetworkOptions
+from posegan_jax.model.options import CORRECTOR, CorrectorOptions, NetworkOptions
 from posegan_jax.model.store import about, load_model, load_params, save_params
 from posegan_jax.training.checkpoints import Checkpoints
 from posegan_jax.training.export import export, main
