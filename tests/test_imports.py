@@ -103,7 +103,6 @@ def test_filling_loads_what_it_needs(loaded_by_filling):
     assert not loaded_by_filling & {"flax", "optax", "orbax", "posegan_jax.model.networks"}
 
 
-@pytest.mark.xfail(reason="the residual and what is explained still smooth by SciPy", strict=False)
 def test_filling_loads_nothing_of_scipy_but_linear_algebra(loaded_by_filling):
     parts = {f"scipy.{part}" for part in ("signal", "interpolate", "ndimage", "special")}
     assert not loaded_by_filling & parts
