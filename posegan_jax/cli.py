@@ -27,7 +27,7 @@ from posegan_jax.inpainting.settings import UPSAMPLED, FillOptions
 from posegan_jax.model.options import CORRECTOR, NETWORKS
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, densify
 from posegan_jax.pose.skeleton import LISTED, get_skeleton
-from posegan_jax.runtime import compilation_cache
+from posegan_jax.runtime import compilation_cache, cpus
 from posegan_jax.runtime.files import check_file, is_same
 from posegan_jax.runtime.options import options_of
 from posegan_jax.speed_options import SpeedOptions
@@ -318,6 +318,7 @@ def _complete(file: PoseFile, how: FillOptions, checkpoint: str | None = None) -
     seconds = time.perf_counter() - begun
     rate = filled.frames / max(seconds, 1e-9)
     print(f"completed {filled.frames} frames in {seconds:.1f} s ({rate:.0f} fps)")
+    cpus.give_back_memory()
     return filled.file
 
 

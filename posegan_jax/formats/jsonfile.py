@@ -52,8 +52,15 @@ def dump(content: Any, path: Path) -> None:
     Raises:
       InputError: nowhere to write to, or the content is nested too deeply.
     """
-    with atomic_path(path) as temporary:
-        temporary.write_text(text(content, path), encoding="utf-8")
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as handle:
+        if not isinstance(content, list):
+            handle.write(text(content, path))
+            return
+        # One by one, as the text of all is as large as they are.
+        for number, item in enumerate(content):
+            handle.write(", " if number else "[")
+            handle.write(text(item, path))
+        handle.write("]" if content else "[]")
 
 
 def text(content: Any, path: Path) -> str:

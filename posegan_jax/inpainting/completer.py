@@ -236,6 +236,8 @@ class Completer:
 
     def _mirrored(self, windows: np.ndarray, turned: np.ndarray) -> np.ndarray:
         """Windows (N, F, J, 2) about 0, or their weights (N, F, J); left for right where turned."""
+        if not turned.any():
+            return windows
         other = windows[:, :, list(self.skeleton.mirror)]
         if windows.ndim == 4:
             other = other * np.array([-1.0, 1.0], other.dtype)
@@ -256,53 +258,53 @@ class Completer:
         keypoints = rate.split(np.nan_to_num(track.keypoints), 0.0)
         masks = rate.split(weights.astype(np.float32), 0.0)
         first = [starts(len(mask), self.frames, settings.shift) for mask in masks]
-        phases = [
-            _solvable(*arrays, self.frames) for arrays in zip(keypoints, masks, first, strict=True)
-        ]
-        inside, center, weigh, useful = map(np.concatenate, zip(*phases, strict=True))
+        inside, center, weigh, useful = _solvable(keypoints, masks, first, self.frames)
         loss = np.empty(0)
         if len(inside):
-            turned = (np.flatnonzero(useful) % 2 == 1) & settings.mirror
+            turned = (np.flatnonzero(np.concatenate(useful)) % 2 == 1) & settings.mirror
             inside, weigh = self._mirrored(inside, turned), self._mirrored(weigh, turned)
             inside, loss = yield Request(inside, weigh, settings.descent, look)
             inside = self._mirrored(inside, turned)
         tracks, spreads, begin = [], [], 0
-        for observed, seen, start, (*_, use) in zip(keypoints, masks, first, phases, strict=True):
+        for observed, seen, start, use in zip(keypoints, masks, first, useful, strict=True):
             part = slice(begin, begin + use.sum())
             begin = part.stop
-            windows = inside[part] + center[part]
+            windows, around = inside[part], center[part]
             tracks.append(
                 compose(
                     windows, start[use], len(observed), observed, seen, loss[part],
-                    settings.composition,
+                    settings.composition, around,
                 )
             )
-            spreads.append(spread(windows, start[use], tracks[-1]))
+            spreads.append(spread(windows, start[use], tracks[-1], around))
         return Generated(rate.join(tracks), rate.join(spreads))
 
 
 def _solvable(
-    keypoints: np.ndarray, mask: np.ndarray, first: np.ndarray, frames: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The windows of a track that can be solved, as devices want them.
+    keypoints: list[np.ndarray], masks: list[np.ndarray], first: list[np.ndarray], frames: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[np.ndarray]]:
+    """The windows of tracks that can be solved, as devices want them.
 
     Args:
-      keypoints: (T, J, 2) pixels; missing joints may hold anything.
-      mask: (T, J) weights of the observations, 0 = missing.
+      keypoints: (T, J, 2) of each track, pixels; missing joints may hold anything.
+      masks: (T, J) weights of the observations, 0 = missing.
       first: (N,) frame of each window.
       frames: of a window.
 
     Returns:
       (M, F, J, 2) around 0 and in single precision, (M, 1, 1, 2) what they are around, (M, F, J)
-      weights; and (N,) bool, which of the windows these are.
+      weights; and for each track (N,) bool, which of the windows these are.
     """
-    parts = []
-    for some in np.split(first, range(_AT_ONCE, len(first), _AT_ONCE)):
-        x, weigh = (gather(array, some, frames, 0.0) for array in (keypoints, mask))
-        useful = solvable(x, weigh)
-        inside, center = centered(x[useful], weigh[useful])
-        parts.append((inside.astype(np.float32), center, weigh[useful], useful))
-    inside, center, weigh, useful = map(np.concatenate, zip(*parts, strict=True))
+    parts, useful = [], []
+    for track, mask, starting in zip(keypoints, masks, first, strict=True):
+        found = []
+        for some in np.split(starting, range(_AT_ONCE, len(starting), _AT_ONCE)):
+            x, weigh = (gather(array, some, frames, 0.0) for array in (track, mask))
+            found.append(solvable(x, weigh))
+            inside, center = centered(x[found[-1]], weigh[found[-1]])
+            parts.append((inside.astype(np.float32), center, weigh[found[-1]]))
+        useful.append(np.concatenate(found))
+    inside, center, weigh = map(np.concatenate, zip(*parts, strict=True))
     return inside, center, weigh, useful
 
 

@@ -1,14 +1,19 @@
 """From overlapping windows back to one sequence (L. Mourot, 2019, section 6)."""
 
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from posegan_jax.inpainting.settings import Composition
 
+AT_ONCE = 256
+"""Windows that are blended at once, which bounds the memory."""
+
 
 def compose(
     candidates: np.ndarray, starts: np.ndarray, length: int, observed: np.ndarray,
-    mask: np.ndarray, loss: np.ndarray, how: Composition,
+    mask: np.ndarray, loss: np.ndarray, how: Composition, center: np.ndarray | None = None,
 ) -> np.ndarray:
     """Chooses or blends, for every frame, among the windows that hold it.
 
@@ -24,46 +29,63 @@ def compose(
         'blend': the mean of all candidates, weighted towards the middle of their windows, so that
         no seam shows; the thesis itself finds the nearest candidate a poor choice where many
         joints are missing (section 7.5).
+      center: (N, 1, 1, 2) what candidates are about, where they are not in that frame.
 
     Returns:
       (T, J, 2), NaN in frames that no window holds.
     """
-    frames = candidates.shape[1]
-    index = starts[:, None] + np.arange(frames)  # (N, F) frame of every candidate pose
-    inside = index < length
     if how == "blend":
-        weight = np.where(inside, _hat(frames), 0.0)
         total, norm = np.zeros((length, *candidates.shape[2:])), np.zeros(length)
-        np.add.at(total, index[inside], weight[inside][:, None, None] * candidates[inside])
-        np.add.at(norm, index[inside], weight[inside])
+        for some, index, weight in _weighted(candidates, starts, length, center):
+            np.add.at(total, index, weight[:, None, None] * some)
+            np.add.at(norm, index, weight)
         norm[norm == 0] = np.nan
         return total / norm[:, None, None]
     if how != "nearest":
         raise ValueError(f"composition must be 'blend' or 'nearest', not {how!r}")
-    return _nearest(candidates, index, inside, length, observed, mask, loss)
+    index = starts[:, None] + np.arange(candidates.shape[1])
+    if center is not None:
+        candidates = candidates + center
+    return _nearest(candidates, index, index < length, length, observed, mask, loss)
 
 
-def spread(candidates: np.ndarray, starts: np.ndarray, motion: np.ndarray) -> np.ndarray:
+def spread(
+    candidates: np.ndarray, starts: np.ndarray, motion: np.ndarray,
+    center: np.ndarray | None = None,
+) -> np.ndarray:
     """How far the windows that hold a frame disagree.
 
     Args:
       candidates: (N, F, J, 2) completed windows in the sequence's own frame.
       starts: (N,) first frame of each window.
       motion: (T, J, 2) the sequence that was made of them.
+      center: as of ``compose``.
 
     Returns:
       (T, J) root mean square distance per coordinate, as weighted in a blend; NaN in frames that no
       window holds, 0 in those of a single one.
     """
-    index = starts[:, None] + np.arange(candidates.shape[1])
-    inside = index < len(motion)
-    weight = np.where(inside, _hat(candidates.shape[1]), 0.0)
-    off = (candidates - motion[np.minimum(index, len(motion) - 1)]) ** 2
     total, norm = np.zeros(motion.shape[:2]), np.zeros(len(motion))
-    np.add.at(total, index[inside], (weight[..., None] * off.mean(-1))[inside])
-    np.add.at(norm, index[inside], weight[inside])
+    for some, index, weight in _weighted(candidates, starts, len(motion), center):
+        off = (some - motion[index]) ** 2
+        np.add.at(total, index, weight[:, None] * off.mean(-1))
+        np.add.at(norm, index, weight)
     norm[norm == 0] = np.nan
     return np.sqrt(total / norm[:, None])
+
+
+def _weighted(
+    candidates: np.ndarray, starts: np.ndarray, length: int, center: np.ndarray | None
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Poses (P, J, 2) of some windows after the other, their frames (P,) and weights (P,)."""
+    frames = candidates.shape[1]
+    for begin in range(0, len(candidates), AT_ONCE):
+        part = slice(begin, begin + AT_ONCE)
+        index = starts[part, None] + np.arange(frames)
+        inside = index < length
+        weight = np.broadcast_to(_hat(frames), index.shape)
+        some = candidates[part] if center is None else candidates[part] + center[part]
+        yield some[inside], index[inside], weight[inside]
 
 
 def _hat(frames: int) -> np.ndarray:

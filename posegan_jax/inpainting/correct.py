@@ -84,39 +84,41 @@ def correct_track(
 def _phase(model: Model, spread: int, keypoints, weight, generated=None):
     length, frames = len(keypoints), model.frames
     first = starts(length, frames, frames // OVERLAP)
-    x, w = (gather(array, first, frames, 0.0) for array in (keypoints, weight))
-    useful = (w > 0).sum(axis=(1, 2)) >= 2
-    first, x, w = first[useful], x[useful], w[useful]
+    tracks = [keypoints, weight]
     if generated is not None:
         # Of a slow video's track, frames in between; of a short one's window, those beyond.
         known = np.zeros((1, max(length, frames), keypoints.shape[1]))
         known[:, :length:spread] = 1.0
         padded = np.zeros((1, *known.shape[1:], 2))
         padded[0, :length] = generated
-        generated = gather(fill_linearly(padded, known)[0], first, frames, 0.0)
-    windows = _correct_windows(model, x, w, generated)
+        tracks.append(fill_linearly(padded, known)[0])
+    windows, useful = [], []
+    for begin in range(0, len(first), AT_ONCE):
+        x, w, *other = (gather(a, first[begin : begin + AT_ONCE], frames, 0.0) for a in tracks)
+        shown = (w > 0).sum(axis=(1, 2)) >= 2
+        windows.append(_correct_windows(model, *(a[shown] for a in (x, w, *other))))
+        useful.append(shown)
     shape = (length, *keypoints.shape[1:])
     nothing = np.zeros(shape)
+    first = first[np.concatenate(useful)]
     return compose(
-        windows, first, length, nothing, nothing[..., 0], np.zeros(len(first)), "blend"
+        np.concatenate(windows), first, length, nothing, nothing[..., 0], np.zeros(len(first)),
+        "blend",
     )
 
 
 def _correct_windows(
-    model: Model, x: np.ndarray, weight: np.ndarray, generated: np.ndarray | None
+    model: Model, x: np.ndarray, weight: np.ndarray, generated: np.ndarray | None = None
 ) -> np.ndarray:
     """Windows (N, F, J, 2) in pixels, as of ``correct_track``; each has two observations."""
-    windows = np.empty(x.shape)
-    for begin in range(0, len(x), AT_ONCE):
-        part = slice(begin, begin + AT_ONCE)
-        mask = (weight[part] > 0).astype(np.float64)
-        normalization = fit_normalization(x[part], mask)
-        inputs = [normalize(x[part], normalization) * mask[..., None], weight[part]]
-        if generated is not None:
-            inputs.append(normalize(generated[part], normalization))
-        found = model.correct(*(array.astype(np.float32) for array in inputs))
-        windows[part] = denormalize(found, normalization)
-        if generated is not None:
-            large = np.abs(inputs[2]).max(axis=(1, 2, 3)) > LARGEST
-            windows[part][large] = generated[part][large]
+    mask = (weight > 0).astype(np.float64)
+    normalization = fit_normalization(x, mask)
+    inputs = [normalize(x, normalization) * mask[..., None], weight]
+    if generated is not None:
+        inputs.append(normalize(generated, normalization))
+    found = model.correct(*(array.astype(np.float32) for array in inputs))
+    windows = denormalize(found, normalization)
+    if generated is not None:
+        large = np.abs(inputs[2]).max(axis=(1, 2, 3)) > LARGEST
+        windows[large] = generated[large]
     return windows

@@ -48,7 +48,7 @@ FADE = 6
 PIECE, MARGIN = 960, 48
 """Frames of the model that are estimated at once, and those on each side that count for them, too:
 two of ``STRETCH``, beyond which nothing is told any more."""
-MEMORY = 10**8
+MEMORY = 18 * 10**6
 """Bytes that a piece may take; of many joints it has fewer frames."""
 SMOOTHING = 11
 """Frames of the local parabolas that smooth generated motion (A. Savitzky and M. Golay, 1964): the
@@ -179,9 +179,9 @@ def carry(
     Returns:
       The estimate; time grows linearly with T.
     """
-    shape = length, joints = residual.shape[:2]
+    shape = residual.shape[:2]
     result = Carried(np.zeros(residual.shape), np.zeros(shape), np.ones(shape))
-    for core, piece, inside in _pieces(length, joints, step):
+    for core, piece, inside in _pieces(residual, step):
         evidence = _Evidence.of(model, residual[piece], size[piece], noise[piece], step)
         found = evidence.estimate(model)
         result.mean[core] = found.mean[inside] * size[core, None, None]
@@ -201,18 +201,19 @@ def trust(
     Returns:
       (T, J).
     """
-    length, joints = residual.shape[:2]
-    result = np.ones((length, joints))
-    for core, piece, inside in _pieces(length, joints, step):
+    result = np.ones(residual.shape[:2])
+    for core, piece, inside in _pieces(residual, step):
         evidence = _Evidence.of(model, residual[piece], size[piece], noise[piece], step)
         result[core] = evidence.trust[inside]
     return result
 
 
-def _pieces(length: int, joints: int, step: float) -> Iterator[tuple[slice, slice, slice]]:
+def _pieces(residual: np.ndarray, step: float) -> Iterator[tuple[slice, slice, slice]]:
     """Frames that are estimated at once; those with a margin; and where in these they are."""
+    length, joints = len(residual), np.isfinite(residual[..., 0]).any(axis=0).sum()
     longest, margin = (round(frames / step) for frames in (PIECE, MARGIN))
-    longest = max(min(longest, MEMORY // footprint(joints)) // STRETCH * STRETCH, 2 * margin)
+    most = MEMORY // footprint(max(joints, 1)) // STRETCH * STRETCH
+    longest = max(min(longest, most), 2 * margin)
     for start in range(0, length, longest):
         stop = min(start + longest, length)
         begin, end = max(start - margin, 0), min(stop + margin, length)

@@ -39,7 +39,9 @@ def run(steps: Steps[Result], solve: Callable[[Request], Answer]) -> Result:
     try:
         request = next(steps)
         while True:
-            request = steps.send(solve(request))
+            answer = solve(request)
+            del request  # what goes on needs its memory
+            request = steps.send(answer)
     except StopIteration as end:
         return end.value
 
@@ -49,9 +51,9 @@ def together(steps: Mapping[Key, Steps[Result]]) -> Steps[dict[Key, Result]]:
     done, answers = {}, dict.fromkeys(steps)
     while answers:
         requests = {}
-        for key, answer in answers.items():
+        for key in list(answers):
             try:
-                requests[key] = steps[key].send(answer)
+                requests[key] = steps[key].send(answers.pop(key))
             except StopIteration as end:
                 done[key] = end.value
         answers = yield from _ask(requests)
@@ -63,6 +65,10 @@ def _ask(requests: dict[Key, Request]) -> Steps[dict[Key, Answer]]:
     answers = {}
     for options in dict.fromkeys(request.options for request in requests.values()):
         mine = {i: request for i, request in requests.items() if request.options == options}
+        if len(mine) == 1:
+            ((key, request),) = mine.items()
+            answers[key] = yield request
+            continue
         windows, loss = yield Request(
             np.concatenate([request.x for request in mine.values()]),
             np.concatenate([request.mask for request in mine.values()]),

@@ -124,6 +124,13 @@ def keep_memory() -> None:
         libc.free(block)
 
 
+def give_back_memory() -> None:
+    """Gives back what ``keep_memory`` has kept and nothing uses now."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:  # malloc_trim(3), of glibc
+        trim(0)
+
+
 _ONE_THREAD = threading.Lock()
 _inside = 0
 _before = contextlib.ExitStack()
