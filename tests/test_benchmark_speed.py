@@ -215,7 +215,7 @@ def test_terminated_it_tells_what_it_has(number, tmp_path):
     finally:
         process.kill()
     assert process.returncode == 128 + number
-    assert f"stopped by {number.name}" in error
+    assert f"stopped by {number.name}; this was measured:\n" in error
     assert out.splitlines()[2].startswith("first | ")
     written = json.loads(path.read_text())
     assert len(written["timings"][0]["seconds"]) == 2 and written["timings"][0]["part"] == "train"

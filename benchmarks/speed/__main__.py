@@ -53,17 +53,22 @@ class Part:
 
 
 PARTS = {
-    "train": Part(tasks.training, limit=340),
-    "descent": Part(tasks.search, limit=160),
-    "equal": Part(tasks.equal, limit=80),
+    "train": Part(tasks.training, limit=200),
+    "descent": Part(tasks.search, limit=90),
+    "equal": Part(tasks.equal, limit=70),
+    "space": Part(tasks.space, limit=220),
     "gpu": Part(gpu.tasks, limit=345, accelerated=True),
     "sizes": Part(sizes.tasks, report.sizes, limit=1200),
 }
-DEFAULT = "train,descent,equal,gpu"
+DEFAULT = "train,descent,equal,space,gpu"
 
 
 class Stopped(Exception):
-    """By a signal, or at the limit."""
+    """By a signal, or at the limit; with the exit code of the command."""
+
+    def __init__(self, reason: str, code: int = 0):
+        super().__init__(reason)
+        self.code = code
 
 
 class Run:
@@ -89,6 +94,10 @@ class Run:
             raise Stopped(f"stopped after {limit:.0f} s, its limit")
 
     def _measure(self) -> None:
+        if self.plan.device == "cpu":
+            torch.set_num_threads(cpus.usable())  # of this thread
+        if self.plan.device == "cuda":
+            torch.set_float32_matmul_precision("high")  # TF32, as XLA takes by default
         ours_alone = dataclasses.replace(self.plan, device=None)
         listed = [
             (part, task) for part in self.parts
@@ -171,7 +180,7 @@ def main(argv: list[str] | None = None) -> int:
                 code = 1 if run.failed else 0
             except Stopped as stopped:
                 say(f"{stopped}; this was measured:")
-                code = stopped.args[1] if len(stopped.args) > 1 else 0
+                code = stopped.code
     finally:
         print(run.tables(), flush=True)
         if options.output:
@@ -224,13 +233,11 @@ def _prepared(options) -> tuple[Run, float]:
 
 def _torch_device(accelerated: bool) -> str | None:
     if torch is None:
-        say("PyTorch is not installed: only ours is timed")
+        say("PyTorch cannot be imported: only ours is timed")
         return None
     if accelerated and not torch.cuda.is_available():
         say("PyTorch finds no GPU (its CUDA build would): only ours is timed")
         return None
-    if not accelerated:
-        torch.set_num_threads(cpus.usable())
     return "cuda" if accelerated else "cpu"
 
 

@@ -77,23 +77,23 @@ class Plan:
         take_turns(record, task, contenders, self.repetitions, budget, **about)
 
 
-def training(plan: Plan) -> list[Task]:
+def training(plan: Plan, subject: Subject = PACKAGED) -> list[Task]:
     """A training step: reconstruction alone, and with the critic."""
-    setup = functools.cache(lambda subject: Setup(subject, plan.sizes.batch))
+    setup = Setup(subject, plan.sizes.batch)
     return [
-        Task(
-            f"{phase} step, {subject.name}, {plan.sizes.batch} windows",
-            functools.partial(_time_training, plan, setup, subject, phase),
-        )
-        for subject in (PACKAGED, IN_SPACE) for phase in ("reconstruction", "full")
+        Task(_step_name(setup, phase), functools.partial(_time_training, plan, setup, phase))
+        for phase in ("reconstruction", "full")
     ]
 
 
-def _time_training(plan, setups, subject: Subject, phase: Phase, record: list[Timing]) -> None:
-    task = f"{phase} step, {subject.name}, {plan.sizes.batch} windows"
+def _step_name(setup: Setup, phase: Phase) -> str:
+    return f"{phase} step, {setup.subject.name}, {setup.size} windows"
+
+
+def _time_training(plan: Plan, setup: Setup, phase: Phase, record: list[Timing]) -> None:
+    task, subject, steps = _step_name(setup, phase), setup.subject, plan.sizes.steps
     checked = check.steps(models.to_check(subject, plan.sizes.checked), phase)
     record.append(Timing(task, "checked", note=checked))
-    setup, steps = setups(subject), plan.sizes.steps
     contenders = {
         "ours": Contender(lambda: models.training(setup, phase, steps), steps),
     }
@@ -106,12 +106,14 @@ def _time_training(plan, setups, subject: Subject, phase: Phase, record: list[Ti
     plan.times(record, task, contenders)
 
 
-def search(plan: Plan) -> list[Task]:
+def search(plan: Plan, subject: Subject = PACKAGED) -> list[Task]:
     """The search with the thesis's settings; seconds of a step."""
-    return [
-        Task(_search_name(plan, subject), functools.partial(_time_search, plan, subject))
-        for subject in (PACKAGED, IN_SPACE)
-    ]
+    return [Task(_search_name(plan, subject), functools.partial(_time_search, plan, subject))]
+
+
+def space(plan: Plan) -> list[Task]:
+    """The same of a larger model."""
+    return training(plan, IN_SPACE) + search(plan, IN_SPACE)
 
 
 def _search_name(plan: Plan, subject: Subject) -> str:
