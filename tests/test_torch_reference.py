@@ -42,8 +42,9 @@ def test_a_step_computes_the_same(setup, phase):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("weights", (check.THESIS, QUALITIES["balanced"].descent.weights))
-def test_the_search_finds_the_same(setup, weights):
-    assert "codes" in check.search(setup, weights)
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_the_search_finds_the_same(subject, weights):
+    assert "codes" in check.search(models.Setup(SUBJECTS[subject], 4), 4, weights)
 
 
 def test_alignments_are_the_same():

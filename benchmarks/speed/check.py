@@ -111,11 +111,18 @@ def _torch_gradients(setup: Setup, phase: Phase, theirs: dict) -> dict:
     return found
 
 
-def search(setup: Setup, weights: ObjectiveWeights = THESIS) -> str:
-    """A few steps find the same in both, or InputError; later ones magnify rounding errors."""
+def search(setup: Setup, count: int, weights: ObjectiveWeights = THESIS) -> str:
+    """A few steps find the same in both, or InputError; later ones magnify rounding errors.
+
+    Args:
+      setup: whose windows should be motion where its networks are trained: the scores of anything
+        else magnify rounding errors, too.
+      count: of its windows that are searched, the first.
+      weights: of the objective.
+    """
     if torch is None:
         return ""
-    _, x, mask = setup.batch
+    x, mask = (np.asarray(a)[:count] for a in (setup.batch.x_in, setup.batch.mask))
     # A large eps: near zero, Adam tells but the sign of a gradient's rounding error.
     options = DescentOptions(steps=3, eps=1.0, weights=weights)
     with jax.enable_x64(True), jax.default_matmul_precision("highest"):

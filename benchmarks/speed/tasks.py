@@ -18,7 +18,7 @@ if torch is not None:
     from benchmarks import torch_reference as reference
 
 QUALITY = "balanced"
-RATES = (0.05, 0.1, 0.2, 0.4)
+RATES = (0.0125, 0.025, 0.05, 0.1, 0.2)
 """Of PyTorch's Adam, which takes the one with the fewest steps."""
 MOST_STEPS = 100
 """Of Adam to the objective of BFGS."""
@@ -122,9 +122,9 @@ def _search_name(plan: Plan, subject: Subject) -> str:
 
 
 def _time_search(plan: Plan, subject: Subject, record: list[Timing]) -> None:
-    checked = check.search(models.to_check(subject, plan.sizes.checked))
-    record.append(Timing(_search_name(plan, subject), "checked", note=checked))
     setup = Setup(subject, plan.sizes.windows)
+    checked = check.search(setup, plan.sizes.checked)
+    record.append(Timing(_search_name(plan, subject), "checked", note=checked))
     options = DescentOptions(steps=plan.sizes.search_steps)
     contenders = {"ours": Contender(lambda: our_search(setup, options), options.steps)}
     for way in torch_ways(plan):
@@ -150,7 +150,7 @@ def _time_equal(plan: Plan, record: list[Timing]) -> None:
     told = f"{ours.steps} evaluations of BFGS bring the objective from {start:.4f} to {goal:.4f}"
     contenders = {"ours": Contender(lambda: our_search(setup, ours, metric))}
     if ways:
-        check.search(models.to_check(PACKAGED, plan.sizes.checked), ours.weights)
+        check.search(setup, plan.sizes.checked, ours.weights)
         theirs = adam_to(goal, setup, ours, plan.device)
         if theirs is None:
             told += f", more than {MOST_STEPS} steps of PyTorch's Adam"
