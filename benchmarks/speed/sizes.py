@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 
 from benchmarks.speed import models
 from benchmarks.speed.models import SKELETONS, Setup, Subject
@@ -21,17 +22,18 @@ STEPS = 2
 def tasks(plan: Plan) -> list[Task]:
     """Filling and training of untrained models, for every number of frames and joints."""
     plan = dataclasses.replace(plan, device=None)
+    measures = {
+        "filling": functools.partial(_fill, plan),
+        "reconstruction step": functools.partial(_train, plan, "reconstruction"),
+        "full step": functools.partial(_train, plan, "full"),
+    }
     result = []
-    for frames in FRAMES:
-        for joints in JOINTS:
-            size = f"{frames} frames, {joints} joints"
+    for what, measure in measures.items():
+        for frames, joints in itertools.product(FRAMES, JOINTS):
+            name = f"{what}, {frames} frames, {joints} joints"
             options = functools.partial(_options, frames, joints)
-            result.append(Task(f"filling, {size}", functools.partial(_fill, plan, options)))
-            result += [
-                Task(f"{phase} step, {size}", functools.partial(_train, plan, options, phase))
-                for phase in ("reconstruction", "full")
-            ]
-    return [task._replace(run=functools.partial(task.run, task.name)) for task in result]
+            result.append(Task(name, functools.partial(measure, options, name)))
+    return result
 
 
 def _options(frames: int, joints: int) -> NetworkOptions:
@@ -45,7 +47,7 @@ def _fill(plan: Plan, options, task: str, record: list[Timing]) -> None:
     plan.times(record, task, {"ours": contender}, unit="frames/s")
 
 
-def _train(plan: Plan, options, phase: Phase, task: str, record: list[Timing]) -> None:
+def _train(plan: Plan, phase: Phase, options, task: str, record: list[Timing]) -> None:
     subject = Subject("", lambda: models.untrained(options()), moves=False)
     setup = Setup(subject, plan.sizes.batch)
     contender = Contender(lambda: models.training(setup, phase, STEPS), STEPS)
