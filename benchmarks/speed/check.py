@@ -33,7 +33,8 @@ FLOAT32_TOLERANCE = 3e-3
 UNOPTIMIZED = {
     "xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True,
 }
-"""For what runs once on a CPU: compiled in a fraction of the time."""
+"""For a step that runs once on a CPU: compiled in a fraction of the time. Of the search's gradient,
+it makes something else (benchmarks/NOTES.md)."""
 
 
 def steps(setup: Setup, phase: Phase) -> str:
@@ -115,8 +116,7 @@ def search(setup: Setup, count: int, weights: ObjectiveWeights = THESIS) -> str:
     """A few steps find the same in both, or InputError; later ones magnify rounding errors.
 
     Args:
-      setup: whose windows should be motion where its networks are trained: the scores of anything
-        else magnify rounding errors, too.
+      setup: of networks and windows.
       count: of its windows that are searched, the first.
       weights: of the objective.
     """
@@ -127,8 +127,7 @@ def search(setup: Setup, count: int, weights: ObjectiveWeights = THESIS) -> str:
     options = DescentOptions(steps=3, eps=1.0, weights=weights)
     with jax.enable_x64(True), jax.default_matmul_precision("highest"):
         double = dataclasses.replace(setup, dtype=jnp.float64)
-        how = UNOPTIMIZED if setup.on_cpu else None
-        found = models.search(double, options, how)(*_double((setup.variables, x, mask)))
+        found = models.search(double, options)(*_double((setup.variables, x, mask)))
     theirs = reference.Search(exact(setup), options, reference.Contender())
     z, loss = theirs(*(t.double() for t in to_torch("cpu", x, mask)))
     return compare({"objective": found.loss, "codes": found.z}, {"objective": loss, "codes": z})

@@ -73,7 +73,9 @@ def untrained(options: NetworkOptions) -> Model:
     def draw(path, leaf):
         name = path[-1].key
         if name == "kernel":
-            return rng.normal(0, 0.02, leaf.shape).astype(leaf.dtype)
+            # He et al., 2015: outputs of DCGAN's 0.02 would vanish, and their alignment with them.
+            deviation = (2 / np.prod(leaf.shape[:-1])) ** 0.5
+            return rng.normal(0, deviation, leaf.shape).astype(leaf.dtype)
         return np.full(leaf.shape, name in ("scale", "var"), leaf.dtype)
 
     return Model(options, jax.tree_util.tree_map_with_path(draw, shapes))
@@ -231,9 +233,7 @@ def training(
     return call
 
 
-def search(
-    setup: Setup, options: DescentOptions, compiler_options: dict | None = None
-) -> Callable[..., Descent]:
+def search(setup: Setup, options: DescentOptions) -> Callable[..., Descent]:
     """The search as the product compiles it, of variables, x, mask and BFGS's metric."""
     align = procrustes.align if setup.networks.options.coordinates == 2 else align_upright
 
@@ -246,7 +246,7 @@ def search(
     program = jax.jit(jax.shard_map(
         share, mesh=setup.mesh, in_specs=(whole, split, split, whole), out_specs=split,
         check_vma=False,
-    ), compiler_options=compiler_options)
+    ))
     return lambda variables, x, mask, metric=None: program(variables, x, mask, metric)
 
 
