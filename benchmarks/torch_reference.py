@@ -8,6 +8,8 @@ Needs PyTorch: ``pip install 'posegan_jax[benchmark]'``.
 """
 
 import dataclasses
+import itertools
+from collections.abc import Iterator
 
 import flax
 import numpy as np
@@ -128,7 +130,7 @@ class Trunk(nn.Module):
 
 
 class Generator(nn.Module):
-    """(N, latent) -> (N, F, J, 2)."""
+    """(N, latent) -> (N, F, J, C)."""
 
     def __init__(self, options: NetworkOptions, memory_format):
         super().__init__()
@@ -146,8 +148,8 @@ class Generator(nn.Module):
                 widths[i], widths[i + 1], s.kernel, s.strides, s.padding, extra, bias=False))
         self.convs = nn.ModuleList(convs)
         self.norms = nn.ModuleList(BatchNorm(width) for width in widths)
-        self.last = nn.Conv2d(32, 4, 1, bias=False)
-        self.arrange = Rows(rows, 2, memory_format)
+        self.last = nn.Conv2d(32, 2 * options.coordinates, 1, bias=False)
+        self.arrange = Rows(rows, options.coordinates, memory_format)
 
     def forward(self, z, trace: bool = False):
         x = z[:, :, None, None].contiguous(memory_format=self.arrange.memory_format)
@@ -157,13 +159,14 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """(N, F, J, 2) -> (N,)."""
+    """(N, F, J, C) -> (N,)."""
 
     def __init__(self, options: NetworkOptions, memory_format):
         super().__init__()
         rows = get_skeleton(options.skeleton).rows
-        self.arrange = Rows(rows, 2, memory_format)
-        self.trunk = Trunk(8, 1, options.frames, len(rows), LayerNorm)
+        self.arrange = Rows(rows, options.coordinates, memory_format)
+        # Positions and speeds of both sides.
+        self.trunk = Trunk(4 * options.coordinates, 1, options.frames, len(rows), LayerNorm)
 
     def forward(self, x, trace: bool = False):
         x = self.arrange.to_rows(x)
@@ -173,13 +176,14 @@ class Discriminator(nn.Module):
 
 
 class Encoder(nn.Module):
-    """(N, F, J, 2), zero where missing, and mask (N, F, J) -> (N, latent)."""
+    """(N, F, J, C), zero where missing, and mask (N, F, J) -> (N, latent)."""
 
     def __init__(self, options: NetworkOptions, memory_format):
         super().__init__()
         rows = get_skeleton(options.skeleton).rows
-        self.arrange = Rows(rows, 3, memory_format)
-        self.trunk = Trunk(6, options.latent, options.frames, len(rows), BatchNorm)
+        channels = options.coordinates + 1
+        self.arrange = Rows(rows, channels, memory_format)
+        self.trunk = Trunk(2 * channels, options.latent, options.frames, len(rows), BatchNorm)
 
     def forward(self, x, mask, trace: bool = False):
         return self.trunk(self.arrange.to_rows(torch.cat([x, mask[..., None]], -1)), trace)
@@ -394,7 +398,11 @@ def latent_moments(z):
 
 
 def align(source, target, mask):
-    """geometry/procrustes.py: the source moved onto the target's counted joints."""
+    """The source moved onto the target's counted joints.
+
+    In the picture as geometry/procrustes.py does; with three coordinates as
+    benchmarks/speed/models.py, turned about the second.
+    """
     weight = mask[..., None]
     counted, target = torch.where(weight > 0, source, 0.0), torch.where(weight > 0, target, 0.0)
     count = weight.sum((1, 2), keepdim=True)
@@ -403,6 +411,8 @@ def align(source, target, mask):
     target_center = (weight * target).sum((1, 2), keepdim=True) / count
     s, t = counted - source_center, target - target_center
     spread = (weight * s * s).sum((1, 2, 3))[:, None, None]
+    if source.shape[-1] == 3:
+        return _turn_upright(source - source_center, s, t, mask, spread) + target_center
     inner = (weight * s * t).sum((1, 2, 3))[:, None, None]
     cross = (mask * (s[..., 0] * t[..., 1] - s[..., 1] * t[..., 0])).sum((1, 2))[:, None, None]
     determined = spread > 1e-8 * (weight * counted * counted).sum((1, 2, 3))[:, None, None]
@@ -413,8 +423,20 @@ def align(source, target, mask):
     return torch.stack([a * x - b * y, b * x + a * y], -1) + target_center
 
 
+def _turn_upright(source, s, t, mask, spread):
+    straight = (mask * (s[..., 0] * t[..., 0] + s[..., 2] * t[..., 2])).sum((1, 2))[:, None, None]
+    across = (mask * (s[..., 0] * t[..., 2] - s[..., 2] * t[..., 0])).sum((1, 2))[:, None, None]
+    upright = (mask * s[..., 1] * t[..., 1]).sum((1, 2))[:, None, None]
+    turned = norm(torch.stack([straight, across], -1))
+    safe = torch.where(turned > 0, turned, 1.0)
+    scale = (turned + upright) / torch.where(spread > 0, spread, 1.0)
+    cos, sin = scale * torch.where(turned > 0, straight / safe, 1.0), scale * across / safe
+    x, y, z = source.unbind(-1)
+    return torch.stack([cos * x - sin * z, scale * y, sin * x + cos * z], -1)
+
+
 class Search:
-    """The latent search of all windows at once (inpainting/descent.py)."""
+    """The latent search of all windows at once (inpainting/descent.py), by Adam."""
 
     def __init__(
         self, networks: dict[str, nn.Module], options: DescentOptions, contender: Contender
@@ -425,25 +447,36 @@ class Search:
         self._objective = contender.prepare(self.objective)
 
     def __call__(self, x, mask, steps: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """x (N, F, J, 2) zero where missing, mask (N, F, J): best codes and their objective."""
+        """x (N, F, J, C) zero where missing, mask (N, F, J): best codes and their objective."""
+        count = self.options.steps if steps is None else steps
+        return next(itertools.islice(self._iterates(x, mask), count, None))
+
+    def steps_to(self, goal: float, x, mask) -> int | None:
+        """Steps until the mean of the objective is as low; None: more than ``options.steps``."""
+        for steps, (_, best) in enumerate(
+            itertools.islice(self._iterates(x, mask), self.options.steps + 1)
+        ):
+            if float(best.mean()) <= goal:
+                return steps
+        return None
+
+    def _iterates(self, x, mask) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The best codes and their objective, at the start and after every step."""
         o = self.options
         with torch.no_grad():
-            z = self.networks["encoder"](x, (mask > 0).float())
-        z.requires_grad_()
+            start = self.networks["encoder"](x, (mask > 0).to(x.dtype))
+        z = start.clone().requires_grad_()
         optimizer = torch.optim.Adam([z], o.learning_rate, (o.b1, o.b2), o.eps, fused=True)
-        best, best_z = torch.full((len(x),), torch.inf, device=x.device), z.detach().clone()
-        for _ in range(o.steps if steps is None else steps):
-            loss = self._objective(z, x, mask)
-            (z.grad,) = torch.autograd.grad(loss.sum(), z)
+        best, best_z = torch.full((len(x),), torch.inf, device=x.device, dtype=x.dtype), start
+        while True:
+            loss = self._objective(z, start, x, mask)
             best, best_z = self._better(z, loss, best, best_z)
+            yield best_z, best
+            (z.grad,) = torch.autograd.grad(loss.sum(), z)
             optimizer.step()
-        with torch.no_grad():
-            loss = self._objective(z, x, mask)
-        best, best_z = self._better(z, loss, best, best_z)
-        return best_z, best
 
-    def objective(self, z, x, mask):
-        """inpainting/objective.py at the thesis's weights, (N,)."""
+    def objective(self, z, start, x, mask):
+        """inpainting/objective.py, (N,)."""
         weights = self.options.weights
         x_tilde = align(self.networks["generator"](z), x, mask)
         difference = torch.where(mask[..., None] > 0, x - x_tilde, 0.0)
@@ -451,11 +484,15 @@ class Search:
         fit = weights.position * masked_mean(norm(difference), mask)
         fit = fit + weights.speed * masked_mean(norm(speed), mask[:, 1:] * mask[:, :-1])
         total = fit * mask.sum((1, 2)) / (mask > 0).sum((1, 2)).clamp(min=1)
-        center = x_tilde.mean((1, 2), keepdim=True)
-        extent = (x_tilde - center).abs().amax((1, 2, 3), keepdim=True)
-        largest = x_tilde.abs().amax((1, 2, 3), keepdim=True)
-        whole = (x_tilde - center) / torch.where(extent > 1e-5 * largest, extent, 1.0)
-        return total - weights.critic * self.networks["discriminator"](whole)
+        if weights.critic:
+            center = x_tilde.mean((1, 2), keepdim=True)
+            extent = (x_tilde - center).abs().amax((1, 2, 3), keepdim=True)
+            largest = x_tilde.abs().amax((1, 2, 3), keepdim=True)
+            whole = (x_tilde - center) / torch.where(extent > 1e-5 * largest, extent, 1.0)
+            total = total - weights.critic * self.networks["discriminator"](whole)
+        if weights.prior:
+            total = total + weights.prior * ((z - start) ** 2).sum(-1)
+        return total
 
     @torch.no_grad()
     def _better(self, z, loss, best, best_z):

@@ -1,0 +1,291 @@
+"""What is timed: models of several sizes with their parameters, and batches for them."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import PartitionSpec
+
+from benchmarks.speed.timing import Thunk
+from posegan_jax.geometry import procrustes
+from posegan_jax.geometry.metrics import safe_norm
+from posegan_jax.inpainting import objective
+from posegan_jax.inpainting.descent import Descent, descend
+from posegan_jax.inpainting.settings import DescentOptions
+from posegan_jax.model.layers import stages
+from posegan_jax.model.model import Model
+from posegan_jax.model.networks import NETWORKS, build_networks
+from posegan_jax.model.options import NetworkOptions
+from posegan_jax.model.store import load_packaged
+from posegan_jax.motion.store import build_store, load_clips
+from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton, make_skeleton, register
+from posegan_jax.runtime import parallel
+from posegan_jax.training.batch import Batch, sample_batch
+from posegan_jax.training.losses import interpolation_weights
+from posegan_jax.training.options import OptimizerOptions, Phase, StepOptions
+from posegan_jax.training.state import AVERAGED, TrainState
+from posegan_jax.training.step import train_steps, update
+
+BODY = get_skeleton("mpi_inf_3dhp").joints
+FACE_FEET_HANDS = ("nose", *(
+    f"{side}_{part}"
+    for part in ("eye", "ear", "heel", "big_toe", "small_toe", "thumb", "index", "pinky")
+    for side in ("left", "right")
+))
+SKELETONS = {12: "benchmark12", 28: "mpi_inf_3dhp", 45: "benchmark45"}
+"""By their number of joints: 6, 18 and 27 rows."""
+PASSES: dict[Phase, int] = {"reconstruction": 6, "full": 28}
+"""Forward passes of a network that cost as much as a training step (benchmarks/NOTES.md)."""
+
+
+def skeleton(joints: int) -> str:
+    """The name of a skeleton with so many joints, of ``SKELETONS``, registered by now."""
+    register(make_skeleton(SKELETONS[12], DETECTED_12))
+    register(make_skeleton(SKELETONS[45], (*BODY, *FACE_FEET_HANDS)))
+    return SKELETONS[joints]
+
+
+class Subject(NamedTuple):
+    """A model that is timed.
+
+    Attributes:
+      name: what the table calls it.
+      model: makes it.
+      moves: whether there is motion to draw its batches from; else they are random numbers.
+    """
+
+    name: str
+    model: Callable[[], Model]
+    moves: bool
+
+
+def untrained(options: NetworkOptions) -> Model:
+    """With random parameters, the same in every run."""
+    # Drawn here, as a compiled ``init`` takes longer than what is timed.
+    rng = np.random.default_rng(0)
+    shapes = jax.eval_shape(build_networks(options).init, jax.random.key(0))
+
+    def draw(path, leaf):
+        name = path[-1].key
+        if name == "kernel":
+            # He et al., 2015: outputs of DCGAN's 0.02 would vanish, and their alignment with them.
+            deviation = (2 / np.prod(leaf.shape[:-1])) ** 0.5
+            return rng.normal(0, deviation, leaf.shape).astype(leaf.dtype)
+        return np.full(leaf.shape, name in ("scale", "var"), leaf.dtype)
+
+    return Model(options, jax.tree_util.tree_map_with_path(draw, shapes))
+
+
+def in_space(frames: int = 24) -> Model:
+    """27 rows, and three coordinates for each of 45 joints."""
+    return untrained(NetworkOptions(skeleton(45), frames=frames, coordinates=3))
+
+
+PACKAGED = Subject("28 joints x 2", load_packaged, moves=True)
+IN_SPACE = Subject("45 joints x 3", in_space, moves=False)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Setup:
+    """Networks with parameters, and a batch on the devices.
+
+    Attributes:
+      subject: the model.
+      size: windows of the batch.
+      dtype: of activations.
+      devices: one GPU, as PyTorch has, or a device for each core, if None.
+    """
+
+    subject: Subject
+    size: int
+    dtype: jnp.dtype = jnp.float32
+    devices: list[jax.Device] | None = None
+
+    @functools.cached_property
+    def model(self) -> Model:
+        return self.subject.model()
+
+    @functools.cached_property
+    def variables(self) -> dict:
+        return jax.device_get({name: self.model.variables[name] for name in NETWORKS})
+
+    @functools.cached_property
+    def networks(self):
+        return build_networks(self.model.options, dtype=self.dtype)
+
+    @functools.cached_property
+    def options(self) -> StepOptions:
+        # A large eps: near zero, Adam tells but the sign of a gradient's rounding error.
+        return StepOptions(batch_size=self.size, optimizer=OptimizerOptions(eps=1e-3))
+
+    @functools.cached_property
+    def mesh(self):
+        return parallel.make_mesh(self.devices or _devices())
+
+    @property
+    def on_cpu(self) -> bool:
+        return self.mesh.devices.flat[0].platform == "cpu"
+
+    @functools.cached_property
+    def store(self):
+        """Motion to draw batches from, on the devices; None: there is none."""
+        if not self.subject.moves:
+            return None
+        span = self.options.views.span(self.model.frames)
+        return parallel.replicate(
+            self.mesh, build_store(load_clips("procedural", "train"), span, 1))
+
+    @functools.cached_property
+    def batch(self) -> Batch:
+        if self.store is None:
+            return parallel.scatter(self.mesh, self._random_batch())
+        draw = jax.jit(functools.partial(
+            sample_batch, networks=self.networks, options=self.options))
+        return parallel.scatter(self.mesh, draw(jax.random.key(0), self.store))
+
+    def _random_batch(self) -> Batch:
+        o, rng = self.model.options, np.random.default_rng(0)
+        shape = self.size, o.frames, len(get_skeleton(o.skeleton))
+        x = rng.uniform(-1, 1, (*shape, o.coordinates)).astype("f4")
+        mask = (rng.random(shape) < 0.4).astype("f4")
+        return Batch(x, x * mask[..., None], mask)
+
+    @property
+    def key(self) -> jax.Array:
+        return jax.random.key(1)
+
+    def state(self) -> TrainState:
+        """At the first step, of these parameters."""
+        adam = self.options.optimizer.transformation()
+        return parallel.replicate(self.mesh, TrainState(
+            step=np.zeros((), np.int32), key=jax.random.key_data(jax.random.key(0)),
+            variables=self.variables,
+            optimizers={name: adam.init(v["params"]) for name, v in self.variables.items()},
+            averages={name: self.variables[name] for name in AVERAGED},
+        ))
+
+    def random_inputs(self) -> tuple[np.ndarray, np.ndarray]:
+        """z and the places of x_hat that ``update`` draws from the key."""
+        k_z, k_critic = jax.random.split(self.key)
+        z = jax.random.normal(k_z, (self.size, self.networks.options.latent))
+        places = interpolation_weights(k_critic, self.size)
+        return np.array(z), np.array(places).reshape(self.size, 1, 1, 1)
+
+
+def to_check(subject: Subject, size: int) -> Setup:
+    """A setup with random numbers for a batch, as the program that draws takes long to compile."""
+    return Setup(subject._replace(moves=False), size)
+
+
+def _devices() -> list[jax.Device]:
+    device = jax.config.jax_default_device
+    devices = jax.devices(device.platform if device else None)
+    return devices if devices[0].platform == "cpu" else devices[:1]
+
+
+# --- ours ---------------------------------------------------------------------------------------
+
+
+def training(
+    setup: Setup, phase: Phase, steps: int, sampling: bool = False, precision: str | None = None,
+    costs: dict | None = None,
+) -> Thunk:
+    """Training steps in one program, as the training loop runs them.
+
+    Args:
+      setup: of networks and batch.
+      phase: of training.
+      steps: inside a ``lax.scan`` as the training loop's are, which takes 50
+        (``train.steps_per_dispatch``): what a call costs is spread over them.
+      sampling: draw the batch of every step.
+      precision: of float32's products, see ``jax.default_matmul_precision``.
+      costs: gets what XLA counts of a step, 'bytes accessed' among it.
+    """
+    common = dict(
+        networks=setup.networks, options=setup.options, phase=phase, mesh=setup.mesh)
+    if sampling:
+        def run(state, store, batch):
+            return train_steps(state, store, count=steps, **common)[0]
+    else:
+        def run(state, store, batch):
+            def body(state, _):
+                return update(state, Batch(*batch), setup.key, **common)[0], None
+
+            return jax.lax.scan(body, state, length=steps)[0]
+
+    state = setup.state()
+    inputs = (setup.store if sampling else None), setup.batch
+    with jax.default_matmul_precision(precision):
+        program = jax.jit(run, donate_argnums=0).lower(state, *inputs).compile()
+    if costs is not None:
+        costs.update(program.cost_analysis() or {})
+
+    def call():
+        nonlocal state
+        state = program(state, *inputs)
+        jax.block_until_ready(state)
+
+    return call
+
+
+def search(setup: Setup, options: DescentOptions) -> Callable[..., Descent]:
+    """The search as the product compiles it, of variables, x, mask and BFGS's metric."""
+    align = procrustes.align if setup.networks.options.coordinates == 2 else align_upright
+
+    def share(variables, x, mask, metric):
+        # The package's own search aligns in the picture alone.
+        with mock.patch.object(objective, "align", align):
+            return descend(setup.networks, variables, x, mask, options, metric)
+
+    whole, split = PartitionSpec(), PartitionSpec(parallel.DATA_AXIS)
+    program = jax.jit(jax.shard_map(
+        share, mesh=setup.mesh, in_specs=(whole, split, split, whole), out_specs=split,
+        check_vma=False,
+    ))
+    return lambda variables, x, mask, metric=None: program(variables, x, mask, metric)
+
+
+def align_upright(source: jax.Array, target: jax.Array, mask: jax.Array) -> jax.Array:
+    """The source moved onto the target's counted joints: turned about the vertical, and scaled.
+
+    Args:
+      source, target: (..., F, J, 3), the second coordinate upwards.
+      mask: (..., F, J) weights, 0 = missing.
+    """
+    weight, axes = mask[..., None], (-3, -2)
+    counted = jnp.where(weight > 0, source, 0.0)
+    target = jnp.where(weight > 0, target, 0.0)
+    count = jnp.maximum(weight.sum(axes, keepdims=True), 1e-9)
+    center = (weight * counted).sum(axes, keepdims=True) / count
+    target_center = (weight * target).sum(axes, keepdims=True) / count
+    s, t = counted - center, target - target_center
+    straight = (mask * (s[..., 0] * t[..., 0] + s[..., 2] * t[..., 2])).sum((-2, -1))
+    across = (mask * (s[..., 0] * t[..., 2] - s[..., 2] * t[..., 0])).sum((-2, -1))
+    upright = (mask * s[..., 1] * t[..., 1]).sum((-2, -1))
+    spread = (weight * s * s).sum((-3, -2, -1))
+    turned = safe_norm(jnp.stack([straight, across], -1))
+    safe = jnp.where(turned > 0, turned, 1.0)
+    scale = (turned + upright) / jnp.where(spread > 0, spread, 1.0)
+    cos, sin, scale = (
+        a[..., None, None] for a in
+        (scale * jnp.where(turned > 0, straight / safe, 1.0), scale * across / safe, scale)
+    )
+    x, y, z = jnp.moveaxis(source - center, -1, 0)
+    moved = jnp.stack([cos * x - sin * z, scale * y, sin * x + cos * z], -1)
+    return moved + target_center
+
+
+def step_flop(options: NetworkOptions, phase: Phase, windows: int) -> float:
+    """Operations of a training step by the definition of its convolutions."""
+    plan = stages(options.frames, len(get_skeleton(options.skeleton).rows))
+    widths = [32] + [stage.features for stage in plan]
+    forward = sum(
+        2 * np.prod(s.out_size) * np.prod(s.kernel) * widths[i] * s.features
+        for i, s in enumerate(plan)
+    )
+    return float(PASSES[phase] * forward * windows)
