@@ -1,0 +1,77 @@
+"""Penn Action (Zhang, Zhu and Derpanis, ICCV 2013): 2,326 clips of sports and exercises."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_pipelines.labels import matlab
+from data_pipelines.labels.source import Labels
+from posegan_jax.errors import InputError
+from posegan_jax.motion.labels import LabelledClip
+
+# The columns as published, but for the sides: there, a column of the left is the viewer's left of
+# a person who faces the camera. Checked by which way people face: these sides are their own.
+JOINTS = (
+    "head", "right_shoulder", "left_shoulder", "right_elbow", "left_elbow", "right_wrist",
+    "left_wrist", "right_hip", "left_hip", "right_knee", "left_knee", "right_ankle", "left_ankle",
+)
+_LICENCE = (
+    "terms of its own, see its README; cite Zhang, Zhu and Derpanis, From Actemes to Action: A "
+    "Strongly-supervised Representation for Detailed Action Understanding, ICCV 2013"
+)
+
+
+def read_penn_action(
+    folder: Path, fps: float | None = None, on_file: Callable[[], Any] = lambda: None
+) -> Labels:
+    """Every clip of Penn Action that has labels.
+
+    Args:
+      folder: with labels/0001.mat and so on, or that folder of labels itself. Frames are not read.
+      fps: frames per second, which the files do not say.
+      on_file: called once for every file.
+
+    Raises:
+      InputError: there are no files, or one is not as it must be.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    inside = folder / "labels" if (folder / "labels").is_dir() else folder
+    files = sorted(path for path in inside.glob("*.mat") if not path.name.startswith("."))
+    if not files:
+        raise InputError(f"{folder}: holds no labels/*.mat")
+    clips = []
+    for path in files:
+        clips.append(_read(path, fps))
+        on_file()
+    return Labels(clips, "Penn Action", _LICENCE)
+
+
+def _read(path: Path, fps: float | None) -> LabelledClip:
+    content = matlab.load(path, ("x", "y", "visibility", "dimensions"))
+    x, y, visible = (matlab.numbers(path, content, name) for name in ("x", "y", "visibility"))
+    if x.ndim != 2 or x.shape[1] != len(JOINTS) or not x.shape == y.shape == visible.shape:
+        raise InputError(
+            f"{path}: x, y and visibility must be of shape (frames, {len(JOINTS)}), not "
+            f"{x.shape}, {y.shape} and {visible.shape}"
+        )
+    dimensions = matlab.numbers(path, content, "dimensions").ravel()
+    if dimensions.size < 2 or not (dimensions[:2] > 0).all():
+        raise InputError(f"{path}: dimensions must be the height and width of the picture")
+    height, width = dimensions[:2]
+    # MATLAB counts pixels from 1. A joint without a label stands in the corner, at 0 or at 1. A
+    # joint that was marked, but is not visible, is hidden: its place is a guess.
+    corner = (x <= 1) & (y <= 1)
+    inside = (x >= 1) & (y >= 1) & (x <= width) & (y <= height)
+    labelled = inside & ~corner  # NaN is not inside
+    return LabelledClip(
+        keypoints=np.where(labelled[..., None], np.stack([x, y], axis=-1), np.nan),
+        guessed=labelled & (visible == 0),
+        joints=JOINTS,
+        name=path.stem,
+        action=matlab.text(content, "action"),
+        view=matlab.text(content, "pose") or matlab.text(content, "viewpoint"),
+        fps=fps,
+    )
