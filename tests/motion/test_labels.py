@@ -120,8 +120,9 @@ DAMAGE = {
     "joints must be names, each of them once": {"joints": lambda a: a[[0, 0, 1, 2]]},
     "label must be whole numbers of shape": {"label": lambda a: a[1:]},
     "label must be 0, 1 or 2": {"label": lambda a: a + 1},
-    r"head has a label in row 0, but no place": {"label": lambda a: a * 0 + 2,
-                                                 "keypoints_tenths": lambda a: np.full_like(a, -32768)},
+    "head has a label in row 0, but no place": {
+        "label": lambda a: a * 0 + 2, "keypoints_tenths": lambda a: np.full_like(a, -32768),
+    },
     "clip_length must be whole numbers, one for each of 2": {"clip_length": lambda a: a[:1]},
     "clip_name must be text": {"clip_name": lambda a: np.arange(len(a))},
     "clip_action must be text, one for each of 2": {"clip_action": lambda a: a[:1]},
