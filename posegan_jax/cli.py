@@ -197,13 +197,13 @@ def _train(options: argparse.Namespace, rest: list[str]) -> None:
 
 def _evaluate(options: argparse.Namespace, rest: list[str]) -> None:
     """Scores methods and baselines on held-out motion."""
-    from posegan_jax.evaluation import benchmark, evaluate
+    from posegan_jax.evaluation import evaluate
     from posegan_jax.inpainting.inpainter import load
 
     if options.output is not None and Path(options.output).is_file():
         raise InputError(f"{options.output} is a file; give a folder")
     chosen = options_of(EvaluateOptions, options)
-    benchmark.resolve(chosen)  # before anything is loaded
+    evaluate.check(chosen)
     evaluate.report(load(options.checkpoint), chosen, options.output)
 
 

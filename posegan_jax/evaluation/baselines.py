@@ -15,10 +15,12 @@ from posegan_jax.evaluation.gaussian import Gaussian, WindowModel, complete_trac
 from posegan_jax.evaluation.temporal import (
     butterworth,
     cubic,
+    gaussian,
     interpolate,
     kalman,
     last_value,
     one_euro,
+    pchip,
     savitzky_golay,
 )
 from posegan_jax.pose.rate import Rate
@@ -41,6 +43,11 @@ TEMPORAL: dict[str, Callable[..., np.ndarray]] = {
     "kalman": functools.partial(kalman, acceleration=0.004, noise=0.024),
 }
 """Name -> function of keypoints (T, J, 2) and, as ``fps``, frames per second."""
+VIDEO: dict[str, Callable[..., np.ndarray]] = {
+    "pchip": lambda keypoints, fps: pchip(keypoints),
+    "gaussian": functools.partial(gaussian, seconds=0.08),
+}
+"""Besides, on labelled video."""
 LEARNED: dict[str, Callable[[np.ndarray, np.ndarray], WindowModel]] = {
     "ridge": lambda windows, detected: Gaussian.fit(
         windows.reshape(-1, 1, *windows.shape[2:]), detected, PENALTY["ridge"]
@@ -76,14 +83,18 @@ def regression(model: WindowModel, detected: Collection[str] = DETECTED_12) -> M
     """
 
     def run(sequence: PoseSequence) -> np.ndarray:
-        keypoints, rate = _usable(sequence, detected), Rate.of(sequence.fps)
-        if not np.isfinite(keypoints).any():
-            return keypoints
-        tracks = [complete_track(model, track) for track in rate.split(keypoints, np.nan)]
-        joined = rate.join(tracks)
-        return interpolate(np.where(np.isfinite(keypoints), keypoints, joined))
+        return complete_by(model, _usable(sequence, detected), sequence.fps)
 
     return run
+
+
+def complete_by(model: WindowModel, keypoints: np.ndarray, fps: float | None) -> np.ndarray:
+    """``regression`` of keypoints (T, J, 2) at so many frames per second."""
+    if not np.isfinite(keypoints).any():
+        return keypoints
+    rate = Rate.of(fps)
+    tracks = [complete_track(model, track) for track in rate.split(keypoints, np.nan)]
+    return interpolate(np.where(np.isfinite(keypoints), keypoints, rate.join(tracks)))
 
 
 def fit_baselines(

@@ -33,7 +33,18 @@ def paired_difference(a: Scores, b: Scores, part: str, metric: str) -> Interval 
     Returns:
       None where nothing counts.
     """
-    sums = np.array([a.clips[part][metric], b.clips[part][metric]])  # (2, clips, sum and count)
+    return bootstrap(np.array([a.clips[part][metric], b.clips[part][metric]]))
+
+
+def bootstrap(sums: np.ndarray) -> Interval | None:
+    """The difference of two methods' means, see ``paired_difference``.
+
+    Args:
+      sums: (2, N, 2) sum and count of each method in every clip.
+
+    Returns:
+      None where nothing counts.
+    """
     sums = sums[:, (sums[..., 1] > 0).all(axis=0)]
     count = sums.shape[1]
     if not count:

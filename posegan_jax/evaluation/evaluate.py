@@ -1,17 +1,22 @@
 """Evaluation as a command: runs the benchmark with a progress bar, prints and saves its tables."""
 
+import contextlib
 import dataclasses
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from posegan_jax import config as config_lib
-from posegan_jax.evaluation import tables
-from posegan_jax.evaluation.benchmark import Benchmark, finish, run_benchmark
+from posegan_jax.evaluation import labelled_benchmark, tables
+from posegan_jax.evaluation.benchmark import Benchmark, Progress, finish, resolve, run_benchmark
+from posegan_jax.evaluation.labelled_benchmark import LabelledBenchmark, run_labelled
 from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.inpainting.inpainter import Inpainter
+from posegan_jax.motion.labels import is_labels
 
 
 def evaluate(config: ConfigDict) -> Benchmark:
@@ -31,18 +36,42 @@ def evaluate(config: ConfigDict) -> Benchmark:
 
 def report(
     inpainter: Inpainter, options: EvaluateOptions, output: str | os.PathLike | None = None
-) -> Benchmark:
+) -> Benchmark | LabelledBenchmark:
     """Runs the benchmark, prints its tables, and saves them.
 
     Args:
       inpainter: the networks of our methods.
-      options: what is evaluated on what.
+      options: what is evaluated on what; where the motion is labelled video, on that.
       output: folder to write; None prints alone. A run that was interrupted goes on where it
         stopped when it is started again with the same folder.
 
     Raises:
       InputError: as ``run_benchmark``.
     """
+    run: Any = run_benchmark
+    module: Any = tables
+    if is_labels(options.motion):
+        run, module = run_labelled, labelled_benchmark
+    with _progress() as progress:
+        benchmark = run(inpainter, options, output, progress)
+    print(module.markdown(benchmark))
+    if output is not None:
+        paths = module.save(benchmark, output)
+        finish(output)
+        print(f"wrote {', '.join(path.name for path in paths)} in {output}")
+    return benchmark
+
+
+def check(options: EvaluateOptions) -> None:
+    """Raises InputError on names that nothing has, before anything is loaded."""
+    if is_labels(options.motion):
+        labelled_benchmark.resolve(options)
+    else:
+        resolve(options)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Progress]:
     with tqdm(unit="clip", leave=False, disable=None) as bar:
 
         def progress(what: str, done: int, total: int) -> None:
@@ -50,10 +79,4 @@ def report(
             bar.set_description(what, refresh=False)
             bar.update(done - bar.n)
 
-        benchmark = run_benchmark(inpainter, options, output, progress)
-    print(tables.markdown(benchmark))
-    if output is not None:
-        paths = tables.save(benchmark, output)
-        finish(output)
-        print(f"wrote {', '.join(path.name for path in paths)} and tracks in {output}")
-    return benchmark
+        yield progress

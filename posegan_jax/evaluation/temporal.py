@@ -7,8 +7,8 @@ all; the others stay NaN. ``tune`` says how their parameters were chosen.
 from collections.abc import Callable
 
 import numpy as np
-from scipy import signal
-from scipy.interpolate import CubicSpline
+from scipy import ndimage, signal
+from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from posegan_jax.pose.rate import MODEL_FPS
 
@@ -58,6 +58,28 @@ def savitzky_golay(
     """
     window = 2 * round(seconds * fps / 2) + 1
     return _filtered(keypoints, lambda filled: _polynomials(filled, window, order))
+
+
+def pchip(keypoints: np.ndarray) -> np.ndarray:
+    """Cubics that keep the shape of what is observed, without overshoot (F. Fritsch, J. Butland,
+    1984); before the first observation and after the last one that one."""
+    result, time = keypoints.copy(), np.arange(len(keypoints))
+    for joint, there in _seen_joints(keypoints):
+        knots = np.flatnonzero(there)
+        if len(knots) > 1:
+            inside = np.clip(time, knots[0], knots[-1])
+            result[:, joint] = PchipInterpolator(knots, keypoints[knots, joint])(inside)
+        else:
+            result[:, joint] = keypoints[knots[0], joint]
+    return result
+
+
+def gaussian(keypoints: np.ndarray, seconds: float, fps: float = MODEL_FPS) -> np.ndarray:
+    """A Gaussian filter of this standard deviation, after linear interpolation."""
+    return _filtered(
+        keypoints,
+        lambda filled: ndimage.gaussian_filter1d(filled, seconds * fps, axis=0, mode="nearest"),
+    )
 
 
 def butterworth(
