@@ -4,7 +4,6 @@
 """
 
 import argparse
-import functools
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,9 +18,11 @@ from posegan_jax.errors import InputError
 from posegan_jax.motion.labels import LabelledClip, save_labels
 from posegan_jax.runtime.files import check_file, is_same
 
-KINDS = {
-    "penn_action": "FOLDER", "jhmdb": "FOLDER", "coco": "FILE.json", "posetrack": "FOLDER_OR_FILE",
+READERS: dict[str, Callable[..., Labels]] = {
+    "penn_action": read_penn_action, "jhmdb": read_jhmdb, "coco": read_coco,
+    "posetrack": read_posetrack,
 }
+SOURCES = "penn_action:FOLDER, jhmdb:FOLDER, coco:FILE.json, posetrack:FOLDER_OR_FILE"
 SHORTEST = 8
 
 
@@ -69,7 +70,7 @@ def convert(
         raise InputError(f"--out {out} is the source itself")
     check_file(out)
     with tqdm(desc="read", unit="file", disable=None) as bar:
-        labels = _reader(kind, shortest)(place, fps=fps, on_file=bar.update)
+        labels = READERS[kind](place, fps=fps, on_file=bar.update)
     labels = _long_enough(labels, shortest)
     if not labels.clips:
         raise InputError(f"{place}: holds no clip of {shortest} frames or more with labels")
@@ -95,14 +96,6 @@ def summary(labels: Labels) -> list[str]:
     ]
 
 
-def _reader(kind: str, shortest: int) -> Callable[..., Labels]:
-    if kind == "penn_action":
-        return read_penn_action
-    if kind == "jhmdb":
-        return read_jhmdb
-    return functools.partial(read_coco if kind == "coco" else read_posetrack, shortest=shortest)
-
-
 def _long_enough(labels: Labels, shortest: int) -> Labels:
     """Without clips that are short, or have no label at all."""
     def kept(clip: LabelledClip) -> bool:
@@ -118,10 +111,8 @@ def _long_enough(labels: Labels, shortest: int) -> Labels:
 
 def _source(name: str) -> tuple[str, Path]:
     kind, colon, place = name.partition(":")
-    if kind not in KINDS or not colon or not place:
-        raise InputError(
-            f"--source {name}: give {', '.join(f'{kind}:{what}' for kind, what in KINDS.items())}"
-        )
+    if kind not in READERS or not colon or not place:
+        raise InputError(f"--source {name}: give one of {SOURCES}")
     return kind, Path(place)
 
 
@@ -136,10 +127,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         description="Takes joints that people marked by hand in real video out of a data set. See "
         "data_pipelines/README.md.",
     )
-    parser.add_argument(
-        "--source", required=True,
-        help=f"one of {', '.join(f'{kind}:{what}' for kind, what in KINDS.items())}",
-    )
+    parser.add_argument("--source", required=True, help=f"one of {SOURCES}")
     parser.add_argument("--out", required=True, type=Path, help="the .npz file")
     parser.add_argument("--fps", type=float, help="frames per second, where they are known")
     parser.add_argument(

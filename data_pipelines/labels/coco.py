@@ -1,7 +1,7 @@
 """Keypoints of people in videos as COCO writes them, and as PoseTrack 2018 does."""
 
 import collections
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,8 +11,7 @@ from data_pipelines.labels.source import Labels, stretches
 from posegan_jax.errors import InputError
 from posegan_jax.formats import jsonfile
 from posegan_jax.formats.joint_names import joint_name
-from posegan_jax.motion.labels import GUESSED, VISIBLE, LabelledClip
-from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.motion.labels import GUESSED, NONE, VISIBLE, LabelledClip
 
 _GAP = 30
 """Frames in a row that a track may be without labels, in COCO's files, and remain one clip."""
@@ -38,28 +37,25 @@ _Track = dict[int, np.ndarray]
 
 
 def read_coco(
-    path: Path, fps: float | None = None, shortest: int = 1,
-    on_file: Callable[[], Any] = lambda: None,
+    path: Path, fps: float | None = None, on_file: Callable[[], Any] = lambda: None
 ) -> Labels:
     """Every track of one file, cut where it has no labels for more than 30 frames in a row.
 
     Args:
       path: a JSON file with images, annotations and categories.
-      fps: frames per second of the images.
-      shortest: frames of a clip; shorter ones are left out.
+      fps: frames per second of the video, which the file does not say.
       on_file: called once for every file.
 
     Raises:
       InputError: the file is not as it must be.
     """
-    clips, notes = _read(path, fps, shortest, _GAP)
+    clips, repeated = _read(path, fps, _GAP)
     on_file()
-    return Labels(clips, path.stem, _COCO, tuple(_summed([notes])))
+    return Labels(clips, path.stem, _COCO, _notes(repeated))
 
 
 def read_posetrack(
-    place: Path, fps: float | None = None, shortest: int = 1,
-    on_file: Callable[[], Any] = lambda: None,
+    place: Path, fps: float | None = None, on_file: Callable[[], Any] = lambda: None
 ) -> Labels:
     """Every track of PoseTrack 2018, cut where a frame has no labels.
 
@@ -69,7 +65,6 @@ def read_posetrack(
     Args:
       place: a JSON file, or a folder of them, or of folders train and val of them.
       fps: frames per second, which the files do not say.
-      shortest: frames of a clip; shorter ones are left out.
       on_file: called once for every file.
 
     Raises:
@@ -79,41 +74,40 @@ def read_posetrack(
     files = [path for path in files if not path.name.startswith(".")]
     if not files:
         raise InputError(f"{place}: holds no .json files")
-    clips, notes = [], []
+    clips: list[LabelledClip] = []
+    repeated = 0
     for path in files:
-        found, told = _read(path, fps, shortest, 0)
+        found, more = _read(path, fps, 0)
+        if found and clips and found[0].joints != clips[0].joints:
+            raise InputError(f"{path}: has other joints than the files before it")
         clips += found
-        notes.append(told)
+        repeated += more
         on_file()
-    return Labels(clips, "PoseTrack 2018", _POSETRACK, tuple(_summed(notes)))
+    return Labels(clips, "PoseTrack 2018", _POSETRACK, _notes(repeated))
 
 
-def _read(
-    path: Path, fps: float | None, shortest: int, gap: int
-) -> tuple[list[LabelledClip], collections.Counter[str]]:
-    """Clips of a file, and how often something was left out, by what that was."""
+def _read(path: Path, fps: float | None, gap: int) -> tuple[list[LabelledClip], int]:
+    """Clips of a file, of any length, and how many annotations repeat others."""
     images, annotations, categories = _content(path)
     joints = _joints(path, categories)
-    tracks, notes = _tracks(path, _images(path, images), annotations, len(joints))
+    tracks, repeated = _tracks(path, _images(path, images), annotations, len(joints))
     # COCO's flags are 1 where a joint is hidden and 2 where it is visible. Many other files, those
     # of PoseTrack among them, have 1 for every joint that is labelled.
-    least = min(VISIBLE, max((int(f[:, 2].max()) for t in tracks.values() for f in t.values()),
-                             default=VISIBLE))
+    flags = (values[:, 2].max() for track in tracks.values() for values in track.values())
+    visible = max(flags, default=VISIBLE)
     clips = []
-    for (video, person), track in sorted(tracks.items()):
-        cut = stretches(sorted(track), gap)
-        kept = [frames for frames in cut if frames[-1] - frames[0] + 1 >= shortest]
-        notes[f"clips of fewer than {shortest} frames"] += len(cut) - len(kept)
-        for frames in kept:
+    for (video, person), track in tracks.items():
+        parts = stretches(sorted(track), gap)
+        for frames in parts:
             name = "/".join(part for part in (video, person) if part) or path.stem
-            if len(cut) > 1:
+            if len(parts) > 1:
                 name += f"@{frames[0]}"
-            clips.append(_clip(track, range(frames[0], frames[-1] + 1), joints, least, name, fps))
-    return clips, notes
+            clips.append(_clip(track, range(frames[0], frames[-1] + 1), joints, visible, name, fps))
+    return clips, repeated
 
 
 def _clip(
-    track: _Track, frames: range, joints: tuple[str, ...], least: int, name: str,
+    track: _Track, frames: range, joints: tuple[str, ...], visible: float, name: str,
     fps: float | None,
 ) -> LabelledClip:
     nothing = np.full((len(joints), 3), [np.nan, np.nan, 0])
@@ -121,7 +115,7 @@ def _clip(
     labelled = values[..., 2] > 0
     return LabelledClip(
         keypoints=np.where(labelled[..., None], values[..., :2], np.nan),
-        guessed=labelled & (values[..., 2] < least),
+        guessed=labelled & (values[..., 2] < visible),
         joints=joints, name=name, fps=fps,
     )
 
@@ -135,7 +129,9 @@ def _content(path: Path) -> tuple[list, list, list]:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     parts = []
     for name in ("images", "annotations", "categories"):
-        part = content.get(name) if isinstance(content, dict) else None
+        # Files of a test set may come without annotations.
+        default = [] if name == "annotations" else None
+        part = content.get(name, default) if isinstance(content, dict) else None
         if not isinstance(part, list) or not all(isinstance(item, dict) for item in part):
             raise InputError(f"{path}: must be an object with a list of objects {name!r}")
         parts.append(part)
@@ -146,11 +142,9 @@ def _content(path: Path) -> tuple[list, list, list]:
 def _joints(path: Path, categories: list[dict]) -> tuple[str, ...]:
     """Our names of the keypoints, theirs where we have none."""
     told = [category["keypoints"] for category in categories if category.get("keypoints")]
-    if not told:
-        return get_skeleton("coco17").joints
-    names = told[0]
+    names = told[0] if told else None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{path}: keypoints of the category must be names")
+        raise InputError(f"{path}: a category must name its keypoints")
     if any(other != names for other in told):
         raise InputError(f"{path}: has several categories with keypoints; give files of one")
     ours = [_NAMES.get(name) or joint_name(name) or name for name in names]
@@ -191,20 +185,19 @@ def _images(path: Path, images: list[dict]) -> dict[Any, _Image]:
 
 def _tracks(
     path: Path, images: dict[Any, _Image], annotations: list[dict], count: int
-) -> tuple[dict[tuple[str, str], _Track], collections.Counter[str]]:
-    """Tracks by video and person, and what was left out. A frame without labels is none."""
+) -> tuple[dict[tuple[str, str], _Track], int]:
+    """Tracks by video and person, without frames that have no label; how many repeat others."""
     tracks: dict[tuple[str, str], _Track] = collections.defaultdict(dict)
-    notes = collections.Counter()
+    repeated = 0
     for number, annotation in enumerate(annotations):
         if not annotation.get("keypoints") or annotation.get("iscrowd"):
             continue  # a box alone, or a crowd of people
-        image = images.get(annotation.get("image_id"))
-        if image is None:
-            raise InputError(
-                f"{path}: annotation {annotation.get('id', number)} is of image "
-                f"{annotation.get('image_id')}, which is not in the file"
-            )
-        values = _values(path, annotation, annotation.get("id", number), count)
+        where = f"{path}: annotation {annotation.get('id', number)}"
+        identity = annotation.get("image_id")
+        if not isinstance(identity, int | str) or identity not in images:
+            raise InputError(f"{where} is of image {identity}, which is not in the file")
+        image = images[identity]
+        values = _values(where, annotation["keypoints"], count)
         if not values[:, 2].any():
             continue
         person = annotation.get("track_id", annotation.get("instance_id"))
@@ -215,35 +208,33 @@ def _tracks(
                 "annotations have no track_id"
             )
         if image.frame in track:
-            notes["annotations that repeat a track in its frame"] += 1
+            repeated += 1
             before = (track[image.frame][:, 2] > 0).sum()
             if before >= (values[:, 2] > 0).sum():
                 continue
         track[image.frame] = values
-    return tracks, notes
+    return tracks, repeated
 
 
-def _values(path: Path, annotation: dict, identity: Any, count: int) -> np.ndarray:
+def _values(where: str, keypoints: Any, count: int) -> np.ndarray:
     """(K, 3) x, y and flag; the flag is 0 where there is no place."""
     try:
-        values = np.array(jsonfile.floats(annotation["keypoints"]))
+        values = np.array(jsonfile.floats(keypoints))
     except InputError as error:
-        raise InputError(f"{path}: annotation {identity}: {error}") from None
+        raise InputError(f"{where}: {error}") from None
     if values.size != 3 * count:
         raise InputError(
-            f"{path}: annotation {identity} has {values.size} numbers of keypoints, not "
-            f"{count} times x, y and visibility"
+            f"{where} has {values.size} numbers of keypoints, not {count} times x, y and visibility"
         )
     values = values.reshape(count, 3)
-    if not np.isin(values[:, 2], (0, GUESSED, VISIBLE)).all():
-        raise InputError(
-            f"{path}: annotation {identity}: visibility must be 0, {GUESSED} or {VISIBLE}"
-        )
+    if not np.isin(values[:, 2], (NONE, GUESSED, VISIBLE)).all():
+        raise InputError(f"{where}: visibility must be {NONE}, {GUESSED} or {VISIBLE}")
     nowhere = ~np.isfinite(values[:, :2]).all(axis=1) | (values[:, :2] == 0).all(axis=1)
-    values[nowhere, 2] = 0
+    values[nowhere, 2] = NONE
     return values
 
 
-def _summed(notes: Iterable[collections.Counter[str]]) -> list[str]:
-    total = sum(notes, collections.Counter())
-    return [f"left out: {count} {what}" for what, count in total.items()]
+def _notes(repeated: int) -> tuple[str, ...]:
+    if not repeated:
+        return ()
+    return (f"left out: {repeated} annotations that repeat a track in one of its frames",)

@@ -41,4 +41,5 @@ def numbers(path: Path, content: Mapping[str, Any], name: str) -> np.ndarray:
 def text(content: Mapping[str, Any], name: str) -> str:
     """A variable that is a line of text; '' where there is none."""
     values = np.asarray(content.get(name, ""))
-    return str(values.ravel()[0]).strip() if values.size == 1 and values.dtype.kind == "U" else ""
+    is_text = values.size == 1 and values.dtype.kind == "U"
+    return " ".join(str(values.item()).split()) if is_text else ""

@@ -115,7 +115,7 @@ def save_labels(path: str | Path, clips: Sequence[LabelledClip], **texts: str) -
     _check(path, clips)
     keypoints = np.concatenate([clip.keypoints for clip in clips]).astype(np.float64)
     guessed = np.concatenate([clip.guessed for clip in clips]).astype(bool)
-    labelled = np.isfinite(keypoints).all(axis=-1)
+    labelled = np.concatenate([clip.labelled for clip in clips])
     lengths = np.array([len(clip.keypoints) for clip in clips])
     tenths = np.rint(10 * np.where(labelled[..., None], keypoints, 0.0))
     content: dict[str, Any] = {name: np.array(text) for name, text in texts.items()}
