@@ -19,7 +19,7 @@ from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.motion.labels import is_labels
 
 
-def evaluate(config: ConfigDict) -> Benchmark:
+def evaluate(config: ConfigDict) -> Benchmark | LabelledBenchmark:
     """Evaluates a run's checkpoint as the configuration says, into 'evaluation' in its folder.
 
     Raises:

@@ -196,7 +196,7 @@ def _asis(truth, skeleton, detected, rng):
 
 
 LABELLED = {
-    ASIS: LabelledProtocol("nothing hidden and nothing added: what a method makes of labels", _asis),
+    ASIS: LabelledProtocol("nothing hidden, nothing added: what a method makes of labels", _asis),
     **{
         name: LabelledProtocol(PROTOCOLS[name].text, _hiding(*PROTOCOLS[name].hide))
         for name in ("holes40", "gap5", "gap10", "gap20", "arm", "leg", "legs")

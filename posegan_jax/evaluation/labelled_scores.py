@@ -7,6 +7,7 @@ import numpy as np
 
 from posegan_jax.evaluation.differences import Interval, bootstrap
 from posegan_jax.evaluation.labelled import LabelledCase
+from posegan_jax.pose.skeleton import get_skeleton
 
 HALF = 0.5
 """Heads within which a joint is found, and by more than which one is moved."""
@@ -59,8 +60,6 @@ def score_clip(case: LabelledCase, result: np.ndarray) -> ClipScore:
 
 
 def _peak(truth: np.ndarray, result: np.ndarray, part: str, skeleton: str) -> float | None:
-    from posegan_jax.pose.skeleton import get_skeleton
-
     joints = [get_skeleton(skeleton).index(f"{side}_{part}") for side in ("left", "right")]
     both = np.isfinite(truth[:, joints, 0]) & np.isfinite(result[:, joints, 0])
     moved = [

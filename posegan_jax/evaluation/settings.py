@@ -19,8 +19,10 @@ class EvaluateOptions:
     """What is evaluated on what.
 
     Attributes:
-      motion: motion set, as for ``motion.store.load_clips``; where it has 2D test clips, those.
-      protocols: names of ``protocols.PROTOCOLS``, 'everything', or 'detections'; empty: a choice.
+      motion: motion set, as for ``motion.store.load_clips``; where it has 2D test clips, those;
+        or a file of ``motion.labels``.
+      protocols: names of ``protocols.PROTOCOLS``, 'everything', or 'detections', or of
+        ``labelled.LABELLED``; empty: a choice.
       methods: names, see docs/benchmark.md; empty: ``methods.main_methods``.
       detections: folder of a detector's files for 2D test clips, see ``detections``.
       unit: whole clips, or windows of as many frames as the model's.
@@ -34,12 +36,14 @@ class EvaluateOptions:
 
     motion: str = option(
         "procedural", "motion set: a prepared folder, .npz files with commas, or the embedded "
-        "'procedural' one (default); where a folder has 2D test clips, those are used",
+        "'procedural' one (default); where a folder has 2D test clips, those are used; or an .npz "
+        "file of labelled video",
         metavar="PATH",
     )
     protocols: tuple[str, ...] = option(
         (), "clean, holes10, holes20, holes40, holes60, arm, leg, legs, lower, gap5, gap10, "
-        f"gap20, crop, noise, wild, all, or everything (default: {','.join(DEFAULT_PROTOCOLS)})",
+        f"gap20, crop, noise, wild, all, or everything (default: {','.join(DEFAULT_PROTOCOLS)}); "
+        "of labelled video see docs/benchmark.md (default: everything)",
         name="protocol",
     )
     methods: tuple[str, ...] = option(

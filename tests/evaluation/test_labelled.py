@@ -1,0 +1,216 @@
+"""Labelled video: what is hidden, what counts, and what is told of it."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from posegan_jax.errors import InputError
+from posegan_jax.evaluation import evaluate, labelled_benchmark
+from posegan_jax.evaluation.clips import view_clips
+from posegan_jax.evaluation.labelled import (
+    ASIS,
+    INVERTED,
+    LABELLED,
+    TORSO,
+    labelled_cases,
+    usable,
+)
+from posegan_jax.evaluation.labelled_benchmark import RIDGE, resolve, run_labelled
+from posegan_jax.evaluation.labelled_scores import (
+    difference,
+    mean_error,
+    moved,
+    peaks,
+    score_clip,
+)
+from posegan_jax.evaluation.settings import EvaluateOptions
+from posegan_jax.motion.labels import LabelledClip, load_labels, save_labels
+from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
+
+PENN = Path(__file__).parents[3] / "shared" / "data" / "real2d" / "penn_dev.npz"
+MPI = get_skeleton("mpi_inf_3dhp")
+JOINTS = ("head", *DETECTED_12)
+AT = [MPI.index(joint) for joint in DETECTED_12]
+LEGS = [MPI.index(f"{s}_{p}") for s in ("left", "right") for p in ("hip", "knee", "ankle")]
+
+
+@pytest.fixture(scope="module")
+def clips():
+    """People who walk, wave, ..., without labels of a wrist in some frames, an ankle guessed."""
+    rng, result = np.random.default_rng(0), []
+    for number, view in enumerate(view_clips("procedural", count=4, longest=60)):
+        keypoints = view.keypoints[:, [MPI.index(joint) for joint in JOINTS]].copy()
+        keypoints[rng.random(keypoints.shape[:2]) < 0.02] = np.nan
+        keypoints[10:20, JOINTS.index("left_wrist")] = np.nan
+        guessed = np.zeros(keypoints.shape[:2], bool)
+        guessed[30:40, JOINTS.index("right_ankle")] = True
+        guessed &= np.isfinite(keypoints[..., 0])
+        result.append(LabelledClip(
+            keypoints, guessed, JOINTS, f"{number:04}", ("walk", "wave")[number % 2], "front", 25.0
+        ))
+    return result
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_only_what_is_marked_and_changed_counts(clips, name):
+    for case, again in zip(*(labelled_cases(name, clips, MPI, 3) for _ in range(2)), strict=True):
+        np.testing.assert_array_equal(case.sequence.keypoints, again.sequence.keypoints)
+        marked = np.isfinite(case.truth[..., 0])
+        assert marked[:, AT].any() and not np.delete(marked, AT, axis=1).any()
+        assert case.counted.any() and not (case.counted & ~marked).any()
+        assert not (case.guessed & ~marked).any() and case.guessed.any()
+        given = case.sequence.keypoints
+        same = (given == case.truth).all(-1)
+        if name == ASIS:
+            assert (case.counted == marked).all() and (same == marked).all()
+        else:
+            assert not (case.counted & same).any()
+            assert (same | case.counted | ~marked).all()
+
+
+def test_a_run_is_of_one_joint_that_is_marked_around_it(clips):
+    for frames in (5, 10, 20):
+        for case in labelled_cases(f"run{frames}", clips, MPI):
+            (joint,) = np.flatnonzero(case.counted.any(axis=0))
+            hidden = np.flatnonzero(case.counted[:, joint])
+            assert MPI.joints[joint].split("_")[1] in ("wrist", "ankle")
+            assert len(hidden) == frames == np.ptp(hidden) + 1
+            around = [hidden[0] - 1, hidden[-1] + 1]
+            assert np.isfinite(case.sequence.keypoints[around, joint]).all()
+
+
+def test_sides_are_exchanged_for_some_frames(clips):
+    for case in labelled_cases("inversions", clips, MPI):
+        frames = np.flatnonzero(case.counted.any(axis=1))
+        assert len(frames) <= INVERTED and np.ptp(frames) < INVERTED
+        assert set(np.flatnonzero(case.counted.any(axis=0))) <= set(LEGS)
+        mirrored = case.truth[:, list(MPI.mirror)]
+        given = case.sequence.keypoints
+        np.testing.assert_array_equal(given[case.counted], mirrored[case.counted])
+
+
+def test_heads_and_turns_are_of_the_clips_torso():
+    keypoints = np.zeros((30, 13, 2))
+    for side, x in (("left", 110.0), ("right", 90.0)):
+        keypoints[:, JOINTS.index(f"{side}_shoulder")] = x, 100.0
+        keypoints[:, JOINTS.index(f"{side}_hip")] = x, 200.0
+    clip = LabelledClip(keypoints, np.zeros((30, 13), bool), JOINTS, "a")
+    turned = keypoints[..., ::-1]  # the shoulders are to the left of the hips
+    cases = [
+        labelled_cases(ASIS, [dataclasses.replace(clip, keypoints=x)], MPI)[0]
+        for x in (keypoints, turned, -keypoints)
+    ]
+    assert [case.head for case in cases] == pytest.approx([100 * TORSO] * 3)
+    assert [case.tags["turn"] for case in cases] == ["0-30", "60-120", "120-180"]
+    assert cases[0].sequence.fps == 30 and cases[0].tags["action"] == ""
+
+
+def test_clips_take_turns_by_action_and_useless_ones_are_left_out(clips):
+    short = dataclasses.replace(
+        clips[0], keypoints=clips[0].keypoints[:10], guessed=clips[0].guessed[:10]
+    )
+    no_hips = dataclasses.replace(clips[1], keypoints=np.where(
+        np.array(["hip" in joint for joint in JOINTS])[:, None], np.nan, clips[1].keypoints
+    ))
+    found = usable([short, *clips, no_hips], 3)
+    assert [clip.action for clip in found] == ["walk", "wave", "walk"]
+    with pytest.raises(InputError, match="no labelled clip has"):
+        usable([short, no_hips])
+
+
+# --- scores ---------------------------------------------------------------------------------------
+
+
+def test_scores_of_what_is_known(clips):
+    case = labelled_cases(ASIS, clips, MPI)[0]
+    right = score_clip(case, case.truth)
+    assert right.total("error") == 0 and right.total("found") == right.total("count")
+    assert right.count["visible"] + right.count["guessed"] == case.counted.sum()
+    assert right.count["guessed"] == case.guessed.sum() and right.lost == 0
+    assert right.peak == {"wrist": 1.0, "ankle": 1.0} and right.jitter == 1.0
+    wrong = case.truth.copy()
+    wrong[case.guessed] += (0.6 * case.head, 0.0)
+    found = score_clip(case, wrong)
+    assert mean_error([found], "guessed") == pytest.approx(0.6)
+    assert mean_error([found], "visible") == 0 and found.found["guessed"] == 0
+    assert moved([right, found]) == (
+        pytest.approx(case.guessed.sum() / (2 * case.counted.sum())), 1
+    )
+    lost = score_clip(case, np.where(case.guessed[..., None], np.nan, case.truth))
+    assert lost.lost == case.guessed.sum() and lost.count["guessed"] == 0
+    centre = np.nanmean(case.truth, axis=0)
+    slow = score_clip(case, centre + 0.5 * (case.truth - centre))
+    assert slow.peak["ankle"] == pytest.approx(0.5) and slow.jitter == pytest.approx(0.5)
+    assert peaks([right, slow], "ankle")[0] == pytest.approx(0.75)
+    by = difference([found, found], [right, right], "guessed")
+    assert by.low == by.difference == by.high == pytest.approx(0.6)
+
+
+# --- the benchmark --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def labels(clips, tmp_path_factory):
+    path = tmp_path_factory.mktemp("labels") / "labels.npz"
+    save_labels(path, clips)
+    return path
+
+
+def test_the_ridge_of_a_clip_does_not_know_its_half(clips, inpainter):
+    cases = labelled_cases("holes40", clips, MPI)
+    first = list(labelled_benchmark._folds(cases, MPI, DETECTED_12, 24))
+    other = [*cases]
+    other[2] = dataclasses.replace(cases[2], truth=cases[2].truth + 100.0)
+    again = list(labelled_benchmark._folds(other, MPI, DETECTED_12, 24))
+    np.testing.assert_array_equal(first[0], again[0])  # of the same half
+    assert np.isfinite(first[0][:, AT]).all()
+
+
+def test_labelled_video_is_evaluated_and_goes_on(labels, inpainter, tmp_path, capsys, monkeypatch):
+    options = EvaluateOptions(
+        motion=str(labels), protocols=("run10", "gap5", ASIS), count=2,
+        methods=("input", "pchip", "gaussian", RIDGE, "fast"),
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(labelled_benchmark, "save", lambda *rest: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            evaluate.report(inpainter, options, tmp_path)
+    monkeypatch.setattr(labelled_benchmark, "score_clip", None)  # everything is there already
+    result = evaluate.report(inpainter, options, tmp_path)
+    said = capsys.readouterr().out
+    text = (tmp_path / "tables.md").read_text()
+    assert text in said and "## By action" in text and "| walk " in text
+    assert "moved > half a head" in text and "2 actions" in text
+    scores = result.scores["run10"]
+    assert mean_error(scores["input"]) is None and mean_error(scores["fast"]) < 1.0
+    assert labelled_benchmark.best(scores) in ("pchip", "gaussian", RIDGE)
+    assert moved(result.scores[ASIS]["input"]) == (0.0, 0)
+    content = json.loads((tmp_path / "evaluation.json").read_text())
+    assert content["setup"]["clips"] == 2 and not (tmp_path / ".parts").exists()
+
+
+def test_names_are_checked_before_anything_is_loaded(labels):
+    for changes in ({"protocols": ("wild",)}, {"methods": ("spline",)}):
+        with pytest.raises(InputError, match="unknown"):
+            evaluate.check(EvaluateOptions(motion=str(labels), **changes))
+    assert resolve(EvaluateOptions(motion=str(labels)))[0] == list(LABELLED)
+
+
+@pytest.mark.skipif(not PENN.is_file(), reason="needs the labelled video of a developer's machine")
+def test_real_sport_is_hidden_and_counted():
+    clips = usable(load_labels(PENN), 15)
+    assert len({clip.action for clip in clips}) >= 14
+    for name in LABELLED:
+        cases = labelled_cases(name, clips, MPI)
+        assert len(cases) > 10 and all(case.tags["view"] for case in cases)
+
+
+def test_the_run_is_seeded(labels, inpainter):
+    options = EvaluateOptions(motion=str(labels), protocols=("run5",), methods=("pchip",))
+    first, again = (run_labelled(inpainter, options).scores for _ in range(2))
+    assert first == again
+    other = run_labelled(inpainter, dataclasses.replace(options, seed=2)).scores
+    assert first != other
