@@ -35,7 +35,9 @@ from posegan_jax.evaluation.labelled_scores import (
 )
 from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.evaluation.tables import cell, table
+from posegan_jax.evaluation.temporal import interpolate
 from posegan_jax.inpainting.inpainter import Inpainter
+from posegan_jax.inpainting.settings import QUALITIES
 from posegan_jax.motion.labels import LabelledClip, load_labels
 from posegan_jax.pose.skeleton import Skeleton
 from posegan_jax.runtime.files import atomic_path
@@ -162,13 +164,16 @@ def _folds(
     for number, case in enumerate(cases):
         model = fitted[1 - number % 2]
         result = case.sequence.keypoints.copy()
-        if model is not None:
-            result[:, mask] = complete_by(model, result[:, mask], case.sequence.fps)
+        seen = result[:, mask]
+        result[:, mask] = (
+            interpolate(seen) if model is None else complete_by(model, seen, case.sequence.fps)
+        )
         yield result
 
 
 def _windows(truth: np.ndarray, frames: int):
-    """Windows of a clip in which all is marked, half of one after the other."""
+    """Windows of a clip, half of one after the other; between marks joints go straight on."""
+    truth = interpolate(truth)
     for begin in range(0, len(truth) - frames + 1, max(frames // 2, 1)):
         window = truth[begin : begin + frames]
         if np.isfinite(window).all():
@@ -237,17 +242,25 @@ def markdown(benchmark: LabelledBenchmark) -> str:
         f"{setup['weights'] or 'not told'}. Differences stand with 95 % bootstrap intervals over "
         "clips.", "", "## Mean error of what was hidden", "", glance(benchmark), "",
     ]
-    ahead = _behind(benchmark)
-    lines += [f"A baseline is ahead of `balanced` in: {', '.join(ahead) or 'none'}.", ""]
-    lines += ["## Against the best baseline", "", against_best(benchmark), ""]
-    lines += ["## Where the annotator guessed", "", by_kind(benchmark), ""]
-    for tag, text in TAGS.items():
-        shown = by_tag(benchmark, tag)
-        if shown:
-            lines += [f"## By {text}", "", shown, ""]
+    if mine := _mine(benchmark):
+        ahead = _behind(benchmark, mine[-1])
+        lines += [f"A baseline is ahead of `{mine[-1]}` in: {', '.join(ahead) or 'none'}.", ""]
+        lines += ["## Against the best baseline", "", against_best(benchmark), ""]
+        lines += ["## Where the annotator guessed", "", by_kind(benchmark, mine[-1]), ""]
+        for tag, text in TAGS.items():
+            if shown := by_tag(benchmark, tag, mine[-1]):
+                lines += [f"## By {text}", "", shown, ""]
     if ASIS in benchmark.scores:
         lines += ["## Nothing hidden: what becomes of labels", "", asis(benchmark), ""]
     return "\n".join(lines)
+
+
+def _mine(benchmark: LabelledBenchmark) -> list[str]:
+    """Our qualities that were evaluated."""
+    return [
+        name for name, settings in QUALITIES.items() if settings.carry_residual
+        and any(name in scores for scores in benchmark.scores.values())
+    ]
 
 
 def _hidden(benchmark: LabelledBenchmark) -> list[str]:
@@ -284,7 +297,7 @@ def _rows(benchmark: LabelledBenchmark, name: str):
             yield protocol, other, difference(scores[name], scores[other])
 
 
-def _behind(benchmark: LabelledBenchmark, name: str = "balanced") -> list[str]:
+def _behind(benchmark: LabelledBenchmark, name: str) -> list[str]:
     """Protocols in which a baseline is ahead, its interval on its side."""
     return [
         f"{protocol} ({other})" for protocol, other, found in _rows(benchmark, name)
@@ -294,8 +307,7 @@ def _behind(benchmark: LabelledBenchmark, name: str = "balanced") -> list[str]:
 
 def against_best(benchmark: LabelledBenchmark) -> str:
     """Our methods less the best baseline, by protocol."""
-    mine = [n for n in ("fast", "balanced", "best")
-            if any(n in scores for scores in benchmark.scores.values())]
+    mine = _mine(benchmark)
     rows: dict[str, list[str]] = {}
     for name in mine:
         for protocol, other, found in _rows(benchmark, name):
@@ -304,7 +316,7 @@ def against_best(benchmark: LabelledBenchmark) -> str:
     return table(["protocol", "best baseline", *(f"{name} - best" for name in mine)], rows.values())
 
 
-def by_kind(benchmark: LabelledBenchmark, name: str = "balanced") -> str:
+def by_kind(benchmark: LabelledBenchmark, name: str) -> str:
     """Protocols by kinds of labels, of one of our methods and the best baseline."""
     rows = []
     for protocol in _hidden(benchmark):
@@ -317,7 +329,7 @@ def by_kind(benchmark: LabelledBenchmark, name: str = "balanced") -> str:
                   *(f"{kind}: {n}" for kind in KINDS for n in (name, "best"))], rows)
 
 
-def by_tag(benchmark: LabelledBenchmark, tag: str, name: str = "balanced") -> str:
+def by_tag(benchmark: LabelledBenchmark, tag: str, name: str) -> str:
     """Values of a tag by protocols: error of ours (of the best baseline overall); empty where
     clips have no such tag."""
     protocols = [p for p in _hidden(benchmark) if name in benchmark.scores[p]]
