@@ -42,7 +42,7 @@ from posegan_jax.motion.labels import LabelledClip, load_labels
 from posegan_jax.pose.skeleton import Skeleton
 from posegan_jax.runtime.files import atomic_path
 
-RIDGE = "ridge, same set"
+RIDGE = "ridge-same-set"
 """A ridge over windows that was fitted on the other half of the clips: it knows the activity, the
 people who mark and often the person, which we do not."""
 PENALTY = 0.003
