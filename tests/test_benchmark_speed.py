@@ -27,6 +27,7 @@ from posegan_jax.runtime import compilation_cache
 from posegan_jax.training import batch
 
 ROOT = os.path.dirname(os.path.dirname(__file__))
+pytestmark = pytest.mark.usefixtures("registries")  # its skeletons are known to no other test
 
 
 def calling(function, count=1):
