@@ -92,13 +92,14 @@ def _phase(model: Model, spread: int, keypoints, weight, generated=None):
         padded = np.zeros((1, *known.shape[1:], 2))
         padded[0, :length] = generated
         tracks.append(fill_linearly(padded, known)[0])
-    windows, useful = [], []
+    shape = (length, *keypoints.shape[1:])
+    windows, useful = [np.empty((0, frames, *shape[1:]))], []
     for begin in range(0, len(first), AT_ONCE):
         x, w, *other = (gather(a, first[begin : begin + AT_ONCE], frames, 0.0) for a in tracks)
-        shown = (w > 0).sum(axis=(1, 2)) >= 2
-        windows.append(_correct_windows(model, *(a[shown] for a in (x, w, *other))))
-        useful.append(shown)
-    shape = (length, *keypoints.shape[1:])
+        useful.append((w > 0).sum(axis=(1, 2)) >= 2)
+        if useful[-1].any():
+            shown = (array[useful[-1]] for array in (x, w, *other))
+            windows.append(_correct_windows(model, *shown))
     nothing = np.zeros(shape)
     first = first[np.concatenate(useful)]
     return compose(
