@@ -113,7 +113,7 @@ def search(plan: Plan, subject: Subject = PACKAGED) -> list[Task]:
 
 def space(plan: Plan) -> list[Task]:
     """The same of a larger model."""
-    return training(plan, IN_SPACE) + search(plan, IN_SPACE)
+    return training(plan, IN_SPACE) + equal(plan, IN_SPACE) + search(plan, IN_SPACE)
 
 
 def _search_name(plan: Plan, subject: Subject) -> str:
@@ -134,15 +134,18 @@ def _time_search(plan: Plan, subject: Subject, record: list[Timing]) -> None:
     plan.times(record, _search_name(plan, subject), contenders)
 
 
-def equal(plan: Plan) -> list[Task]:
+def equal(plan: Plan, subject: Subject = PACKAGED) -> list[Task]:
     """Ours and PyTorch's search until they have reached the same objective."""
-    return [Task(f"search to the objective of `{QUALITY}`, {plan.sizes.windows} windows",
-                 functools.partial(_time_equal, plan))]
+    return [Task(_equal_name(plan, subject), functools.partial(_time_equal, plan, subject))]
 
 
-def _time_equal(plan: Plan, record: list[Timing]) -> None:
+def _equal_name(plan: Plan, subject: Subject) -> str:
+    return f"search to the objective of `{QUALITY}`, {subject.name}, {plan.sizes.windows} windows"
+
+
+def _time_equal(plan: Plan, subject: Subject, record: list[Timing]) -> None:
     ours = QUALITIES[QUALITY].descent
-    setup = Setup(PACKAGED, plan.sizes.windows)
+    setup = Setup(subject, plan.sizes.windows)
     metric = jax.jit(functools.partial(inverse_metric, setup.networks))(setup.variables)
     found = models.search(setup, ours)(*_inputs(setup), metric)
     start, goal = float(found.start_loss.mean()), float(found.loss.mean())
@@ -162,7 +165,7 @@ def _time_equal(plan: Plan, record: list[Timing]) -> None:
             functools.partial(torch_search, setup, theirs, way, plan.device), 1,
             lambda call: functools.partial(call, 2))
     say("  " + told)
-    plan.times(record, f"search of {plan.sizes.windows} windows: {told}", contenders)
+    plan.times(record, f"{_equal_name(plan, subject)}: {told}", contenders)
 
 
 def adam_to(

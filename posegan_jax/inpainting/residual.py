@@ -60,10 +60,10 @@ GROSS = 0.2
 """What is added to that, in body sizes: hands do what no smooth process predicts."""
 LEAST_TRUST = 0.02
 """Weight that the grossest error keeps, so that it may regain some."""
-ROUNDS = 4
+ROUNDS = 5
 """Times that the weights are estimated, at first as if the residual was as lively as training's;
-each costs a factorisation. With three, gross errors beside each other still back each other up;
-with five, a little more of the noise goes and more of what was right is moved."""
+each costs a factorisation. With four, what lies beside gross errors has not yet got its weight
+back."""
 TINY = 1e-6
 """What is added to the covariance, as a share of its mean variance, so that it can be factored."""
 
