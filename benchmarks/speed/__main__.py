@@ -31,8 +31,8 @@ from posegan_jax.errors import InputError
 from posegan_jax.runtime import cpus
 from posegan_jax.runtime.files import check_file
 
-CPU_FRAMES = 120
-"""Of the track that is filled."""
+ON_CPU = Sizes(frames=120, search_steps=50)
+"""Less of what takes as long for every frame and every step, or ten minutes were not enough."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,10 +53,10 @@ class Part:
 
 
 PARTS = {
-    "train": Part(tasks.training, limit=200),
-    "descent": Part(tasks.search, limit=90),
-    "equal": Part(tasks.equal, limit=70),
-    "space": Part(tasks.space, limit=220),
+    "train": Part(tasks.training, limit=190),
+    "descent": Part(tasks.search, limit=60),
+    "equal": Part(tasks.equal, limit=60),
+    "space": Part(tasks.space, limit=280),
     "gpu": Part(gpu.tasks, limit=345, accelerated=True),
     "sizes": Part(sizes.tasks, report.sizes, limit=1200),
 }
@@ -225,7 +225,7 @@ def _prepared(options) -> tuple[Run, float]:
             raise InputError(f"--device {options.device}: JAX finds none") from error
     accelerated = (options.device or jax.default_backend()) == "gpu"
     measured = {p for p in parts if accelerated or options.tiny or not PARTS[p].accelerated}
-    scale = TINY if options.tiny else Sizes() if accelerated else Sizes(frames=CPU_FRAMES)
+    scale = TINY if options.tiny else Sizes() if accelerated else ON_CPU
     plan = Plan(_torch_device(accelerated), options.repetitions, sizes=scale)
     limit = options.limit or sum(PARTS[part].limit for part in measured)
     return Run(parts, plan, measured, options.output), max(limit, 1.0)

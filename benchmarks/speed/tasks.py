@@ -68,7 +68,7 @@ class Plan:
 
     device: str | None
     repetitions: int = 6
-    budget: float = 25.0
+    budget: float = 10.0
     sizes: Sizes = Sizes()
 
     def times(self, record: list[Timing], task: str, contenders: dict, **about) -> None:
