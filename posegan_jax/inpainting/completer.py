@@ -34,6 +34,7 @@ from posegan_jax.inpainting.settings import (
 from posegan_jax.inpainting.sides import exchanged
 from posegan_jax.inpainting.together import Request, Steps
 from posegan_jax.inpainting.track import Completion, Generated, Track, deliver, known_runs
+from posegan_jax.model.certainty import Grounds
 from posegan_jax.model.model import Model
 from posegan_jax.pose.rate import Rate
 from posegan_jax.pose.sequence import PoseSequence, Provenance, densify
@@ -59,9 +60,11 @@ class Completer:
 
     Attributes:
       model: the parameters of what only devices compute may lack, see ``Model.for_hosts``.
+      told: gets, for every stretch that is explained, its frames and what its scores are made of.
     """
 
     model: Model
+    told: list[tuple[slice, Grounds]] | None = None
 
     @property
     def skeleton(self) -> Skeleton:
@@ -219,10 +222,13 @@ class Completer:
         left_open = openness(track.input_mask, round(AROUND / rate.step), each)
         for run in runs:
             if due is None or run.start <= due < run.stop:
+                told: list[Grounds] | None = None if self.told is None else []
                 done.put(run, explain(
                     self.model, self.residual, track[run], generated.some(run), rely[run],
-                    left_open[run], rate, corrected,
+                    left_open[run], rate, corrected, told,
                 ))
+                if told is not None:
+                    self.told.extend((run, ground) for ground in told)
         return done
 
     def _first_look(

@@ -26,30 +26,29 @@ AT_ONCE = 64
 
 
 def correct(
-    model: Model, motion: np.ndarray, weight: np.ndarray, seen: np.ndarray, rate: Rate
+    model: Model, motion: np.ndarray, corrected: np.ndarray, away: np.ndarray, rate: Rate
 ) -> np.ndarray:
     """Moves joints that are not observed to what the corrector says of them.
 
     Args:
       model: with a corrector.
       motion: (T, J, 2) completed, pixels.
-      weight: (T, J) 0: not observed, or not to be relied on, up to 1: exact.
-      seen: (T, J) bool, joints that stay.
+      corrected: (T, J, 2) of ``correct_track``.
+      away: (T, J) of ``distance`` to what stays.
       rate: of the frames.
 
     Returns:
       (T, J, 2) pixels.
     """
-    corrected = correct_track(model, motion, weight, rate, motion)
     # What a joint's own next observation explains is carried from there already.
     constants = model.constants
     most = np.where(model.skeleton.mask(model.detected), constants.correction, constants.upsampling)
-    share = most * (1 - matern(rate.step * _distance(seen)) ** 2)
+    share = most * (1 - matern(rate.step * away) ** 2)
     share = np.where(np.isnan(corrected[..., 0]), 0.0, share)
     return motion + share[..., None] * (np.nan_to_num(corrected) - motion)
 
 
-def _distance(flags: np.ndarray) -> np.ndarray:
+def distance(flags: np.ndarray) -> np.ndarray:
     """(T, J) frames to the nearest one whose flag is set, infinite where none is."""
     time = np.arange(len(flags))[:, None]
     before = np.maximum.accumulate(np.where(flags, time, -np.inf))

@@ -7,12 +7,14 @@ that have generated motion, of a live one its newest window.
 import numpy as np
 
 from posegan_jax.geometry.body import HEAD, body_size
-from posegan_jax.inpainting.correct import correct
+from posegan_jax.inpainting.correct import correct, correct_track, distance
+from posegan_jax.inpainting.grounds import Answers, grounds
 from posegan_jax.inpainting.reliability import REJECT, Reliability
 from posegan_jax.inpainting.residual import ResidualModel, carry
 from posegan_jax.inpainting.settings import Observed
 from posegan_jax.inpainting.track import Completion, Generated, Track, nearest, runs
 from posegan_jax.model.constants import Constants
+from posegan_jax.model.certainty import Grounds, Places, log_odds
 from posegan_jax.model.corrector import certainty
 from posegan_jax.model.model import Model
 from posegan_jax.pose.rate import Rate
@@ -35,6 +37,7 @@ UNSURE = 0.5
 def explain(
     model: Model, residual: ResidualModel, track: Track, generated: Generated,
     reliability: Reliability, left_open: np.ndarray, rate: Rate, corrected: bool = True,
+    told: list[Grounds] | None = None,
 ) -> Completion:
     """Joins observations and generated motion in a stretch of frames.
 
@@ -51,6 +54,7 @@ def explain(
       left_open: (T, J) what few joints leave open of the others, see ``openness``.
       rate: of the frames.
       corrected: whether the model's corrector is asked.
+      told: gets what the scores are made of.
     """
     constants, seen, poses = model.constants, track.seen, generated.motion
     size = body_size(poses)
@@ -59,21 +63,35 @@ def explain(
     trusted = reliability.trust >= REJECT
     difference[~trusted] = np.nan
     carried = carry(residual, difference, size, reliability.noise, rate.step)
-    result = poses + carried.mean
-    deviation = np.hypot(carried.deviation, constants.spread * generated.spread)
-    corrected = corrected and model.corrector is not None
-    if corrected:
-        sure = seen & trusted
+    result = completed = poses + carried.mean
+    sure, answer = seen & trusted, None
+    away = distance(sure)
+    if corrected and model.corrector is not None:
         weight = certainty(carried.deviation / size[:, None]) * sure
-        result = correct(model, result, weight, sure, rate)
+        answer = correct_track(model, completed, weight, rate, completed)
+        result = correct(model, completed, answer, away, rate)
+    linear, upsampled = result, np.zeros_like(seen)
     if residual.inputs.any():
         upsampled = ~seen & ~residual.inputs
         linear = residual.regress(result, size)
-        share = constants.beside if corrected else constants.regression
-        result[upsampled] += share * (linear - result)[upsampled]
+        share = constants.regression if answer is None else constants.beside
+        result = result + share * np.where(upsampled[..., None], linear - result, 0.0)
+    if model.certainty is None and told is None:
+        deviation = np.hypot(carried.deviation, constants.spread * generated.spread)
         deviation[upsampled] *= constants.upsampled
-    deviation = np.hypot(deviation, left_open * size[:, None])
-    scores = confidence_of(deviation, HEAD * size, constants)
+        deviation = np.hypot(deviation, left_open * size[:, None])
+        scores = confidence_of(deviation, HEAD * size, constants)
+    else:
+        answers = Answers(poses, completed, answer, linear, result)
+        ground = grounds(
+            model, answers, carried, generated.spread, left_open, reliability.noise, seen,
+            trusted, away, size, rate,
+        )
+        if told is not None:
+            told.append(ground)
+        scores = np.full(seen.shape, UNSURE)
+        if model.certainty is not None:
+            scores = _probability(log_odds(model.certainty, ground, Places.of(model.skeleton)))
     keep = seen & (reliability.noise == 0) & trusted
     done = _deliverable(track, result, scores, keep, carried.trust)
     # From the observations themselves, where they are exact.
@@ -143,7 +161,12 @@ def confidence_of(deviation: np.ndarray, head: np.ndarray, constants: Constants)
     """
     intercept, slope = constants.confidence
     relative = np.maximum(deviation / head[:, None], 1e-6)
-    return 0.5 + 0.5 * np.tanh((intercept + slope * np.log(relative)) / 2)
+    return _probability(intercept + slope * np.log(relative))
+
+
+def _probability(odds: np.ndarray) -> np.ndarray:
+    """Of log odds."""
+    return 0.5 + 0.5 * np.tanh(odds / 2)
 
 
 def openness(seen: np.ndarray, around: int, each: float) -> np.ndarray:

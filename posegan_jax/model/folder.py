@@ -1,7 +1,8 @@
 """Folders of checkpoints: which there are, and what they say of themselves. Needs no JAX.
 
 A checkpoint's folder holds items: ``state`` (of a training run) or ``params`` (parameters alone)
-with the arrays, ``residual`` with the moments of residuals where they were measured, and
+with the arrays, ``residual`` with the moments of residuals where they were measured, ``certainty``
+with the parameters of what says how sure it is where these were fitted, and
 ``metadata``, one JSON object with what is needed to use them. A folder appears under its final name
 only when it is complete.
 """
@@ -15,6 +16,7 @@ from typing import Any
 from posegan_jax.errors import InputError
 
 STATE, PARAMS, RESIDUAL, METADATA = "state", "params", "residual", "metadata"
+CERTAINTY = "certainty"
 
 
 def packaged(name: str = "pretrained"):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from posegan_jax.model.arrays import flat
+from posegan_jax.model.certainty import shapes as shapes_of
 from posegan_jax.model.constants import Constants
 from posegan_jax.model.options import CORRECTOR, CorrectorOptions, NetworkOptions, Variables
 from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, get_skeleton
@@ -33,6 +34,7 @@ class Model:
       moments: of the residuals that the networks leave; None where they were not measured.
       corrector: options of the corrector, None where there is none.
       constants: see there.
+      certainty: parameters of ``certainty.log_odds``; None: the constants alone tell.
       about: what is to be said of it besides, a JSON object: configuration, metrics, data.
     """
 
@@ -43,6 +45,7 @@ class Model:
     moments: "ResidualMoments | None" = None
     corrector: CorrectorOptions | None = None
     constants: Constants = Constants()
+    certainty: Variables | None = None
     about: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
@@ -111,6 +114,11 @@ def misfit(model: Model, partial: bool = False) -> str | None:
         size = len(model.skeleton)
         wanted["residual"] = ResidualMoments.default(size)._asdict()
         found["residual"] = model.moments._asdict()
+    if model.certainty is not None:
+        wanted["certainty"] = {
+            name: np.empty(shape) for name, shape in shapes_of(model.skeleton, model.detected).items()
+        }
+        found["certainty"] = model.certainty
     shapes = {name: np.shape(leaf) for name, leaf in jax.tree.leaves_with_path(found)}
     for path, leaf in jax.tree.leaves_with_path(wanted):
         if shapes.get(path) != leaf.shape:
@@ -125,6 +133,8 @@ def unsound(model: Model) -> str | None:
     arrays = dict(model.variables)
     if model.moments is not None:
         arrays["residual"] = model.moments._asdict()
+    if model.certainty is not None:
+        arrays["certainty"] = model.certainty
     for keys, leaf in flat(arrays).items():
         if not np.isfinite(leaf).all():
             return f"its {'/'.join(keys)} is not finite"

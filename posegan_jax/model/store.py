@@ -20,6 +20,7 @@ from posegan_jax.errors import InputError
 from posegan_jax.model.arrays import flat, read_arrays, read_shapes, silence_orbax
 from posegan_jax.model.constants import Constants
 from posegan_jax.model.folder import (
+    CERTAINTY,
     METADATA,
     PARAMS,
     RESIDUAL,
@@ -31,7 +32,7 @@ from posegan_jax.model.folder import (
     read_metadata,
 )
 from posegan_jax.model.model import Model, misfit, unsound
-from posegan_jax.model.options import CORRECTOR, CorrectorOptions, NetworkOptions
+from posegan_jax.model.options import CORRECTOR, CorrectorOptions, NetworkOptions, Variables
 from posegan_jax.pose.skeleton import DETECTED_12
 from posegan_jax.runtime.files import atomic_path
 
@@ -91,7 +92,8 @@ def _read(path: str | os.PathLike, folder: Path, outline: bool = False) -> Model
             NetworkOptions.from_dict(options), variables,
             *_shown(told), None if outline else _moments(folder, residual),
             _corrector(variables, told.pop(CORRECTOR, None)),
-            Constants.from_dict(told.pop("constants", {})), told,
+            Constants.from_dict(told.pop("constants", {})),
+            None if outline else _certainty(folder), told,
         )
 
 
@@ -99,13 +101,14 @@ class About(NamedTuple):
     """What belongs to the networks of a checkpoint besides their arrays.
 
     Attributes:
-      moments, constants: as of ``Model``.
+      moments, constants, certainty: as of ``Model``.
       corrected: whether they have a corrector.
     """
 
     moments: "ResidualMoments | None" = None
     constants: Constants = Constants()
     corrected: bool = False
+    certainty: Variables | None = None
 
 
 def read_about(path: str | os.PathLike, step: int | None = None) -> About:
@@ -122,6 +125,7 @@ def read_about(path: str | os.PathLike, step: int | None = None) -> About:
         return About(
             _moments(folder, metadata.get(RESIDUAL)),
             Constants.from_dict(metadata.get("constants", {})), CORRECTOR in metadata,
+            _certainty(folder),
         )
 
 
@@ -154,17 +158,26 @@ def save_model(path: str | os.PathLike, model: Model, overwrite: bool = False) -
     Raises:
       InputError: as ``save_params``.
     """
-    save_params(path, model.variables, about(model), overwrite, model.moments)
+    save_params(path, model.variables, about(model), overwrite, model.moments, model.certainty)
 
 
-def save_constants(path: str | os.PathLike, constants: Constants) -> None:
-    """Gives a folder of ``save_model`` other constants; its arrays are not touched.
+def save_fitted(
+    path: str | os.PathLike, constants: Constants, certainty: Variables | None
+) -> None:
+    """Gives a folder of ``save_model`` other constants, and another certainty unless that is None;
+    the networks' arrays are not touched.
 
     Raises:
       InputError: as ``folder.find_weights``, or the folder cannot be written to.
     """
+    import orbax.checkpoint as ocp
+
+    silence_orbax()
     folder = find_weights(path)
     metadata = read_metadata(folder) | {"constants": constants.to_dict()}
+    if certainty is not None:
+        with ocp.StandardCheckpointer() as checkpointer:
+            checkpointer.save(folder / CERTAINTY, certainty, force=True)
     with atomic_path(folder / METADATA / METADATA) as temporary:
         temporary.write_text(json.dumps(metadata), encoding="utf-8")
 
@@ -204,6 +217,11 @@ def _moments(folder: Path, moments: Any) -> "ResidualMoments | None":
     return ResidualMoments.from_dict(moments) if whole else None
 
 
+def _certainty(folder: Path) -> Variables | None:
+    """Where it was fitted."""
+    return read_arrays(folder / CERTAINTY) if (folder / CERTAINTY).is_dir() else None
+
+
 def _corrector(variables: dict[str, Any], options: Any) -> CorrectorOptions | None:
     """Of earlier versions, parameters alone tell; they are put where ``Corrector.init`` has them.
 
@@ -225,7 +243,7 @@ def _corrector(variables: dict[str, Any], options: Any) -> CorrectorOptions | No
 
 def save_params(
     path: str | os.PathLike, params: PyTree, metadata: Mapping[str, Any], overwrite: bool = False,
-    moments: "ResidualMoments | None" = None,
+    moments: "ResidualMoments | None" = None, certainty: Variables | None = None,
 ) -> None:
     """Writes parameters alone, compressed, to a folder that `load_params` reads.
 
@@ -235,6 +253,7 @@ def save_params(
       metadata: JSON object.
       overwrite: replace a folder of parameters at `path`.
       moments: of residuals, where they were measured.
+      certainty: of the model, where it was fitted.
 
     Raises:
       InputError: `path` exists, and `overwrite` is False or it holds no parameters.
@@ -250,6 +269,7 @@ def save_params(
         raise InputError(f"{path}: already exists; choose another folder")
     # As numpy arrays no sharding is written: the folder says nothing of the machine it came from.
     arrays = {PARAMS: params} | ({} if moments is None else {RESIDUAL: moments._asdict()})
+    arrays |= {} if certainty is None else {CERTAINTY: certainty}
     arrays = jax.tree.map(np.asarray, jax.device_get(arrays))
     items = {name: ocp.args.StandardSave(tree) for name, tree in arrays.items()}
     items[METADATA] = ocp.args.JsonSave(metadata)
