@@ -31,7 +31,7 @@ from posegan_jax.runtime.files import atomic_path
 
 RIDGE, RIDGE_WINDOWS = "ridge-same-set", "ridge-windows-same-set"
 """Ridges that were fitted on all other clips of the set, frame by frame and over windows."""
-SAME_SET = {RIDGE: Cut(1, 3), RIDGE_WINDOWS: Cut(FRAMES, FRAMES // 2)}
+SAME_SET = {RIDGE: Cut(1, 6), RIDGE_WINDOWS: Cut(FRAMES, FRAMES // 2)}
 BASELINES = (*TEMPORAL, *VIDEO, *SAME_SET)
 DEFAULT_METHODS = (ours.INPUT, *BASELINES, "fast", "balanced")
 EVERYTHING = "everything"

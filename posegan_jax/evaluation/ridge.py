@@ -20,7 +20,9 @@ KEPT = 256
 FEWEST = 2
 """Joints that must be observed in a window, as one tells no size; and training windows of which a
 regression is made."""
-PENALTIES = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1)
+SHARED = 0.97
+"""Share of the windows that have a joint for which those that have all missing joints stand in."""
+PENALTIES = (1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3)
 """Those that ``choose_penalty`` chooses from."""
 
 
@@ -88,12 +90,7 @@ class Ridge:
         y = windows[:, ~seen]
         shape = x.shape[1], *y.shape[1:]
         found = [(np.full(shape, np.nan), np.full(shape[1:], np.nan)) for _ in penalties]
-        # Joints that the same windows have share their solution: all of them, most of the time.
-        groups, which = np.unique(known, axis=1, return_inverse=True)
-        for i, there in enumerate(groups.T):
-            if there.sum() < FEWEST:
-                continue
-            joints = np.flatnonzero(which.ravel() == i)
+        for joints, there in _groups(known):
             solved = _solve(x[there], y[there][:, joints], penalties)
             for (weights, offset), (part, constant) in zip(found, solved, strict=True):
                 weights[:, joints], offset[joints] = part, constant
@@ -124,6 +121,22 @@ def choose_penalty(
             off = np.linalg.norm(off, axis=-1) / size
             errors[i] += off[np.isfinite(off)].sum() / max(np.isfinite(off).sum(), 1)
     return float(penalties[int(errors.argmin())])
+
+
+def _groups(known: np.ndarray) -> list[tuple[list[int], np.ndarray]]:
+    """Joints that share a solution, and its windows (N,) bool, by what windows know (N, M).
+
+    Those that have not many more windows than have all joints make do with these.
+    """
+    whole = known.all(axis=1)
+    groups: dict[bytes, tuple[list[int], np.ndarray]] = {}
+    for joint in range(known.shape[1]):
+        there = known[:, joint]
+        if whole.sum() >= SHARED * there.sum():
+            there = whole
+        if there.sum() >= FEWEST:
+            groups.setdefault(there.tobytes(), ([], there))[0].append(joint)
+    return list(groups.values())
 
 
 def _apply(regression: Regression, observed: np.ndarray) -> np.ndarray:
