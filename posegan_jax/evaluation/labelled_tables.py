@@ -44,11 +44,12 @@ def markdown(benchmark: LabelledBenchmark) -> str:
     mine = qualities(benchmark)
     if hidden(benchmark):
         lines += ["## Mean error of what was hidden", "", glance(benchmark), ""]
-    if hidden(benchmark) and mine:
+    if mine and any(best(benchmark.scores[protocol]) for protocol in hidden(benchmark)):
         ahead = behind(benchmark, mine[-1])
         lines += [f"A baseline is ahead of `{mine[-1]}` in: {', '.join(ahead) or 'none'}.", ""]
         lines += ["## Against the best baseline", "", against_best(benchmark), ""]
         lines += ["## Where the annotator guessed", "", by_kind(benchmark, mine[-1]), ""]
+    if mine and hidden(benchmark):
         lines += _by_tags(benchmark, mine[-1])
     if DETECTIONS in benchmark.scores:
         lines += ["## A detector's tracks", "", detections(benchmark), ""]

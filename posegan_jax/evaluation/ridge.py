@@ -128,7 +128,7 @@ def _groups(known: np.ndarray) -> list[tuple[list[int], np.ndarray]]:
 
     Those that have not many more windows than have all joints make do with these.
     """
-    whole = known.all(axis=1)
+    whole: np.ndarray = np.all(known, axis=1)
     groups: dict[bytes, tuple[list[int], np.ndarray]] = {}
     for joint in range(known.shape[1]):
         there = known[:, joint]
