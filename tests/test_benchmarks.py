@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import ablations, accuracy
+from benchmarks import ablations, accuracy, video
 from configs.cmu import get_config
 from posegan_jax.config import check
 from posegan_jax.errors import InputError
+from posegan_jax.evaluation import labelled_benchmark
 from posegan_jax.evaluation.benchmark import Benchmark, Result, resolve
 from posegan_jax.evaluation.methods import main_methods, plain
 from posegan_jax.evaluation.plausibility import MEASURES
@@ -105,6 +106,22 @@ def test_the_published_figures_are_of_the_run_that_is_named():
         assert {plain(name) for name in named} == set(accuracy.SUBSET.methods)
         assert {r["protocol"] for r in entry["results"]} == set(accuracy.SUBSET.protocols)
         assert entry["options"]["count"] == accuracy.SUBSET.count
+
+
+def test_the_published_figures_of_video_are_of_the_run_that_is_named():
+    content = json.loads(video.PUBLISHED.read_text())
+    assert EvaluateOptions(**content["options"]).count == video.SUBSET.count
+    for options in (video.MAIN, video.SUBSET):
+        labelled_benchmark.resolve(options)
+    assert {(r["protocol"], r["method"]) for r in content["results"]} == {
+        (protocol, method) for protocol in video.SUBSET.protocols
+        for method in video.SUBSET.methods
+    }
+
+
+def test_mistakes_of_the_benchmark_of_video(tmp_path, capsys):
+    assert video.main(["--labels", str(tmp_path / "none.npz"), "--folder", str(tmp_path)]) == 2
+    assert "none.npz: no such file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ablations.VARIANTS)

@@ -9,7 +9,7 @@ import numpy as np
 from data_pipelines.labels import matlab
 from data_pipelines.labels.source import Labels
 from posegan_jax.errors import InputError
-from posegan_jax.motion.labels import LabelledClip
+from posegan_jax.motion.labels import LabelledClip, in_corner
 
 # The columns as published, but for the sides: there, a column of the left is the viewer's left of
 # a person who faces the camera. Checked by which way people face: these sides are their own.
@@ -61,13 +61,13 @@ def _read(path: Path, fps: float | None) -> LabelledClip:
     if dimensions.size < 2 or not (dimensions[:2] > 0).all():
         raise InputError(f"{path}: dimensions must be the height and width of the picture")
     height, width = dimensions[:2]
-    # MATLAB counts pixels from 1. A joint without a label stands in the corner, at 0 or at 1. A
-    # joint that was marked, but is not visible, is hidden: its place is a guess.
-    corner = (x <= 1) & (y <= 1)
+    # MATLAB counts pixels from 1. A joint without a label stands in the corner. A joint that was
+    # marked, but is not visible, is hidden: its place is a guess.
+    keypoints = np.stack([x, y], axis=-1)
     inside = (x >= 1) & (y >= 1) & (x <= width) & (y <= height)
-    labelled = inside & ~corner  # NaN is not inside
+    labelled = inside & ~in_corner(keypoints)  # NaN is not inside
     return LabelledClip(
-        keypoints=np.where(labelled[..., None], np.stack([x, y], axis=-1), np.nan),
+        keypoints=np.where(labelled[..., None], keypoints, np.nan),
         guessed=labelled & (visible == 0),
         joints=JOINTS,
         name=path.stem,

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from posegan_jax import config as config_lib
-from posegan_jax.evaluation import labelled_benchmark, tables
+from posegan_jax.evaluation import labelled_benchmark, labelled_tables, tables
 from posegan_jax.evaluation.benchmark import Benchmark, Progress, finish, resolve, run_benchmark
 from posegan_jax.evaluation.labelled_benchmark import LabelledBenchmark, run_labelled
 from posegan_jax.evaluation.settings import EvaluateOptions
@@ -51,7 +51,7 @@ def report(
     run: Any = run_benchmark
     module: Any = tables
     if is_labels(options.motion):
-        run, module = run_labelled, labelled_benchmark
+        run, module = run_labelled, labelled_tables
     with _progress() as progress:
         benchmark = run(inpainter, options, output, progress)
     print(module.markdown(benchmark))

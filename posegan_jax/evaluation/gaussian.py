@@ -62,7 +62,7 @@ class Gaussian:
           penalty: relative to the size of the detected joints, squared.
           rank: of the covariance; the rest of the variance is spread over all coordinates.
         """
-        center, size = _frame(windows[:, :, detected].reshape(len(windows), -1, 2))
+        center, size = fit_frame(windows[:, :, detected].reshape(len(windows), -1, 2))
         flat = ((windows - center[:, None]) / size[:, None]).reshape(len(windows), -1)
         mean = flat.mean(axis=0)
         covariance = np.cov(flat, rowvar=False)
@@ -94,13 +94,13 @@ class Gaussian:
 
     def _conditional(self, observed: np.ndarray, seen: np.ndarray) -> np.ndarray:
         """(n, K) observed coordinates -> (n, D - K) means of the others."""
-        center, size = _frame(observed.reshape(len(observed), -1, 2))
+        center, size = fit_frame(observed.reshape(len(observed), -1, 2))
         relative = ((observed.reshape(len(observed), -1, 2) - center) / size).reshape(
             observed.shape
         )
         inner = self.covariance[np.ix_(seen, seen)]
         # A pattern has a place and a size of its own; both are observed, exactly enough.
-        expected_center, expected_size = _frame(self.mean[seen].reshape(1, -1, 2))
+        expected_center, expected_size = fit_frame(self.mean[seen].reshape(1, -1, 2))
         relative = relative * expected_size[0, 0, 0] + np.tile(expected_center[0, 0],
                                                                observed.shape[1] // 2)
         factor = cho_factor(inner + self.penalty * np.eye(len(inner)))
@@ -133,8 +133,6 @@ def complete_track(
     return np.where(np.isfinite(keypoints), keypoints, result)
 
 
-def _frame(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def fit_frame(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Center (N, 1, 2) and size (N, 1, 1) of points (N, K, 2)."""
     return points.mean(axis=1, keepdims=True), np.maximum(pose_size(points), 1e-9)[:, None, None]
-
-

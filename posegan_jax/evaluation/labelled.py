@@ -1,7 +1,6 @@
 """Labelled video: what is observed of real bodies, whose joints people marked frame by frame.
 
-Only what was marked is scored. There is no head in such labels, so errors are in heads of 0.6
-torsos, the torso being that of the clip. Seeds are as in ``protocols``.
+Only what was marked is scored, in heads of ``labelled_body``. Seeds are as in ``protocols``.
 """
 
 import dataclasses
@@ -11,21 +10,22 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from posegan_jax.errors import InputError
+from posegan_jax.evaluation.labelled_body import TORSO, head_size, trunk, turn
 from posegan_jax.evaluation.protocols import PROTOCOLS, Hide
 from posegan_jax.motion.labels import LabelledClip
 from posegan_jax.pose.rate import UNKNOWN_FPS
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import DETECTED_12, Skeleton
 
-TORSO = 0.6
-"""Heads are so much of a torso, from the middle of the shoulders to that of the hips."""
 SHORTEST = 24
 """Clips with fewer frames are left out."""
 INVERTED = 8
 """Frames for which the sides of the legs are exchanged."""
 UPRIGHT = ((0, 30), (30, 60), (60, 120), (120, 180))
 """Turns of the trunk from upright, degrees, that tables tell apart."""
-ASIS = "asis"
+TO_CAMERA = "to the camera"
+"""The turn of a trunk that is seen shorter than half of its length: it has none in the picture."""
+ASIS, DETECTIONS = "asis", "detections"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,14 +33,16 @@ class LabelledCase:
     """What a method is given, and what it is measured by.
 
     Attributes:
+      number: of the clip among the usable ones.
       truth: (T, J, 2) pixels, NaN where nothing was marked.
       guessed: (T, J) bool, marked, but hidden in the picture: the annotator's guess.
       sequence: what a method is given, on the same skeleton.
       counted: (T, J) bool, what is scored; it was marked.
       head: its size, pixels.
-      tags: 'action', 'view' and 'turn' of the clip, '' where not known.
+      tags: 'name', 'action', 'view' and 'turn' of the clip, '' where not known.
     """
 
+    number: int
     truth: np.ndarray
     guessed: np.ndarray
     sequence: PoseSequence
@@ -57,22 +59,23 @@ def labelled_cases(
 
     Args:
       name: of ``LABELLED``.
-      clips: of ``usable``.
+      clips: of ``usable``, from the first one on.
       skeleton: of the model.
       seed: of the benchmark.
       detected: names of the joints that a detector delivers.
     """
-    cases = []
+    mask, cases = skeleton.mask(detected), []
     for number, clip in enumerate(clips):
         rng = np.random.default_rng([seed, zlib.crc32(name.encode()), number])
-        case = _case(name, clip, skeleton, skeleton.mask(detected), rng)
-        if case.counted.any():
-            cases.append(case)
-    return cases
+        truth, guessed = place_labels(clip, skeleton, detected)
+        keypoints, counted = LABELLED[name].change(truth.copy(), skeleton, mask, rng)
+        sequence = PoseSequence(keypoints, None, clip.fps or UNKNOWN_FPS, skeleton.name)
+        cases.append(make_labelled(number, clip, truth, guessed, sequence, counted))
+    return [case for case in cases if case.counted.any()]
 
 
-def usable(clips: Sequence[LabelledClip], count: int = 0, seed: int = 1) -> list[LabelledClip]:
-    """Clips that are long enough and show a torso; of each action in turn, ``count`` or all.
+def usable(clips: Sequence[LabelledClip], seed: int = 1) -> list[LabelledClip]:
+    """Clips that are long enough and tell the size of a head, of each action in turn.
 
     Raises:
       InputError: there is none.
@@ -80,51 +83,52 @@ def usable(clips: Sequence[LabelledClip], count: int = 0, seed: int = 1) -> list
     queues: dict[str, list[LabelledClip]] = {}
     for i in np.random.default_rng(seed).permutation(len(clips)):
         clip = clips[i]
-        if len(clip.keypoints) >= SHORTEST and np.isfinite(_torso(clip)[0]):
+        if len(clip.keypoints) >= SHORTEST and np.isfinite(head_size(clip)):
             queues.setdefault(clip.action, []).append(clip)
     if not queues:
-        raise InputError(f"no labelled clip has {SHORTEST} frames and shoulders and hips")
+        raise InputError(
+            f"no labelled clip has {SHORTEST} frames and a trunk, or two other bones, that tell "
+            "how large a head is"
+        )
     most = max(map(len, queues.values()))
-    turns = [queue[i] for i in range(most) for _, queue in sorted(queues.items()) if i < len(queue)]
-    return turns[: count or None]
+    return [
+        queue[i] for i in range(most) for _, queue in sorted(queues.items()) if i < len(queue)
+    ]
 
 
-def _case(name, clip, skeleton, mask, rng) -> LabelledCase:
+def place_labels(
+    clip: LabelledClip, skeleton: Skeleton, detected: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels of the detected joints on a skeleton: (T, J, 2) pixels, NaN where nothing was marked,
+    and (T, J) bool, what was guessed."""
     shape = len(clip.keypoints), len(skeleton)
     truth, guessed = np.full((*shape, 2), np.nan), np.zeros(shape, bool)
     for i, joint in enumerate(clip.joints):
-        if joint in skeleton and mask[skeleton.index(joint)]:
+        if joint in skeleton and joint in detected:
             at = skeleton.index(joint)
             truth[:, at], guessed[:, at] = clip.keypoints[:, i], clip.guessed[:, i]
+    return truth, guessed & np.isfinite(truth[..., 0])
+
+
+def make_labelled(
+    number: int, clip: LabelledClip, truth: np.ndarray, guessed: np.ndarray,
+    sequence: PoseSequence, counted: np.ndarray,
+) -> LabelledCase:
+    """A case of which only marked joints count, of the clip's size and tags."""
+    size = head_size(clip)
+    tags = {
+        "name": clip.name, "action": clip.action, "view": clip.view, "turn": _turn(clip, size)
+    }
     marked = np.isfinite(truth[..., 0])
-    protocol = LABELLED[name]
-    keypoints, counted = protocol.change(truth.copy(), skeleton, mask, rng)
-    size, turn = _torso(clip)
-    sequence = PoseSequence(keypoints, None, clip.fps or UNKNOWN_FPS, skeleton.name)
-    tags = {"action": clip.action, "view": clip.view, "turn": _turn(turn)}
-    return LabelledCase(
-        truth, guessed & marked, sequence, counted & marked, TORSO * size, tags
-    )
+    return LabelledCase(number, truth, guessed, sequence, counted & marked, size, tags)
 
 
-def _torso(clip: LabelledClip) -> tuple[float, float]:
-    """Median length in pixels, and turn from upright in degrees; NaN where it is never marked."""
-    joints = {joint: i for i, joint in enumerate(clip.joints)}
-    ends = []
-    for part in ("shoulder", "hip"):
-        sides = [joints.get(f"{side}_{part}") for side in ("left", "right")]
-        if None in sides:
-            return np.nan, np.nan
-        ends.append(clip.keypoints[:, sides].mean(axis=1))
-    up = ends[0] - ends[1]
-    up = up[np.isfinite(up[:, 0])]
-    if not len(up) or not up.any():
-        return np.nan, np.nan
-    x, y = np.median(up, axis=0)
-    return float(np.median(np.linalg.norm(up, axis=-1))), float(np.degrees(np.arctan2(abs(x), -y)))
-
-
-def _turn(degrees: float) -> str:
+def _turn(clip: LabelledClip, size: float) -> str:
+    degrees = turn(clip)
+    if degrees is None:
+        return ""
+    if np.nanmedian(np.linalg.norm(trunk(clip), axis=-1)) < 0.5 * size / TORSO:
+        return TO_CAMERA
     return next(f"{low}-{high}" for low, high in UPRIGHT if degrees <= high)
 
 

@@ -14,6 +14,9 @@ HALF = 0.5
 STRIDE = 3
 """Frames over which the displacements of fast joints are measured."""
 KINDS = ("visible", "guessed")
+"""What a label is: every one is of one of these kinds."""
+GIVEN = ("observed", "missed")
+"""Whether the method was given a place for it."""
 FAST = ("wrist", "ankle")
 
 
@@ -22,10 +25,12 @@ class ClipScore:
     """One clip under one protocol by one method. All of it is of joints that count.
 
     Attributes:
-      error: kind of label -> sum over joints and frames of the distances, in heads.
-      found: kind -> how many are within half a head.
-      count: kind -> how many there are.
-      lost: of these, how many a method gave no place.
+      error: of ``KINDS`` and ``GIVEN`` -> sum over joints and frames of the distances, in heads.
+      found: of the same -> how many are within half a head.
+      count: of the same -> how many there are that the method gave a place.
+      lost: how many it gave none.
+      furthest: the largest distance, in heads.
+      acceleration: sum and count of the errors of the second differences, heads per frame^2.
       peak: 'wrist' and 'ankle' -> largest displacement over three frames of the faster of both,
         out of the method over that of the labels; None where none is marked so long.
       jitter: mean length of the third differences, out over in; None where there are none.
@@ -35,25 +40,32 @@ class ClipScore:
     found: dict[str, int]
     count: dict[str, int]
     lost: int
+    furthest: float
+    acceleration: tuple[float, int]
     peak: dict[str, float | None]
     jitter: float | None
 
     def total(self, what: str) -> float:
         """Of both kinds of labels."""
-        return float(sum(getattr(self, what).values()))
+        return float(sum(getattr(self, what)[kind] for kind in KINDS))
 
 
 def score_clip(case: LabelledCase, result: np.ndarray) -> ClipScore:
     """Scores (T, J, 2) pixels, NaN where a method gave nothing: such joints count as not found."""
     off = np.linalg.norm(result - case.truth, axis=-1) / case.head
-    given = np.isfinite(off)
-    masks = {"visible": case.counted & ~case.guessed, "guessed": case.counted & case.guessed}
+    given, seen = np.isfinite(off), np.isfinite(case.sequence.keypoints[..., 0])
+    masks = {"visible": ~case.guessed, "guessed": case.guessed, "observed": seen, "missed": ~seen}
+    masks = {kind: mask & case.counted & given for kind, mask in masks.items()}
+    bend = np.linalg.norm(np.diff(result - case.truth, n=2, axis=0), axis=-1) / case.head
+    bend = bend[np.isfinite(bend) & case.counted[1:-1]]
     skeleton = case.sequence.skeleton
     return ClipScore(
-        {kind: float(off[mask & given].sum()) for kind, mask in masks.items()},
-        {kind: int((off[mask & given] <= HALF).sum()) for kind, mask in masks.items()},
-        {kind: int((mask & given).sum()) for kind, mask in masks.items()},
+        {kind: float(off[mask].sum()) for kind, mask in masks.items()},
+        {kind: int((off[mask] <= HALF).sum()) for kind, mask in masks.items()},
+        {kind: int(mask.sum()) for kind, mask in masks.items()},
         int((case.counted & ~given).sum()),
+        float(off[case.counted & given].max(initial=0.0)),
+        (float(bend.sum()), len(bend)),
         {part: _peak(case.truth, result, part, skeleton) for part in FAST},
         _jitter(case.truth, result),
     )
@@ -82,9 +94,19 @@ def _jitter(truth: np.ndarray, result: np.ndarray) -> float | None:
 
 
 def mean_error(scores: Iterable[ClipScore], kind: str | None = None) -> float | None:
-    """Heads, every joint and frame alike; of one kind of labels or of both."""
-    sums, counts = _sums(list(scores), kind).sum(axis=0)
-    return float(sums / counts) if counts else None
+    """Heads, every joint and frame alike; of one of ``KINDS`` or ``GIVEN``, or of all."""
+    return _ratio(_sums(list(scores), kind))
+
+
+def mean_acceleration(scores: Sequence[ClipScore]) -> float | None:
+    """Error of the second differences, heads per frame^2."""
+    return _ratio(np.array([score.acceleration for score in scores]).reshape(-1, 2))
+
+
+def mean_jitter(scores: Sequence[ClipScore]) -> float | None:
+    """Mean over clips of ``ClipScore.jitter``."""
+    rough = [score.jitter for score in scores if score.jitter is not None]
+    return float(np.mean(rough)) if rough else None
 
 
 def difference(
@@ -94,20 +116,31 @@ def difference(
     return bootstrap(np.array([_sums(a, kind), _sums(b, kind)]))
 
 
-def _sums(scores: Sequence[ClipScore], kind: str | None) -> np.ndarray:
-    """(N, 2) sum and count."""
-    if kind is None:
-        return np.array([[s.total("error"), s.total("count")] for s in scores]).reshape(-1, 2)
-    return np.array([[s.error[kind], s.count[kind]] for s in scores]).reshape(-1, 2)
-
-
 def moved(scores: Sequence[ClipScore]) -> tuple[float, int]:
     """Of 'asis': share of joints that are further than half a head off, and clips with one."""
-    off = [s.total("count") - s.total("found") for s in scores]
+    off = [off_by_half(score) for score in scores]
     return sum(off) / max(sum(s.total("count") for s in scores), 1), sum(o > 0 for o in off)
+
+
+def off_by_half(score: ClipScore) -> int:
+    """How many joints are further than half a head off."""
+    return round(score.total("count") - score.total("found"))
 
 
 def peaks(scores: Sequence[ClipScore], part: str) -> tuple[float, float] | None:
     """Mean and tenth percentile over clips of ``ClipScore.peak``."""
     values = [s.peak[part] for s in scores if s.peak[part] is not None]
     return (float(np.mean(values)), float(np.quantile(values, 0.1))) if values else None
+
+
+def _sums(scores: Sequence[ClipScore], kind: str | None) -> np.ndarray:
+    """(N, 2) sum and count."""
+    kinds = KINDS if kind is None else (kind,)
+    return np.array([
+        [sum(s.error[k] for k in kinds), sum(s.count[k] for k in kinds)] for s in scores
+    ]).reshape(-1, 2)
+
+
+def _ratio(sums: np.ndarray) -> float | None:
+    total, count = sums.sum(axis=0)
+    return float(total / count) if count else None

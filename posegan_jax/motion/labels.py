@@ -15,6 +15,11 @@ from posegan_jax.runtime.files import atomic_path
 
 NONE, GUESSED, VISIBLE = 0, 1, 2
 """What ``label`` says of a joint in a frame."""
+CORNER = 2.0
+"""Pixels from the upper left corner of the picture, in x and in y, within which a guess is none.
+
+Tools leave joints that nobody marked there, at 0 or at 1, and pictures that were enlarged later
+took them along: in Penn Action, to 1.5."""
 _TENTHS, _PIXELS = "keypoints_tenths", "keypoints"
 _MISSING = -32768
 _CLIP_ARRAYS = {"clip_start": "iu", "clip_length": "iu", "clip_name": "U"}
@@ -49,6 +54,11 @@ class LabelledClip:
         return np.isfinite(self.keypoints).all(axis=-1)
 
 
+def in_corner(keypoints: np.ndarray) -> np.ndarray:
+    """(..., 2) pixels -> (...) bool, places that are no guesses, see ``CORNER``."""
+    return np.all((keypoints >= 0) & (keypoints <= CORNER), axis=-1)
+
+
 def is_labels(path: str | Path) -> bool:
     """Whether a file has the layout that ``save_labels`` writes, by its arrays' names alone."""
     try:
@@ -62,6 +72,8 @@ def is_labels(path: str | Path) -> bool:
 def load_labels(path: str | Path) -> list[LabelledClip]:
     """Reads labelled video; data_pipelines/README.md has the layout. Joints are just names.
 
+    Guesses in the picture's corner are left out, see ``CORNER``.
+
     Raises:
       InputError: the file is missing or unreadable, lacks arrays, or they do not fit the layout.
     """
@@ -73,6 +85,7 @@ def load_labels(path: str | Path) -> list[LabelledClip]:
     known = arrays | {_PIXELS: np.where(np.isnan(keypoints), 0.0, keypoints)}
     joints = check_clips(path, known, _PIXELS, 2, kinds, named="clip_name")
     label = _checked_label(path, arrays["label"], keypoints, joints)
+    label = np.where((label == GUESSED) & in_corner(keypoints), NONE, label)
     keypoints = np.where((label == NONE)[..., None], np.nan, keypoints)
     count = arrays["clip_start"].size
     actions, views, rates = (

@@ -87,7 +87,7 @@ def test_hidden_joints_are_guesses_and_the_corner_is_no_label(tmp_path):
     x, y, visible = (content[name] for name in ("x", "y", "visibility"))
     visible[2, 3] = visible[3, 4] = visible[4, 5] = visible[5, 6] = visible[6, 7] = False
     x[3, 4] = y[3, 4] = 1
-    x[4, 5] = y[4, 5] = 0
+    x[4, 5] = y[4, 5] = 1.5  # in a picture that was enlarged
     x[5, 6] = 481  # beside the picture
     y[6, 7] = 270  # its last row
     x[7, 8], y[8, 9] = np.nan, -4

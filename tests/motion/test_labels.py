@@ -21,7 +21,7 @@ JOINTS = ("head", "left_wrist", "right_wrist", "belly")
 def clip(frames=5, name="0001", seed=0, **changes):
     """A clip of which some joints are hidden and some have no label."""
     rng = np.random.default_rng(seed)
-    keypoints = rng.integers(0, 6000, (frames, len(JOINTS), 2)) / 10
+    keypoints = rng.integers(30, 6000, (frames, len(JOINTS), 2)) / 10  # not in the corner
     keypoints[rng.random(keypoints.shape[:2]) < 0.3] = np.nan
     guessed = np.isfinite(keypoints[..., 0]) & (rng.random(keypoints.shape[:2]) < 0.3)
     return dataclasses.replace(
@@ -109,6 +109,16 @@ def test_a_place_without_a_label_is_none(written):
     np.savez(written, **arrays | {"label": np.zeros_like(arrays["label"])})
     for found in load_labels(written):
         assert np.isnan(found.keypoints).all() and not found.guessed.any()
+
+
+def test_guesses_in_the_corner_of_the_picture_are_none(tmp_path):
+    path, keypoints = tmp_path / "a.npz", np.full((1, 4, 2), 1.5)
+    keypoints[0, 1:] = [1.5, 2.1], [-0.1, 1.0], [0.0, 0.0]
+    for guessed in (True, False):
+        save_labels(path, [clip(keypoints=keypoints, guessed=np.full((1, 4), guessed))])
+        (found,) = load_labels(path)
+        assert found.labelled.tolist() == [[not guessed, True, True, not guessed]]
+        assert found.guessed.tolist() == [[False, guessed, guessed, False]]
 
 
 DAMAGE = {
@@ -205,5 +215,9 @@ def test_penn_action_is_read_and_written_back(tmp_path):
     path = tmp_path / "a.npz"
     save_labels(path, clips)
     found, expected = arrays_of(path), arrays_of(PENN)
+    corner = (expected["keypoints_tenths"] >= 0) & (expected["keypoints_tenths"] <= 20)
+    corner = corner.all(-1) & (expected["label"] > 0)
+    assert corner.sum() == 4543 and (expected["label"][corner] == 1).all()
+    expected["label"][corner], expected["keypoints_tenths"][corner] = 0, -32768
     for name, array in expected.items():
         np.testing.assert_array_equal(found[name], array)
