@@ -1,16 +1,19 @@
-"""Fits what was chosen by measurement: the constants of a model, or the baselines' parameters.
+"""Fits what was chosen by measurement: the constants of a model and how sure it is, or the
+baselines' parameters.
 
-    python -m posegan_jax.evaluation.tune --motion cmu.npz,accad.npz --checkpoint FOLDER --write
+    python -m posegan_jax.evaluation.tune --motion cmu.npz,accad.npz --labels penn.npz \\
+        --checkpoint FOLDER --write
 
-refits all of ``model.constants.Constants`` to the networks and the corrector in FOLDER, prints what
-they were and are, and writes them into it; its arrays stay. Without ``--write``, or ``-o`` for a
-folder of its own, it prints alone.
+refits the shares of ``model.constants.Constants`` and ``model.certainty`` to the networks and the
+corrector in FOLDER, prints what they were and are, and writes them into it; the networks' arrays
+stay. Without ``--write``, or ``-o`` for a folder of its own, it prints alone.
 
 Shares are fitted on training clips, since the benchmark reports those of validation. Places and
 cameras are drawn anew in every step of training: no seed is one that the networks have not seen.
-How sure the model is of completed joints is fitted on the split 'validation': of people whom it was
-trained on, it would be too sure of all others. So there is nobody left whom a curve of said against
-found could be of but those whom it was fitted on.
+How sure the model is, is fitted on training people as well, through cameras that the networks know
+and others; its slope and levels on people whom they do not know: the split 'validation', and of
+labelled video every other action (``labelled.folds``). What is told of said and found at the end is
+of the other actions, and of the motion that ``--strangers`` names.
 
     python -m posegan_jax.evaluation.tune --motion cmu.npz,accad.npz --baselines
 
@@ -21,38 +24,33 @@ import argparse
 import dataclasses
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from posegan_jax.errors import InputError
-from posegan_jax.evaluation import calibration, grids, shares
-from posegan_jax.evaluation.calibration import (
-    Joints,
-    curve,
-    draw,
-    few_seen,
-    fit_certainty,
-    measure,
-)
+from posegan_jax.evaluation import certainty, grids, shares
 from posegan_jax.evaluation.clips import View, view_clips, view_windows
+from posegan_jax.evaluation.labelled import folds, usable
 from posegan_jax.evaluation.protocols import Case
 from posegan_jax.evaluation.replay import Replay, make_cases
 from posegan_jax.evaluation.shares import Fit, fit_shares
+from posegan_jax.inpainting.completer import Completer
 from posegan_jax.inpainting.inpainter import Inpainter, load
 from posegan_jax.inpainting.settings import QUALITIES
 from posegan_jax.model.constants import Constants
 from posegan_jax.model.folder import find_weights
 from posegan_jax.model.model import Model
-from posegan_jax.model.store import load_model, load_packaged, save_constants, save_model
+from posegan_jax.model.store import load_model, load_packaged, save_fitted, save_model
+from posegan_jax.motion.labels import load_labels
 from posegan_jax.training.export import shareable
 
 BASELINE_CLIPS, BASELINE_FRAMES, BASELINE_WINDOWS = 40, 100, 4096
 """What baselines' parameters are fitted on: clips, frames of each, and windows of regressions."""
 QUALITY_NAMES = tuple(name for name, how in QUALITIES.items() if how.carry_residual)
 """Those that the constants count in."""
-DIGITS = {"left_open": 4}
-"""Digits of constants after the point, where they are not two."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,64 +109,85 @@ def tune_shares(inpainter: Inpainter, clips: Clips, constants: Constants) -> dic
 
 
 @dataclasses.dataclass(frozen=True)
-class Certainty:
-    """How sure the model is of joints of held-out people.
+class People:
+    """Whom certainty is fitted on besides ``Clips``, and whom it is told of.
 
     Attributes:
-      fit: of the constants.
-      groups: 'refined', 'missing' and 'upsampled' joints under all of ``calibration.PROTOCOLS``.
-      few: joints that are not observed, by how many are.
+      labels: file of ``motion.labels``, of which every other action counts; '' for none.
+      strangers: motion set and split, 'FILE:SPLIT', that is only told of; '' for none.
+      training: clips of the split that shares are fitted on, as many again through other cameras.
+      labelled: clips of the labels.
     """
 
-    fit: Fit
-    groups: dict[str, Joints]
-    few: dict[int, Joints]
+    labels: str = ""
+    strangers: str = ""
+    training: int = 400
+    labelled: int = 120
 
 
-def tune_certainty(inpainter: Inpainter, clips: Clips, constants: Constants) -> Certainty:
-    """Fits the constants of a joint's deviation, and of the confidence that follows from it.
+def tune_certainty(inpainter: Inpainter, clips: Clips, people: People, picture: str | None = None):
+    """Fits ``model.certainty``, and tells said and found of people who are of neither fit.
 
-    Args: as of ``tune_shares``; the shares stay.
+    Args:
+      inpainter: with the networks, and with the constants that are to stay.
+      clips: whom to fit on.
+      people: whom else, and whom to tell of.
+      picture: where curves are drawn, .png.
+
+    Returns:
+      Its parameters.
     """
-    model = inpainter.model
-    replay = Replay(inpainter, QUALITIES[clips.quality])
-    inputs = inpainter.completer.residual.inputs
-    factored = ~inputs & inputs.any()
-    views = clips.views(clips.held_out, model)
+    model, quality = inpainter.model, QUALITIES[clips.quality]
 
-    def measured(cases: Sequence[Case]) -> dict[str, Joints]:
-        return measure(replay, _possible(inpainter, cases), constants, factored)
+    def completed(what: str, tasks, seed: int) -> certainty.Joints:
+        with tqdm(desc=what, unit="track", leave=False, disable=None) as bar:
+            return certainty.complete(inpainter, quality, tasks, seed, lambda done: bar.update())
 
-    cases = make_cases(model, views, calibration.PROTOCOLS, clips.seed).values()
-    groups = measured([case for some in cases for case in some])
-    few = {}
-    for count in (count for count in calibration.FEW if count <= len(model.inputs)):
-        found = measured(few_seen(model, views, count, clips.seed))
-        few[count] = Joints.join([found["missing"], found["upsampled"]])
-    fit = fit_certainty([*groups.values(), Joints.join(list(few.values()))], constants)
-    return Certainty(fit, groups, few)
+    def motion(split: str, count: int, seed: int, *more) -> Iterator[certainty.Task]:
+        return certainty.motion_tasks(
+            model, clips.motion, split, count, clips.frames, clips.seed + seed, *more
+        )
+
+    often = (certainty.OFTEN, 2)
+    known = certainty.Joints.join([
+        completed("training people", motion(clips.split, people.training, 1, *often), 1),
+        completed("turned cameras", motion(
+            clips.split, people.training // 2, 2, *often, certainty.TURNED), 2),
+    ])
+    unknown = [completed("held-out people", motion(clips.held_out, clips.count, 3), 3)]
+    others = []
+    if people.labels:
+        chosen, reported = folds(
+            usable(load_labels(people.labels), clips.seed)[: people.labelled]
+        )
+        tasks = (certainty.labelled_tasks(model, some, clips.seed) for some in (chosen, reported))
+        unknown.append(completed("labelled video", next(tasks), 4))
+        others.append(completed("other actions", next(tasks), 5))
+    if people.strangers:
+        source, _, split = people.strangers.rpartition(":")
+        others.append(completed("strangers", certainty.motion_tasks(
+            model, source, split, 0, clips.frames, clips.seed), 6))
+    params = certainty.fit(known, model.skeleton, model.detected, clips.seed)
+    params = certainty.fit_level(params, certainty.Joints.join(unknown), model.skeleton)
+    for joints in others or unknown:
+        said = certainty.scores(params, joints, model.skeleton)
+        print(certainty.told(joints, said), flush=True)
+        if picture:
+            groups = {g: joints.group == g for g in dict.fromkeys(joints.group.tolist())}
+            certainty.draw({g: (said[m], joints.right[m]) for g, m in groups.items()}, picture)
+    return params
 
 
 def _possible(inpainter: Inpainter, cases: Sequence[Case]) -> list[Case]:
     return [case for case in cases if inpainter.can_complete(case.sequence)]
 
 
-def rounded(constants: Constants) -> Constants:
-    """With as many digits as were determined."""
-    return Constants.from_dict({
-        name: [round(v, 2) for v in value] if isinstance(value, tuple)
-        else round(value, DIGITS.get(name, 2))
-        for name, value in constants.to_dict().items()
-    })
-
-
-def tune_constants(inpainter: Inpainter, clips: Clips, picture: str | None = None) -> Constants:
-    """Fits all constants to a model, and prints what they were and are.
+def tune_constants(inpainter: Inpainter, clips: Clips) -> Constants:
+    """Fits the shares to a model, and prints what they were and are.
 
     Args:
       inpainter: with the networks.
       clips: what they are fitted on.
-      picture: where the curve of said against found is drawn, .png.
 
     Raises:
       InputError: there are no such clips.
@@ -177,20 +196,9 @@ def tune_constants(inpainter: Inpainter, clips: Clips, picture: str | None = Non
     fits = tune_shares(inpainter, clips, before)
     for name, fit in fits.items():
         _tell(f"error in head sizes, {name}, {clips.split}", fit)
-    constants = list(fits.values())[-1].constants
-    certainty = tune_certainty(inpainter, clips, constants)
-    after = rounded(certainty.fit.constants)
-    _tell(f"surprise in nats, {clips.held_out}", certainty.fit)
-    for group, joints in certainty.groups.items():
-        for score, share, count in curve(*joints.scored(after)):
-            print(f"{group:10s} {score:.2f} said, {share:.2f} found, {count:7.0f} joints")
-    for count, joints in certainty.few.items():
-        scores, right = joints.scored(after)
-        print(f"{count} joints seen: {scores.mean():.2f} said, {right.mean():.2f} found of others")
+    after = list(fits.values())[-1].constants
     for name, value in after.to_dict().items():
         print(f"{name:12} {_plain(getattr(before, name)):>14} -> {_plain(value)}")
-    if picture:
-        draw({name: some.scored(after) for name, some in certainty.groups.items()}, picture)
     return after
 
 
@@ -260,6 +268,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=Clips.seed, help="of clips, cameras and holes")
     add("--quality", choices=QUALITY_NAMES, default=Clips.quality,
         help="of the search (default: %(default)s)")
+    add("--only", choices=("shares", "certainty"), help="fit these alone (default: both)")
+    add("--labels", default="", metavar="NPZ",
+        help="labelled video, of which every other action counts for certainty")
+    add("--strangers", default="", metavar="FILE:SPLIT",
+        help="motion of people of whom said and found is told")
+    add("--training", type=int, default=People.training,
+        help="training clips that certainty is fitted on (default: %(default)s)")
+    add("--labelled", type=int, default=People.labelled,
+        help="clips of labelled video (default: %(default)s)")
     add("--curve", metavar="PNG", help="picture of said against found to draw")
     add("--baselines", action="store_true", help="fit the baselines' parameters instead")
     add("--windows", type=int, default=BASELINE_WINDOWS, help="that regressions are fitted on")
@@ -282,12 +299,19 @@ def _run(options: argparse.Namespace) -> None:
         options.motion, options.clips or Clips.count, options.frames, options.seed,
         options.split, options.held_out, options.quality,
     )
-    constants = tune_constants(inpainter, clips, options.curve)
+    people = People(options.labels, options.strangers, options.training, options.labelled)
+    fitted: dict[str, Any] = {}
+    if options.only != "certainty":
+        fitted["constants"] = tune_constants(inpainter, clips)
+    if options.only != "shares":
+        model = inpainter.model.replace(**fitted)
+        inpainter.completer = Completer(model)
+        fitted["certainty"] = tune_certainty(inpainter, clips, people, options.curve)
     if options.write:
-        save_constants(options.checkpoint, constants)
+        save_fitted(options.checkpoint, inpainter.model.constants, fitted.get("certainty"))
     elif options.output:
         model = load_model(options.checkpoint) if options.checkpoint else load_packaged()
-        save_model(options.output, shareable(model.replace(constants=constants)))
+        save_model(options.output, shareable(model.replace(**fitted)))
     return None
 
 

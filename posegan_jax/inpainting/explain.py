@@ -10,11 +10,11 @@ from posegan_jax.geometry.body import HEAD, body_size
 from posegan_jax.inpainting.correct import correct, correct_track, distance
 from posegan_jax.inpainting.grounds import Answers, grounds
 from posegan_jax.inpainting.reliability import REJECT, Reliability
-from posegan_jax.inpainting.residual import ResidualModel, carry
+from posegan_jax.inpainting.residual import Carried, ResidualModel, carry
 from posegan_jax.inpainting.settings import Observed
 from posegan_jax.inpainting.track import Completion, Generated, Track, nearest, runs
-from posegan_jax.model.constants import Constants
 from posegan_jax.model.certainty import Grounds, Places, log_odds
+from posegan_jax.model.constants import Constants
 from posegan_jax.model.corrector import certainty
 from posegan_jax.model.model import Model
 from posegan_jax.pose.rate import Rate
@@ -56,36 +56,28 @@ def explain(
       corrected: whether the model's corrector is asked.
       told: gets what the scores are made of.
     """
-    constants, seen, poses = model.constants, track.seen, generated.motion
+    seen, poses = track.seen, generated.motion
     size = body_size(poses)
     poses = residual.expect(poses, size, rate.step)
     difference = track.keypoints - poses
     trusted = reliability.trust >= REJECT
     difference[~trusted] = np.nan
     carried = carry(residual, difference, size, reliability.noise, rate.step)
-    result = completed = poses + carried.mean
-    sure, answer = seen & trusted, None
+    sure = seen & trusted
     away = distance(sure)
-    if corrected and model.corrector is not None:
-        weight = certainty(carried.deviation / size[:, None]) * sure
-        answer = correct_track(model, completed, weight, rate, completed)
-        result = correct(model, completed, answer, away, rate)
-    linear, upsampled = result, np.zeros_like(seen)
-    if residual.inputs.any():
-        upsampled = ~seen & ~residual.inputs
-        linear = residual.regress(result, size)
-        share = constants.regression if answer is None else constants.beside
-        result = result + share * np.where(upsampled[..., None], linear - result, 0.0)
+    answers = _answers(
+        model, residual, poses, carried, seen, sure, away, size, rate,
+        corrected and model.corrector is not None,
+    )
     if model.certainty is None and told is None:
-        deviation = np.hypot(carried.deviation, constants.spread * generated.spread)
-        deviation[upsampled] *= constants.upsampled
-        deviation = np.hypot(deviation, left_open * size[:, None])
-        scores = confidence_of(deviation, HEAD * size, constants)
+        upsampled = ~seen & ~residual.inputs & residual.inputs.any()
+        scores = _by_deviation(
+            model.constants, carried.deviation, generated.spread, upsampled, left_open, size
+        )
     else:
-        answers = Answers(poses, completed, answer, linear, result)
         ground = grounds(
-            model, answers, carried, generated.spread, left_open, reliability.noise, seen,
-            trusted, away, size, rate,
+            model, answers, carried, generated.spread, left_open, reliability.noise, seen, trusted,
+            away, size, rate,
         )
         if told is not None:
             told.append(ground)
@@ -93,10 +85,29 @@ def explain(
         if model.certainty is not None:
             scores = _probability(log_odds(model.certainty, ground, Places.of(model.skeleton)))
     keep = seen & (reliability.noise == 0) & trusted
-    done = _deliverable(track, result, scores, keep, carried.trust)
+    done = _deliverable(track, answers.final.copy(), scores, keep, carried.trust)
     # From the observations themselves, where they are exact.
-    _bridge(done.keypoints, np.any(seen, -1), rate.step, constants.bridge)
+    _bridge(done.keypoints, np.any(seen, -1), rate.step, model.constants.bridge)
     return done
+
+
+def _answers(
+    model: Model, residual: ResidualModel, poses: np.ndarray, carried: Carried, seen: np.ndarray,
+    sure: np.ndarray, away: np.ndarray, size: np.ndarray, rate: Rate, corrected: bool,
+) -> Answers:
+    """What the parts of the model say, and what is made of it."""
+    result = completed = poses + carried.mean
+    answer, linear = None, None
+    if corrected:
+        weight = certainty(carried.deviation / size[:, None]) * sure
+        answer = correct_track(model, completed, weight, rate, completed)
+        result = correct(model, completed, answer, away, rate)
+    if residual.inputs.any():
+        upsampled = ~seen & ~residual.inputs
+        linear = residual.regress(result, size)
+        share = model.constants.beside if corrected else model.constants.regression
+        result = np.where(upsampled[..., None], result + share * (linear - result), result)
+    return Answers(poses, completed, answer, linear, result)
 
 
 def as_generated(track: Track, generated: Generated, observed: Observed) -> Completion:
@@ -147,6 +158,25 @@ def spline(knots: np.ndarray, values: np.ndarray, inside: slice) -> np.ndarray:
     right = np.concatenate([values.reshape(len(values), -1), np.zeros((2, values[0].size))])
     each = np.stack([*np.abs(time - place[:, None]) ** 3, np.ones(len(time)), time], axis=-1)
     return (each @ np.linalg.solve(system, right)).reshape(-1, *values.shape[1:])
+
+
+def _by_deviation(
+    constants: Constants, own: np.ndarray, spread: np.ndarray, upsampled: np.ndarray,
+    left_open: np.ndarray, size: np.ndarray,
+) -> np.ndarray:
+    """(T, J) scores of a model to which nothing else was fitted, by the estimated deviation.
+
+    Args:
+      constants: of the model.
+      own, spread: (T, J) deviation of what is carried and of the windows, pixels.
+      upsampled: (T, J) bool, what no detector delivers.
+      left_open: (T, J) in body sizes.
+      size: (T,) of the body, pixels.
+    """
+    deviation = np.hypot(own, constants.spread * spread)
+    deviation = np.where(upsampled, constants.upsampled, 1.0) * deviation
+    deviation = np.hypot(deviation, left_open * size[:, None])
+    return confidence_of(deviation, HEAD * size, constants)
 
 
 def confidence_of(deviation: np.ndarray, head: np.ndarray, constants: Constants) -> np.ndarray:

@@ -32,14 +32,14 @@ class Answers(NamedTuple):
       generated: by the networks.
       carried: that, with the residual.
       corrected: by the corrector, NaN where it says nothing; None where there is none.
-      regressed: by the linear regression.
+      regressed: by the linear regression; None where there is none.
       final: what is delivered.
     """
 
     generated: np.ndarray
     carried: np.ndarray
     corrected: np.ndarray | None
-    regressed: np.ndarray
+    regressed: np.ndarray | None
     final: np.ndarray
 
 
@@ -70,6 +70,7 @@ def grounds(
 
     pose = (answers.final - answers.final.mean(axis=1, keepdims=True)) / size[:, None, None]
     corrected = answers.carried if answers.corrected is None else answers.corrected
+    regressed = answers.final if answers.regressed is None else answers.regressed
     away = away * rate.step
     shown = _over(sure.astype(np.float64), around) > 0.02
     count = (shown & model.skeleton.mask(model.detected)).sum(axis=1)
@@ -86,7 +87,7 @@ def grounds(
         "disagreement": np.log(spread / head + LEAST_DEVIATION),
         "near": np.exp(-away / NEAR), "far": np.exp(-away / FAR),
         "corrected": apart(corrected, answers.carried),
-        "regressed": apart(answers.regressed, answers.final),
+        "regressed": apart(regressed, answers.final),
         "carried": apart(answers.carried, answers.generated),
         "doubted": apart(corrected, answers.generated),
         "unexplained": unexplained, "turned": turned, "trunk": trunk, "speed": speed,

@@ -80,16 +80,17 @@ def features(detected: Sequence[str]) -> int:
     return 5 * len(detected)
 
 
-def shapes(skeleton: Skeleton, detected: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Of the parameters for a model's skeleton and the joints that detectors deliver."""
+def shapes(skeleton: Skeleton, detected: Sequence[str]) -> Params:
+    """Empty parameters for a model's skeleton and the joints that detectors deliver."""
     own, pose, kinds = len(OWN), features(detected), Places.of(skeleton).kind.max() + 1
     first, second = WIDTHS
-    return {
+    sizes = {
         "own_mean": (own,), "own_scale": (own,), "pose_mean": (pose,), "pose_scale": (pose,),
         "own": (own, first), "pose": (pose, first), "kind": (int(kinds), first),
         "hidden": (first, second), "hidden_bias": (second,), "out": (second,),
         "straight": (own,), "straight_kind": (int(kinds),), "level": (4,),
     }
+    return {name: np.empty(size, np.float32) for name, size in sizes.items()}
 
 
 def log_odds(params: Params, grounds: Grounds, places: Places) -> np.ndarray:

@@ -115,9 +115,7 @@ def misfit(model: Model, partial: bool = False) -> str | None:
         wanted["residual"] = ResidualMoments.default(size)._asdict()
         found["residual"] = model.moments._asdict()
     if model.certainty is not None:
-        wanted["certainty"] = {
-            name: np.empty(shape) for name, shape in shapes_of(model.skeleton, model.detected).items()
-        }
+        wanted["certainty"] = dict(shapes_of(model.skeleton, model.detected))
         found["certainty"] = model.certainty
     shapes = {name: np.shape(leaf) for name, leaf in jax.tree.leaves_with_path(found)}
     for path, leaf in jax.tree.leaves_with_path(wanted):
