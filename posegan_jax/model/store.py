@@ -101,14 +101,13 @@ class About(NamedTuple):
     """What belongs to the networks of a checkpoint besides their arrays.
 
     Attributes:
-      moments, constants, certainty: as of ``Model``.
+      moments, constants: as of ``Model``.
       corrected: whether they have a corrector.
     """
 
     moments: "ResidualMoments | None" = None
     constants: Constants = Constants()
     corrected: bool = False
-    certainty: Variables | None = None
 
 
 def read_about(path: str | os.PathLike, step: int | None = None) -> About:
@@ -125,7 +124,6 @@ def read_about(path: str | os.PathLike, step: int | None = None) -> About:
         return About(
             _moments(folder, metadata.get(RESIDUAL)),
             Constants.from_dict(metadata.get("constants", {})), CORRECTOR in metadata,
-            _certainty(folder),
         )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from posegan_jax.errors import InputError
-from posegan_jax.evaluation import grids, shares, tune
+from posegan_jax.evaluation import certainty, grids, shares, tune
 from posegan_jax.evaluation.clips import view_clips, view_windows
 from posegan_jax.evaluation.protocols import make_case
 from posegan_jax.evaluation.replay import Replay, make_cases
@@ -19,9 +19,9 @@ from posegan_jax.evaluation.shares import ALWAYS, WITH_CORRECTOR, Missing, fit_s
 from posegan_jax.inpainting.settings import QUALITIES
 from posegan_jax.model.constants import Constants
 from posegan_jax.model.folder import packaged
-from posegan_jax.model.model import Model
+from posegan_jax.model.model import Model, misfit
 from posegan_jax.model.options import NetworkOptions
-from posegan_jax.model.store import load_model, save_constants
+from posegan_jax.model.store import load_model, save_fitted
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 from posegan_jax.training.checkpoints import Checkpoints
 
@@ -133,7 +133,7 @@ def folder(tmp_path):
     """Of the packaged model, with other constants."""
     with resources.as_file(packaged()) as path:
         shutil.copytree(path, tmp_path / "weights")
-    save_constants(tmp_path / "weights", OTHER)
+    save_fitted(tmp_path / "weights", OTHER, None)
     return tmp_path / "weights"
 
 
@@ -149,36 +149,64 @@ def same_arrays(model, other):
 FEW = ("--clips", "1", "--frames", "48", "--quality", "fast")
 
 
-def test_the_command_writes_constants_and_nothing_else(folder, motion, tmp_path, capsys):
+FITTED = ("correction", "upsampling", "beside", "regression", "bridge")
+"""Of the constants."""
+
+
+def test_the_command_writes_what_was_fitted_and_nothing_else(
+    folder, motion, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(certainty, "STEPS", 20)
     before, model = bytes_of(folder), load_model(folder)
-    arguments = ["--motion", motion, "--checkpoint", str(folder), *FEW]
+    arguments = ["--motion", motion, "--checkpoint", str(folder), *FEW, "--training", "2",
+                 "--strangers", f"{motion}:validation"]
     assert tune.main([*arguments, "--write", "--curve", str(tmp_path / "curve.png")]) == 0
     printed = capsys.readouterr().out
     after, found = bytes_of(folder), load_model(folder)
     changed = {path for path in before | after if before.get(path) != after.get(path)}
-    assert changed == {Path("metadata/metadata")}
-    assert found.constants != OTHER and same_arrays(found, model)
+    assert {path.parts[0] for path in changed} == {"metadata", "certainty"}
+    assert same_arrays(found, model) and misfit(found) is None
+    for name, value in found.constants.to_dict().items():
+        assert (value == getattr(OTHER, name)) or name in FITTED
+    assert found.constants != OTHER
     assert found.about == model.about and found.options == model.options
     jax.tree.map(np.testing.assert_array_equal, found.moments, model.moments)
     for name in Constants().to_dict():
         assert f"\n{name:12} " in printed
-    assert "error in head sizes, corrected, train: " in printed and "6 joints seen: " in printed
+    assert "error in head sizes, corrected, train: " in printed
+    assert "area under the ROC" in printed and "| arm" in printed and "| upsampled" in printed
     assert (tmp_path / "curve.png").stat().st_size > 5_000
 
 
-def test_a_folder_of_its_own(folder, motion, tmp_path, monkeypatch):
+def test_shares_alone(folder, motion, monkeypatch):
+    monkeypatch.setattr(tune, "tune_certainty", None)
     monkeypatch.setattr(tune, "tune_constants", lambda *_: Constants())
+    before, model = bytes_of(folder), load_model(folder)
+    arguments = ["--motion", motion, "--checkpoint", str(folder), "--only", "shares", "--write"]
+    assert tune.main(arguments) == 0
+    changed = {path for path, content in bytes_of(folder).items() if before[path] != content}
+    assert changed == {Path("metadata/metadata")}
+    found = load_model(folder)
+    assert found.constants == Constants() != model.constants
+
+
+def test_a_folder_of_its_own(folder, motion, tmp_path, monkeypatch):
+    model = load_model(folder)
+    other_certainty = {name: array + 1 for name, array in model.certainty.items()}
+    monkeypatch.setattr(tune, "tune_constants", lambda *_: Constants())
+    monkeypatch.setattr(tune, "tune_certainty", lambda *_: other_certainty)
     before, out = bytes_of(folder), str(tmp_path / "other")
     assert tune.main(["--motion", motion, "--checkpoint", str(folder), "-o", out]) == 0
     assert bytes_of(folder) == before
-    model, other = load_model(folder), load_model(out)
+    other = load_model(out)
     assert other.constants == Constants() != model.constants
+    jax.tree.map(np.testing.assert_array_equal, other.certainty, other_certainty)
     assert same_arrays(other, model) and other.about == model.about
 
 
 def test_constants_alone_are_written(folder):
     content = json.loads((folder / "metadata" / "metadata").read_text())
-    save_constants(folder, Constants())
+    save_fitted(folder, Constants(), None)
     assert load_model(folder).constants == Constants()
     changed = json.loads((folder / "metadata" / "metadata").read_text())
     assert changed == content | {"constants": json.loads(json.dumps(Constants().to_dict()))}
@@ -192,7 +220,7 @@ def test_a_run_is_not_written_to(folder, tmp_path):
         checkpoints.save(1, state, {"networks": {"frames": 24}})
     before = bytes_of(tmp_path / "run")
     with pytest.raises(InputError, match="is a training run; first take its weights out"):
-        save_constants(tmp_path / "run", Constants())
+        save_fitted(tmp_path / "run", Constants(), None)
     assert bytes_of(tmp_path / "run") == before
 
 

@@ -14,6 +14,7 @@ from posegan_jax.errors import InputError
 from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.model import arrays, store
+from posegan_jax.model.certainty import shapes
 from posegan_jax.model.constants import Constants
 from posegan_jax.model.folder import find_checkpoint
 from posegan_jax.model.model import Model
@@ -28,7 +29,7 @@ from posegan_jax.model.store import (
     save_params,
 )
 from posegan_jax.pose.sequence import PoseSequence
-from posegan_jax.pose.skeleton import DETECTED_12
+from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 
 SMALL = NetworkOptions(skeleton="alphapose12", frames=8, latent=8)
 
@@ -58,7 +59,7 @@ def same_model(a, b):
     """Models that nothing tells apart."""
     for field in dataclasses.fields(Model):
         one, other = getattr(a, field.name), getattr(b, field.name)
-        if field.name in ("variables", "moments"):
+        if field.name in ("variables", "moments", "certainty"):
             same(one, other)
         else:
             assert one == other, field.name
@@ -76,6 +77,8 @@ def model():
     made = Model(
         SMALL, {}, DETECTED_12[:-1], DETECTED_12[2:4], moments, CorrectorOptions(8, 1),
         Constants(correction=0.5, confidence=(-3.5, -2.0)),
+        {name: rng.normal(size=array.shape).astype("f4")
+         for name, array in shapes(get_skeleton(SMALL.skeleton), DETECTED_12[:-1]).items()},
         {"config": {"seed": 3}, "metrics": {"mpjpe": 0.1}, "trained_on": "a set, free"},
     )
     return made.replace(variables=draw(made.networks))
@@ -133,7 +136,7 @@ def test_what_is_written_in_another_way_is_read_by_orbax(model, saved, tmp_path)
 
 def test_a_model_may_be_without_moments_and_corrector(model, tmp_path):
     networks = {n: v for n, v in model.variables.items() if n != CORRECTOR}
-    plain = model.replace(variables=networks, corrector=None, moments=None)
+    plain = model.replace(variables=networks, corrector=None, moments=None, certainty=None)
     save_model(tmp_path / "plain", plain)
     same_model(load_model(tmp_path / "plain"), plain)
     assert read_about(tmp_path / "plain") == (None, model.constants, False)
