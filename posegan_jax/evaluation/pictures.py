@@ -62,21 +62,35 @@ def heads(error: float | None) -> str:
 
 
 def draw(scene: Scene, path: Path) -> None:
-    """Writes the picture of a scene: some frames in which joints are marked, or of all.
+    """Writes the picture of a scene, of some of the frames in which joints are marked; where none
+    are, of those in which the last row is furthest from the truth.
 
     Raises:
       InputError: the folder does not exist.
     """
     frames = np.flatnonzero(scene.marked.any(axis=1))
-    if not len(frames):
-        frames = np.arange(len(scene.marked))
-    at = np.linspace(0, len(frames) - 1, min(COLUMNS, len(frames))).round().astype(int)
+    if len(frames):
+        at = np.linspace(0, len(frames) - 1, min(COLUMNS, len(frames))).round().astype(int)
+        frames = frames[at]
+    else:
+        frames = _furthest(*(list(scene.rows.values())[i] for i in (0, -1)))
     source = np.where(scene.marked, Provenance.FILLED, Provenance.OBSERVED)
     tracks = {
         name: PoseSequence(keypoints, None, None, scene.skeleton, provenance=source)
         for name, keypoints in scene.rows.items()
     }
-    strips(tracks, path, frames[at], scene.title, _HEIGHT, _WORDS)
+    strips(tracks, path, frames, scene.title, _HEIGHT, _WORDS)
+
+
+def _furthest(truth: np.ndarray, result: np.ndarray) -> np.ndarray:
+    """Frames in which some joint is furthest off, none next to another, in their order."""
+    off = np.linalg.norm(result - truth, axis=-1)
+    off = np.where(np.isfinite(off), off, 0.0).max(axis=1)
+    apart, chosen = len(off) // (2 * COLUMNS), []
+    for frame in np.argsort(-off, kind="stable"):
+        if len(chosen) < COLUMNS and all(abs(frame - other) > apart for other in chosen):
+            chosen.append(frame)
+    return np.sort(chosen)
 
 
 def paths(folder: Path, protocols: Sequence[str]) -> list[Path]:

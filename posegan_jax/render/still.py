@@ -151,7 +151,8 @@ def compare(
 
 
 def strips(
-    tracks: Mapping[str, PoseSequence], path: str | os.PathLike, numbers: Sequence[int],
+    tracks: Mapping[str, PoseSequence], path: str | os.PathLike,
+    numbers: Sequence[int] | np.ndarray,
     title: str, height: int = _CELL_HEIGHT, words: tuple[str, ...] = ("observed", "filled"),
 ) -> None:
     """``compare`` of the frames of some numbers.

@@ -52,6 +52,19 @@ def test_frames_in_which_something_is_hidden_are_drawn(tmp_path, monkeypatch):
     assert drawn[1][0] == [3, 4]
 
 
+def test_where_nothing_is_hidden_frames_are_drawn_in_which_most_is_moved(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(pictures, "strips", lambda tracks, path, numbers, *rest: drawn.append(
+        list(numbers)
+    ))
+    same = scene(frames=60, marked=slice(0, 0))
+    same.rows["fast"][40:42, 0] += 30.0
+    same.rows["fast"][20, 5] += 50.0
+    draw(same, tmp_path / "a.png")
+    (frames,) = drawn
+    assert {20, 40} < set(frames) and len(frames) == 6 and min(np.diff(frames)) > 5
+
+
 def test_a_picture_has_a_row_per_method_and_marks_what_was_hidden(tmp_path):
     draw(scene(), tmp_path / "a.png")
     nothing = scene(marked=slice(0, 0))
