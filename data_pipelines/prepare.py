@@ -16,6 +16,7 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
+from data_pipelines.command import Parser, run
 from data_pipelines.mocap.builder import MotionClips, licence_lines
 from data_pipelines.mocap.source import SPLITS, Source
 from data_pipelines.sources import KINDS, Options, read_sources
@@ -29,17 +30,13 @@ which takes TensorFlow."""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns its exit code: 0, 2 on bad input, 130 when interrupted."""
-    try:
+
+    def work():
         args = _parse(argv)
         sources = prepare(args.source.split(","), args.out, args.overwrite, _options(args))
-    except InputError as error:
-        print(f"data_pipelines: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("data_pipelines: interrupted; nothing is written", file=sys.stderr)
-        return 130
-    print(f"{args.out}:", *summary(sources), sep="\n")
-    return 0
+        return args.out, summary(sources)
+
+    return run(work)
 
 
 def prepare(
@@ -157,13 +154,8 @@ def _check_clips(sources: Sequence[Source]) -> None:
             )
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):
-        raise InputError(f"{message} (see --help)")
-
-
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = _Parser(
+    parser = Parser(
         prog="python -m data_pipelines.prepare",
         description="Prepares motion capture for training. See data_pipelines/README.md.",
     )

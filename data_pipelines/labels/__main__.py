@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from data_pipelines.command import Parser, run
 from data_pipelines.labels.coco import read_coco, read_posetrack
 from data_pipelines.labels.jhmdb import read_jhmdb
 from data_pipelines.labels.penn_action import read_penn_action
@@ -28,17 +29,12 @@ SHORTEST = 8
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns its exit code: 0, 2 on bad input, 130 when interrupted."""
-    try:
+
+    def work():
         args = _parse(argv)
-        labels = convert(args.source, args.out, args.fps, args.shortest)
-    except InputError as error:
-        print(f"data_pipelines: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("data_pipelines: interrupted; nothing is written", file=sys.stderr)
-        return 130
-    print(f"{args.out}:", *summary(labels), sep="\n")
-    return 0
+        return args.out, summary(convert(args.source, args.out, args.fps, args.shortest))
+
+    return run(work)
 
 
 def convert(
@@ -116,13 +112,8 @@ def _source(name: str) -> tuple[str, Path]:
     return kind, Path(place)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):
-        raise InputError(f"{message} (see --help)")
-
-
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = _Parser(
+    parser = Parser(
         prog="python -m data_pipelines.labels",
         description="Takes joints that people marked by hand in real video out of a data set. See "
         "data_pipelines/README.md.",

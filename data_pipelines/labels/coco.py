@@ -49,7 +49,7 @@ def read_coco(
     Raises:
       InputError: the file is not as it must be.
     """
-    clips, repeated = _read(path, fps, _GAP)
+    clips, repeated = _read(path, fps, _GAP, _video)
     on_file()
     return Labels(clips, path.stem, _COCO, _notes(repeated))
 
@@ -77,7 +77,7 @@ def read_posetrack(
     clips: list[LabelledClip] = []
     repeated = 0
     for path in files:
-        found, more = _read(path, fps, 0)
+        found, more = _read(path, fps, 0, _sequence)
         if found and clips and found[0].joints != clips[0].joints:
             raise InputError(f"{path}: has other joints than the files before it")
         clips += found
@@ -86,11 +86,13 @@ def read_posetrack(
     return Labels(clips, "PoseTrack 2018", _POSETRACK, _notes(repeated))
 
 
-def _read(path: Path, fps: float | None, gap: int) -> tuple[list[LabelledClip], int]:
+def _read(
+    path: Path, fps: float | None, gap: int, video_of: Callable[[dict, str], str]
+) -> tuple[list[LabelledClip], int]:
     """Clips of a file, of any length, and how many annotations repeat others."""
     images, annotations, categories = _content(path)
     joints = _joints(path, categories)
-    tracks, repeated = _tracks(path, _images(path, images), annotations, len(joints))
+    tracks, repeated = _tracks(path, _images(path, images, video_of), annotations, len(joints))
     # COCO's flags are 1 where a joint is hidden and 2 where it is visible. Many other files, those
     # of PoseTrack among them, have 1 for every joint that is labelled.
     flags = (values[:, 2].max() for track in tracks.values() for values in track.values())
@@ -155,7 +157,20 @@ def _joints(path: Path, categories: list[dict]) -> tuple[str, ...]:
     return tuple(ours)
 
 
-def _images(path: Path, images: list[dict]) -> dict[Any, _Image]:
+def _video(image: dict, folder: str) -> str:
+    """The video of an image: the one that it names, or else its folder."""
+    return next((str(image[key]) for key in ("video_id", "vid_id") if key in image), folder)
+
+
+def _sequence(image: dict, folder: str) -> str:
+    """PoseTrack's name of a video, that of the folder: the numbers of videos come from two sources,
+    and some come twice."""
+    return folder.rpartition("/")[2] or _video(image, folder)
+
+
+def _images(
+    path: Path, images: list[dict], video_of: Callable[[dict, str], str]
+) -> dict[Any, _Image]:
     """Image's id -> which frame of which video it is."""
     found, names = {}, {}
     for number, image in enumerate(images):
@@ -168,7 +183,7 @@ def _images(path: Path, images: list[dict]) -> dict[Any, _Image]:
         if not jsonfile.is_whole(told[0]) and not isinstance(told[0], str):
             raise InputError(f"{path}: frame_id of image {identity} must be a whole number")
         folder = "/".join(name.replace("\\", "/").split("/")[:-1])
-        video = next((str(image[k]) for k in ("video_id", "vid_id") if k in image), folder)
+        video = video_of(image, folder)
         found[identity] = video
         names.setdefault(video, {})[identity] = told[0]
     result = {}
@@ -200,7 +215,7 @@ def _tracks(
         values = _values(where, annotation["keypoints"], count)
         if not values[:, 2].any():
             continue
-        person = annotation.get("track_id", annotation.get("instance_id"))
+        person = _person(annotation)
         track = tracks[image.video, "" if person is None else str(person)]
         if image.frame in track and person is None:
             raise InputError(
@@ -214,6 +229,17 @@ def _tracks(
                 continue
         track[image.frame] = values
     return tracks, repeated
+
+
+def _person(annotation: dict) -> Any:
+    """The track of an annotation, None where it names none. Tools that export what they call
+    attributes, as CVAT does, have it there."""
+    attributes = annotation.get("attributes")
+    for place in (annotation, attributes if isinstance(attributes, dict) else {}):
+        for key in ("track_id", "instance_id"):
+            if place.get(key) is not None:
+                return place[key]
+    return None
 
 
 def _values(where: str, keypoints: Any, count: int) -> np.ndarray:

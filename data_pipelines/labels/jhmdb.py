@@ -41,16 +41,9 @@ def read_jhmdb(
     Raises:
       InputError: there are no files, or one is not as it must be.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
-    inside = folder / "joint_positions" if (folder / "joint_positions").is_dir() else folder
-    files = sorted(inside.glob("*/*/joint_positions.mat"))
-    if not files:
-        raise InputError(f"{folder}: holds no joint_positions/ACTION/CLIP/joint_positions.mat")
-    clips = []
-    for path in files:
-        clips.append(_read(path, fps))
-        on_file()
+    clips = matlab.read_folder(
+        folder, "joint_positions", "*/*/joint_positions.mat", lambda path: _read(path, fps), on_file
+    )
     return Labels(clips, "JHMDB", _LICENCE, (_NOTE,))
 
 
@@ -63,7 +56,7 @@ def _read(path: Path, fps: float | None) -> LabelledClip:
         raise InputError(
             f"{path}: pos_img must be of shape (2, {len(JOINTS)}, frames), not {places.shape}"
         )
-    keypoints = places.transpose(2, 1, 0)
+    keypoints = places.transpose(2, 1, 0) - matlab.FIRST_PIXEL
     finite = np.isfinite(keypoints).all(axis=-1, keepdims=True)
     return LabelledClip(
         keypoints=np.where(finite, keypoints, np.nan),

@@ -1,6 +1,6 @@
-"""MATLAB files of labels: one per clip."""
+"""Data sets of MATLAB files of labels, one per clip."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,39 @@ import numpy as np
 import scipy.io
 
 from posegan_jax.errors import InputError
+from posegan_jax.motion.labels import LabelledClip
+
+FIRST_PIXEL = 1
+"""MATLAB counts pixels from 1; ours count from 0."""
+
+
+def read_folder(
+    folder: Path, inside: str, pattern: str, read: Callable[[Path], LabelledClip],
+    on_file: Callable[[], Any],
+) -> list[LabelledClip]:
+    """The clips of all files of a data set.
+
+    Args:
+      folder: of the data set, or the one in it that has the files.
+      inside: name of the folder that has the files.
+      pattern: of the files in there.
+      read: a file's path -> its clip.
+      on_file: called once for every file.
+
+    Raises:
+      InputError: there are no files, or ``read`` refuses one.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    place = folder / inside if (folder / inside).is_dir() else folder
+    files = sorted(path for path in place.glob(pattern) if not path.name.startswith("."))
+    if not files:
+        raise InputError(f"{folder}: holds no {inside}/{pattern}")
+    clips = []
+    for path in files:
+        clips.append(read(path))
+        on_file()
+    return clips
 
 
 def load(path: Path, needed: tuple[str, ...]) -> Mapping[str, Any]:

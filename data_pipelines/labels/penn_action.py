@@ -36,16 +36,7 @@ def read_penn_action(
     Raises:
       InputError: there are no files, or one is not as it must be.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
-    inside = folder / "labels" if (folder / "labels").is_dir() else folder
-    files = sorted(path for path in inside.glob("*.mat") if not path.name.startswith("."))
-    if not files:
-        raise InputError(f"{folder}: holds no labels/*.mat")
-    clips = []
-    for path in files:
-        clips.append(_read(path, fps))
-        on_file()
+    clips = matlab.read_folder(folder, "labels", "*.mat", lambda path: _read(path, fps), on_file)
     return Labels(clips, "Penn Action", _LICENCE)
 
 
@@ -61,11 +52,11 @@ def _read(path: Path, fps: float | None) -> LabelledClip:
     if dimensions.size < 2 or not (dimensions[:2] > 0).all():
         raise InputError(f"{path}: dimensions must be the height and width of the picture")
     height, width = dimensions[:2]
-    # MATLAB counts pixels from 1. A joint without a label stands in the corner. A joint that was
-    # marked, but is not visible, is hidden: its place is a guess.
-    keypoints = np.stack([x, y], axis=-1)
-    inside = (x >= 1) & (y >= 1) & (x <= width) & (y <= height)
-    labelled = inside & ~in_corner(keypoints)  # NaN is not inside
+    # A joint without a label stands in the corner. A joint that was marked, but is not visible, is
+    # hidden: its place is a guess.
+    keypoints = np.stack([x, y], axis=-1) - matlab.FIRST_PIXEL
+    inside = (keypoints >= 0).all(axis=-1) & (x <= width) & (y <= height)  # NaN is not inside
+    labelled = inside & ~in_corner(keypoints)
     return LabelledClip(
         keypoints=np.where(labelled[..., None], keypoints, np.nan),
         guessed=labelled & (visible == 0),

@@ -15,6 +15,7 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import methods as ours
+from posegan_jax.evaluation import pictures
 from posegan_jax.evaluation.baselines import LEARNED, TEMPORAL, Method, fit_baselines
 from posegan_jax.evaluation.baselines import temporal as over_time
 from posegan_jax.evaluation.clips import (
@@ -26,13 +27,14 @@ from posegan_jax.evaluation.clips import (
     view_windows,
 )
 from posegan_jax.evaluation.detections import detected_cases
+from posegan_jax.evaluation.differences import best
 from posegan_jax.evaluation.plausibility import Real, plausibility
 from posegan_jax.evaluation.protocols import PROTOCOLS, Case, make_case
 from posegan_jax.evaluation.regressor import Regressor
 from posegan_jax.evaluation.scores import Scores, score
 from posegan_jax.evaluation.settings import DEFAULT_PROTOCOLS, EvaluateOptions
 from posegan_jax.formats import npz
-from posegan_jax.geometry.body import has_head
+from posegan_jax.geometry.body import has_head, head_size
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.model.options import NetworkOptions
 from posegan_jax.motion.store import load_clips
@@ -99,7 +101,8 @@ def run_benchmark(
       options: what is evaluated on what.
       output: folder in which results are kept while it runs: a run that was interrupted goes on
         where it stopped when it is started again with the same options. The tracks of the first
-        clip stay there, 'tracks/PROTOCOL/METHOD.npz', to be drawn.
+        clip stay there, 'tracks/PROTOCOL/METHOD.npz', to be drawn, and so do the pictures of
+        ``pictures``.
       progress: see ``Progress``.
 
     Raises:
@@ -136,10 +139,43 @@ def run_benchmark(
             if progress:
                 progress(f"{protocol}: {label}", done, total)
             results.append(Result(protocol, label, scores))
+        if output is not None:
+            found = {r.method: r.scores for r in results if r.protocol == protocol}
+            _draw(Path(output), protocol, cases, found, fitted)
     texts = {protocol: text for protocol, (_, text) in sets.items()}
     truths = {protocol: plausibility(cases, [case.truth for case in cases], real)
               for protocol, (cases, _) in sets.items()}
     return Benchmark(setup, texts, (*notes, *more), tuple(results), truths)
+
+
+def _draw(
+    folder: Path, protocol: str, cases: Sequence[Case], scores: dict[str, Scores],
+    fitted: dict[str, Method],
+) -> None:
+    """Pictures of a good, a middling and the worst clip of our last quality, by what was missing,
+    or else by what was upsampled, or else by what was observed."""
+    if not (mine := ours.qualities(scores)):
+        return
+    errors: dict[str, list[float | None]] = {}
+    for part in ("missing", "upsampled", "observed"):
+        if scores[mine[-1]].values[part]["error"] is not None:
+            shown = [n for n in (best(scores, ours.baselines(), part, "error"), mine[-1]) if n]
+            errors = {
+                name: [total / count if count else None
+                       for total, count in scores[name].clips[part]["error"]] for name in shown
+            }
+            break
+    for example, i in pictures.examples(errors.get(mine[-1], [])).items():
+        case = cases[i]
+        rows = {"truth": case.truth} | {
+            f"{name}: {pictures.heads(error[i])}": fitted[name](case.sequence)
+            for name, error in errors.items()
+        }
+        size = head_size(case.truth, case.skeleton)
+        marked = pictures.not_given(case.truth, case.keypoints, size)
+        title = f"{protocol}, {example}: clip {i + 1}"
+        scene = pictures.Scene(title, rows, marked, case.skeleton.name)
+        pictures.draw(scene, folder / f"{protocol}-{example}.png")
 
 
 def finish(output: str | os.PathLike) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import methods as ours
+from posegan_jax.evaluation import pictures
 from posegan_jax.evaluation.baselines import TEMPORAL, VIDEO, Method, temporal
 from posegan_jax.evaluation.clips import FRAMES
 from posegan_jax.evaluation.detections import detected_labels
@@ -22,11 +23,13 @@ from posegan_jax.evaluation.labelled import (
     labelled_cases,
     usable,
 )
-from posegan_jax.evaluation.labelled_scores import ClipScore, score_clip
+from posegan_jax.evaluation.labelled_scores import ClipScore, mean_error, score_clip
 from posegan_jax.evaluation.same_set import Cut, SameSet
 from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.motion.labels import LabelledClip, load_labels
+from posegan_jax.pose.carry import carry_joints
+from posegan_jax.pose.skeleton import get_skeleton, skeleton_of
 from posegan_jax.runtime.files import atomic_path
 
 RIDGE, RIDGE_WINDOWS = "ridge-same-set", "ridge-windows-same-set"
@@ -34,6 +37,8 @@ RIDGE, RIDGE_WINDOWS = "ridge-same-set", "ridge-windows-same-set"
 SAME_SET = {RIDGE: Cut(1, 6), RIDGE_WINDOWS: Cut(FRAMES, FRAMES // 2)}
 BASELINES = (*TEMPORAL, *VIDEO, *SAME_SET)
 DEFAULT_METHODS = (ours.INPUT, *BASELINES, "fast", "balanced")
+LOST = 0.01
+"""Share of what counts that a baseline may give no place, beyond what all of them lack."""
 EVERYTHING = "everything"
 Progress = Callable[[str, int, int], None]
 
@@ -65,7 +70,8 @@ def run_labelled(
       inpainter: the networks of our methods.
       options: of which motion is a file of ``motion.labels``; protocols are names of
         ``labelled.LABELLED``, or 'detections' where there is a folder of them.
-      output: folder in which scores are kept while it runs, as of ``benchmark.run_benchmark``.
+      output: folder in which scores are kept while it runs, as of ``benchmark.run_benchmark``, and
+        which gets the pictures of ``pictures``.
       progress: called with what is being done, and clips done and in all over everything.
 
     Raises:
@@ -93,6 +99,8 @@ def run_labelled(
                 memory.save(protocol, name, found)
             done += len(cases)
             scores[protocol][name] = found
+        if output is not None:
+            _draw(Path(output), protocol, cases, scores[protocol], methods)
     tags = {protocol: [case.tags for case in cases] for protocol, cases in sets.items()}
     return LabelledBenchmark(setup, notes, scores, tags)
 
@@ -136,11 +144,26 @@ def _cases(
     return sets, tuple(notes)
 
 
+def best(scores: Mapping[str, Sequence[ClipScore]]) -> str | None:
+    """The baseline of the least error among those that give a place to all that counts, or, where
+    none does, to as much of it as any other, but for ``LOST``."""
+    errors = {
+        name: error for name in BASELINES
+        if name in scores and (error := mean_error(scores[name])) is not None
+    }
+    lost = {name: sum(score.lost for score in scores[name]) for name in errors}
+    for name in errors:
+        bearable = min(lost.values()) + LOST * sum(score.total("count") for score in scores[name])
+        lost[name] = int(lost[name] > bearable)
+    return min(errors, key=lambda name: (lost[name], errors[name])) if errors else None
+
+
 class _Methods:
     """Methods by name. What learns from the set is cut into windows once."""
 
     def __init__(self, inpainter: Inpainter, clips: Sequence[LabelledClip]):
         self._inpainter, self._clips = inpainter, clips
+        self.detected = inpainter.model.detected
         self._ridges: dict[str, SameSet] = {}
 
     def __call__(
@@ -160,15 +183,51 @@ class _Methods:
         smooth = (TEMPORAL | VIDEO).get(name)
         if smooth is None:
             return ours.our_method(self._inpainter, name)
-        return temporal(smooth, None, self._inpainter.model.detected)
+        return temporal(smooth, None, self.detected)
 
     def _ridge(self, name: str) -> SameSet:
         if name not in self._ridges:
             self._ridges[name] = SameSet(
-                self._clips, self._inpainter.skeleton, self._inpainter.model.detected,
-                SAME_SET[name],
+                self._clips, self._inpainter.skeleton, self.detected, SAME_SET[name]
             )
         return self._ridges[name]
+
+
+def _draw(
+    folder: Path, protocol: str, cases: Sequence[LabelledCase],
+    scores: Mapping[str, Sequence[ClipScore]], methods: _Methods,
+) -> None:
+    """Pictures of a good, a middling and the worst clip of our last quality."""
+    if not (mine := ours.qualities(scores)):
+        return
+    shown = [name for name in (best(scores), mine[-1]) if name]
+    errors = {name: [mean_error([score]) for score in scores[name]] for name in shown}
+    picked = pictures.examples(errors[mine[-1]])
+    some = sorted(set(picked.values()))
+    tracks = {name: dict(methods(name, [cases[i] for i in some])) for name in shown}
+    for example, i in picked.items():
+        rows = {
+            f"{name}: {pictures.heads(errors[name][i])}": tracks[name][some.index(i)]
+            for name in shown
+        }
+        title = f"{protocol}, {example}: {cases[i].tags['name']} {cases[i].tags['action']}".strip()
+        scene = _scene(cases[i], title, rows, methods.detected)
+        pictures.draw(scene, folder / f"{protocol}-{example}.png")
+
+
+def _scene(
+    case: LabelledCase, title: str, rows: dict[str, np.ndarray], detected: Sequence[str]
+) -> pictures.Scene:
+    """The labelled joints alone: nothing tells whether others are right."""
+    skeleton, old = skeleton_of(tuple(detected)), get_skeleton(case.sequence.skeleton)
+    marked = pictures.not_given(case.truth, case.sequence.keypoints, case.head)
+    rows = {"truth": case.truth} | {
+        name: np.where(np.isfinite(case.truth), track, np.nan) for name, track in rows.items()
+    }
+    return pictures.Scene(
+        title, {name: carry_joints(x, old, skeleton, np.nan) for name, x in rows.items()},
+        carry_joints(marked, old, skeleton, False), skeleton.name,
+    )
 
 
 def _setup(

@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from posegan_jax.evaluation import pictures
 from posegan_jax.evaluation.differences import Interval
 from posegan_jax.evaluation.labelled import ASIS, DETECTIONS
-from posegan_jax.evaluation.labelled_benchmark import BASELINES, LabelledBenchmark
+from posegan_jax.evaluation.labelled_benchmark import LabelledBenchmark, best
 from posegan_jax.evaluation.labelled_scores import (
     FAST,
     GIVEN,
@@ -22,15 +23,13 @@ from posegan_jax.evaluation.labelled_scores import (
     off_by_half,
     peaks,
 )
+from posegan_jax.evaluation.methods import qualities
 from posegan_jax.evaluation.tables import cell, table
-from posegan_jax.inpainting.settings import QUALITIES
 from posegan_jax.runtime.files import atomic_path
 
 TAGS = {"action": "action", "view": "seen from", "turn": "trunk turned from upright, degrees"}
 ENOUGH = 5
 """Clips from which on a difference gets an interval."""
-LOST = 0.01
-"""Share of what counts that a baseline may give no place, beyond what all of them lack."""
 WORST = 10
 """Clips that are named of those whose labels are moved."""
 Scores = dict[str, list[ClipScore]]
@@ -41,7 +40,7 @@ def markdown(benchmark: LabelledBenchmark) -> str:
     """All tables: at a glance, against the best baseline, by tags, and what is made of labels."""
     lines = ["# Labelled video", "", describe(benchmark), ""]
     lines += [f"Note: {note}." for note in benchmark.notes] + [""] * bool(benchmark.notes)
-    mine = qualities(benchmark)
+    mine = _mine(benchmark)
     if hidden(benchmark):
         lines += ["## Mean error of what was hidden", "", glance(benchmark), ""]
     if mine and any(best(benchmark.scores[protocol]) for protocol in hidden(benchmark)):
@@ -85,12 +84,9 @@ def describe(benchmark: LabelledBenchmark) -> str:
     )
 
 
-def qualities(benchmark: LabelledBenchmark) -> list[str]:
+def _mine(benchmark: LabelledBenchmark) -> list[str]:
     """Our qualities that were evaluated."""
-    return [
-        name for name, settings in QUALITIES.items() if settings.carry_residual
-        and any(name in scores for scores in benchmark.scores.values())
-    ]
+    return qualities({name for scores in benchmark.scores.values() for name in scores})
 
 
 def hidden(benchmark: LabelledBenchmark) -> list[str]:
@@ -107,20 +103,6 @@ def glance(benchmark: LabelledBenchmark) -> str:
         for name in names
     ]
     return table(["method", *protocols], rows)
-
-
-def best(scores: Scores) -> str | None:
-    """The baseline of the least error among those that give a place to all that counts, or, where
-    none does, to as much of it as any other, but for ``LOST``."""
-    errors = {
-        name: error for name in BASELINES
-        if name in scores and (error := mean_error(scores[name])) is not None
-    }
-    lost = {name: sum(score.lost for score in scores[name]) for name in errors}
-    for name in errors:
-        bearable = min(lost.values()) + LOST * sum(score.total("count") for score in scores[name])
-        lost[name] = int(lost[name] > bearable)
-    return min(errors, key=lambda name: (lost[name], errors[name])) if errors else None
 
 
 def _rows(
@@ -144,7 +126,7 @@ def behind(benchmark: LabelledBenchmark, name: str) -> list[str]:
 
 def against_best(benchmark: LabelledBenchmark) -> str:
     """Our methods less the best baseline, by protocol."""
-    mine = qualities(benchmark)
+    mine = _mine(benchmark)
     rows: dict[str, list[str]] = {}
     for name in mine:
         for protocol, other, found in _rows(benchmark, name):
@@ -294,7 +276,7 @@ def interval(found: Interval | None) -> str:
 
 
 def save(benchmark: LabelledBenchmark, folder: str | os.PathLike) -> list[Path]:
-    """Writes 'tables.md' and 'evaluation.json'; returns the files."""
+    """Writes 'tables.md' and 'evaluation.json'; returns these and the pictures of ``pictures``."""
     content = {
         "setup": benchmark.setup, "notes": list(benchmark.notes), "tags": benchmark.tags,
         "scores": {p: {n: [dataclasses.asdict(s) for s in scores] for n, scores in found.items()}
@@ -304,4 +286,5 @@ def save(benchmark: LabelledBenchmark, folder: str | os.PathLike) -> list[Path]:
     for name, text in texts.items():
         with atomic_path(Path(folder) / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    return [Path(folder) / name for name in texts]
+    written = [Path(folder) / name for name in texts]
+    return written + pictures.paths(Path(folder), list(benchmark.scores))

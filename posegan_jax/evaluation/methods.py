@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import cast, get_args
 
 import jax
@@ -40,6 +40,13 @@ def baselines() -> tuple[str, ...]:
 def main_methods() -> tuple[str, ...]:
     """What is evaluated unless other methods are named."""
     return (INPUT, *baselines(), "encoder", "fast", "balanced")
+
+
+def qualities(names: Collection[str]) -> list[str]:
+    """Those of our qualities that are among some methods, the best one last."""
+    return [
+        name for name, settings in QUALITIES.items() if settings.carry_residual and name in names
+    ]
 
 
 class RandomStart(nn.Module):

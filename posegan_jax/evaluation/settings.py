@@ -24,7 +24,8 @@ class EvaluateOptions:
       protocols: names of ``protocols.PROTOCOLS``, 'everything', or 'detections', or of
         ``labelled.LABELLED``; empty: a choice.
       methods: names, see docs/benchmark.md; empty: ``methods.main_methods``.
-      detections: folder of a detector's files for 2D test clips, see ``detections``.
+      detections: folder of a detector's files for 2D test clips or labelled video, see
+        ``detections``.
       unit: whole clips, or windows of as many frames as the model's.
       count: clips or windows; 0 for all clips.
       longest: frames of a clip; 0 for whatever they have.
@@ -53,7 +54,8 @@ class EvaluateOptions:
         name="method",
     )
     detections: str = option(
-        "", "a detector's files for 2D test clips, e.g. FOLDER/S1/Seq2/video_4.json",
+        "", "a detector's files for 2D test clips, e.g. FOLDER/S1/Seq2/video_4.json, or for "
+        "labelled video, FOLDER/CLIP.json",
         metavar="FOLDER",
     )
     unit: Literal["clips", "windows"] = option(

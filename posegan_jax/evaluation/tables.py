@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from posegan_jax.errors import InputError
+from posegan_jax.evaluation import pictures
 from posegan_jax.evaluation.benchmark import Benchmark, iterate
 from posegan_jax.evaluation.differences import ahead, best, paired_difference
 from posegan_jax.evaluation.methods import INPUT, REGRESSOR, baselines
@@ -51,7 +52,7 @@ def save(benchmark: Benchmark, folder: str | os.PathLike) -> list[Path]:
 
     ``tables.md``, ``scores.csv`` (one value a line), ``evaluation.json`` (with the curves), and for
     every protocol ``PROTOCOL-12J.png`` (the thesis's figure 8, of the detected joints) and
-    ``PROTOCOL-28J.png`` (its figure 9, of all).
+    ``PROTOCOL-28J.png`` (its figure 9, of all). The pictures that the run drew are told, too.
 
     Raises:
       InputError: the folder cannot be written.
@@ -66,7 +67,8 @@ def save(benchmark: Benchmark, folder: str | os.PathLike) -> list[Path]:
     for name, text in texts.items():
         with atomic_path(folder / name) as temporary:
             temporary.write_text(text)
-    return [folder / name for name in texts] + _save_figures(benchmark, folder)
+    written = [folder / name for name in texts] + _save_figures(benchmark, folder)
+    return written + pictures.paths(folder, list(benchmark.texts))
 
 
 def markdown(benchmark: Benchmark) -> str:

@@ -239,17 +239,19 @@ def pose_at(sequence: PoseSequence, row: int) -> Pose:
     return sequence.keypoints[row], get_skeleton(sequence.skeleton), sequence.provenance[row]
 
 
-def draw_legend(height: int, text_size: int = 13, filled: bool = True) -> Image.Image:
+def draw_legend(
+    height: int, text_size: int = 13, words: tuple[str, ...] = ("observed", "filled")
+) -> Image.Image:
     """What the colours and shapes mean, in one line as wide as it needs to be.
 
     Args:
       height: pixels.
       text_size: pixels.
-      filled: tell observed and filled joints apart too.
+      words: for joints that are discs, and for those that are rings; none of them are told apart
+        where there are none.
     """
     entries = [("left", LEFT, False), ("right", RIGHT, False), ("middle", MIDDLE, False)]
-    if filled:
-        entries += [("observed", MIDDLE, False), ("filled", MIDDLE, True)]
+    entries += [(word, MIDDLE, ring) for word, ring in zip(words, (False, True), strict=False)]
     swatch, space, gap = 26, 6, 18
     lengths = [font(text_size).getlength(name) for name, _, _ in entries]
     width = int(sum(lengths) + len(entries) * (swatch + space + gap))
@@ -258,7 +260,7 @@ def draw_legend(height: int, text_size: int = 13, filled: bool = True) -> Image.
     for (name, colour, hollow), length in zip(entries, lengths, strict=True):
         ends = np.array([[x + 4, height / 2], [x + swatch - 4, height / 2]]) * SUPERSAMPLE
         _draw_bone(large, ends, colour, 3.0 * SUPERSAMPLE, hollow)
-        if name in ("observed", "filled"):
+        if name in words:
             _draw_joint(large, ends.mean(axis=0), colour, 4.0 * SUPERSAMPLE, hollow)
         texts.append((x + swatch + space, name))
         x += swatch + space + length + gap

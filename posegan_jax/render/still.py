@@ -1,7 +1,7 @@
 """Stills: contact sheets of motion windows, a track before and after, strips to compare."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +75,7 @@ def contact_sheet(
         x = _GUTTER + (column + 0.5) * cell[0]
         _text(draw, (x, _TITLE + _CAPTION / 2), f"frame {frame}", 13, FAINT, "mm")
     title = f"windows: {len(windows)}, of {windows.shape[1]} frames, {skeleton}"
-    _finish(sheet, title, path, False)
+    _finish(sheet, title, path, ())
 
 
 def before_after(
@@ -117,7 +117,7 @@ def before_after(
             sheet.paste(pose, (x, y + _CAPTION))
             middle = (x + cell[0] / 2, y + _CAPTION + cell[1] + _CAPTION / 2 - 2)
             _text(draw, middle, str(sequence.frames[index]), 13, FAINT, "mm")
-    _finish(sheet, f"frames {before.frames[0]} to {before.frames[-1]}", path, True)
+    _finish(sheet, f"frames {before.frames[0]} to {before.frames[-1]}", path)
 
 
 def compare(
@@ -146,28 +146,41 @@ def compare(
     if not len(numbers):
         raise InputError(f"{next(iter(tracks))}: no frames from {low} to {high}")
     numbers = numbers[_spread(len(numbers), columns)]
+    labelled = {f"{name}, {track.skeleton}": track for name, track in tracks.items()}
+    strips(labelled, path, numbers, f"frames {numbers[0]} to {numbers[-1]}")
+
+
+def strips(
+    tracks: Mapping[str, PoseSequence], path: str | os.PathLike,
+    numbers: Sequence[int] | np.ndarray,
+    title: str, height: int = _CELL_HEIGHT, words: tuple[str, ...] = ("observed", "filled"),
+) -> None:
+    """``compare`` of the frames of some numbers.
+
+    Args:
+      tracks: what stands above a strip -> one person.
+      path: file to write; its folder must exist.
+      numbers: of the frames, increasing, at least one.
+      title: of the picture.
+      height: of a strip, pixels.
+      words: of the legend, see ``draw_legend``.
+
+    Raises:
+      InputError: no such folder.
+    """
+    numbers = np.asarray(numbers)
     poses = [_poses_at(track, numbers) for track in tracks.values()]
-    everything = np.concatenate(poses, axis=1)
-    # Every column is centred on the first track's pose, and as large as that and what is near it:
-    # a stray joint of another moves nothing.
-    bodies = poses[0] if np.isfinite(poses[0]).any() else everything
-    lost = ~np.isfinite(bodies).any(axis=(1, 2))
-    centres = np.where(lost[:, None], _centres(everything), _centres(bodies))
-    relative = everything - centres[:, None]
-    low, high = robust_bounds(bodies - centres[:, None])
-    reach = 0.5 * np.max(high - low)
-    near = ((relative >= low - reach) & (relative <= high + reach)).all(-1, keepdims=True)
-    bounds = robust_bounds(np.where(near, relative, np.nan))
-    cell = (round(panel_aspect(bounds, 0.6, 1.2) * _CELL_HEIGHT), _CELL_HEIGHT)
+    centres, bounds = _around_the_first(poses)
+    cell = (round(panel_aspect(bounds, 0.6, 1.2) * height), height)
     shared = fit_view(bounds, cell)
-    width = max(len(numbers) * cell[0], _LEAST_WIDTH)
+    width = max(len(numbers) * cell[0], _LEAST_WIDTH, _title_width(title, words))
     row_height = _CAPTION + cell[1]
     sheet = Image.new("RGB", (width, _TITLE + len(tracks) * row_height + _CAPTION), BACKGROUND)
     draw = ImageDraw.Draw(sheet)
-    for row, (name, track) in enumerate(tracks.items()):
+    for row, (label, track) in enumerate(tracks.items()):
         y = _TITLE + row * row_height
         draw.line([(0, y), (width, y)], fill=RULE)
-        _text(draw, (10, y + _CAPTION / 2 + 2), f"{name}, {track.skeleton}", 14, INK, "lm")
+        _text(draw, (10, y + _CAPTION / 2 + 2), label, 14, INK, "lm")
         for column, number in enumerate(numbers):
             if number in track.frames:
                 index = int(np.searchsorted(track.frames, number))
@@ -177,7 +190,25 @@ def compare(
     for column, number in enumerate(numbers):
         middle = (column + 0.5) * cell[0], sheet.height - _CAPTION / 2 - 2
         _text(draw, middle, str(number), 13, FAINT, "mm")
-    _finish(sheet, f"frames {numbers[0]} to {numbers[-1]}", path, True)
+    _finish(sheet, title, path, words)
+
+
+def _around_the_first(poses: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Centres (C, 2) of the columns of poses (C, K, 2) per track, and the bounds (2, 2) of all
+    about them.
+
+    Every column is centred on the first track's pose, and as large as that and what is near it: a
+    stray joint of another moves nothing.
+    """
+    everything = np.concatenate(poses, axis=1)
+    bodies = poses[0] if np.isfinite(poses[0]).any() else everything
+    lost = ~np.isfinite(bodies).any(axis=(1, 2))
+    centres = np.where(lost[:, None], _centres(everything), _centres(bodies))
+    relative = everything - centres[:, None]
+    low, high = robust_bounds(bodies - centres[:, None])
+    reach = 0.5 * np.max(high - low)
+    near = ((relative >= low - reach) & (relative <= high + reach)).all(-1, keepdims=True)
+    return centres, robust_bounds(np.where(near, relative, np.nan))
 
 
 def _poses_at(track: PoseSequence, numbers: np.ndarray) -> np.ndarray:
@@ -216,11 +247,19 @@ def _text(draw, position, text, size, colour, anchor):
     draw.text(position, text, fill=colour, font=font(size), anchor=anchor)
 
 
-def _finish(sheet: Image.Image, title: str, path: str | os.PathLike, filled: bool) -> None:
+def _title_width(title: str, words: tuple[str, ...]) -> int:
+    """Pixels that a title and the legend at the right of it take."""
+    return round(font(15).getlength(title)) + 30 + draw_legend(_TITLE - 4, words=words).width
+
+
+def _finish(
+    sheet: Image.Image, title: str, path: str | os.PathLike,
+    words: tuple[str, ...] = ("observed", "filled"),
+) -> None:
     """Title, legend at the right of it, and onto the disk."""
     draw = ImageDraw.Draw(sheet)
     _text(draw, (10, _TITLE / 2), title, 15, INK, "lm")
-    legend = draw_legend(_TITLE - 4, filled=filled)
+    legend = draw_legend(_TITLE - 4, words=words)
     sheet.paste(legend, (sheet.width - legend.width, 2))
     with atomic_path(Path(path)) as temporary:
         sheet.save(temporary, format="PNG")

@@ -78,6 +78,7 @@ def test_penn_action_has_the_persons_own_sides(tmp_path, capsys):
         assert place[f"left_{part}"][0] > place["head"][0] > place[f"right_{part}"][0]
         assert place[f"left_{part}"][1] == place[f"right_{part}"][1] + 15
     assert clip.labelled.all() and not clip.guessed.any()
+    assert clip.keypoints[0, 0].tolist() == [199.0, 19.0]  # MATLAB counts pixels from 1
     said = capsys.readouterr().out
     assert "1 clips of 10 to 10 frames, 10 in all" in said and "From Actemes to Action" in said
 
@@ -92,9 +93,12 @@ def test_hidden_joints_are_guesses_and_the_corner_is_no_label(tmp_path):
     y[6, 7] = 270  # its last row
     x[7, 8], y[8, 9] = np.nan, -4
     x[9, 10] = 1  # the first column, which is no corner
+    x[8, 11] = 0.5  # beside it
     (clip,) = converted("penn_action", write_penn(tmp_path, **content), tmp_path)
     assert np.argwhere(clip.guessed).tolist() == [[2, 3], [6, 7]]
-    assert np.argwhere(~clip.labelled).tolist() == [[3, 4], [4, 5], [5, 6], [7, 8], [8, 9]]
+    assert np.argwhere(~clip.labelled).tolist() == [
+        [3, 4], [4, 5], [5, 6], [7, 8], [8, 9], [8, 11]
+    ]
 
 
 def test_penn_actions_folder_of_labels_will_do(tmp_path):
@@ -149,10 +153,10 @@ def test_jhmdb_is_read_joint_by_joint(tmp_path, capsys):
     assert (second.name, second.action, second.view) == ("b", "walk", "SW")
     assert first.joints == jhmdb.JOINTS and not first.guessed.any()
     assert np.argwhere(~first.labelled).tolist() == [[4, 2]]
-    assert first.keypoints[6, 5].tolist() == [-12.5, places[1, 5, 6]]
+    assert first.keypoints[6, 5].tolist() == [-13.5, places[1, 5, 6] - 1]  # counted from 1
     for joint, number in {"neck": 0, "head": 2, "right_shoulder": 3, "left_ankle": 14}.items():
         found = second.keypoints[:, second.joints.index(joint)]
-        np.testing.assert_allclose(found, np.arange(300.).reshape(2, 15, FRAMES)[:, number].T)
+        np.testing.assert_allclose(found, np.arange(300.).reshape(2, 15, FRAMES)[:, number].T - 1)
     assert "does not say which of them are hidden" in capsys.readouterr().out
     assert len(converted("jhmdb", tmp_path / "joint_positions", tmp_path)) == 2
 
@@ -253,6 +257,24 @@ def test_videos_are_told_apart_by_number_or_folder(tmp_path):
         image["video_id"] = 5
     (clip,) = converted("coco", write_json(tmp_path / "a.json", both), tmp_path)
     assert (clip.name, len(clip.keypoints)) == ("5/0", 18)
+
+
+def test_tracks_that_are_attributes_are_tracks(tmp_path):
+    content = people(range(9), tracks=(3, 10))
+    for annotation in content["annotations"]:
+        annotation["attributes"] = {"occluded": False, "track_id": annotation.pop("track_id")}
+    clips = converted("coco", write_json(tmp_path / "a.json", content), tmp_path)
+    assert [clip.name.rpartition("/")[2] for clip in clips] == ["3", "10"]
+
+
+def test_videos_of_posetrack_are_named_as_its_files(tmp_path):
+    for folder in ("000002_bonn_train", "000002_mpii_train"):
+        content = people(range(8), POSETRACK, folder=f"images/train/{folder}", flag=1)
+        for image in content["images"]:
+            image["vid_id"] = "000002"
+        write_json(tmp_path / f"{folder}.json", content)
+    clips = converted("posetrack", tmp_path, tmp_path)
+    assert [clip.name for clip in clips] == ["000002_bonn_train/0", "000002_mpii_train/0"]
 
 
 def test_posetrack_is_cut_where_frames_have_no_labels(tmp_path, capsys):

@@ -12,6 +12,7 @@ from posegan_jax.errors import InputError
 from posegan_jax.evaluation import benchmark
 from posegan_jax.evaluation.benchmark import finish, resolve, run_benchmark
 from posegan_jax.evaluation.methods import main_methods
+from posegan_jax.evaluation.pictures import EXAMPLES
 from posegan_jax.evaluation.protocols import PROTOCOLS
 from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.motion.clips2d import FILE, Clip2D, save_clips2d
@@ -89,6 +90,13 @@ def test_tracks_of_the_first_clip_are_kept(done):
     assert 0 < error < 0.1 * np.ptp(tracks["truth"].keypoints)
     seen = tracks["input"].observed
     assert (seen.sum(axis=1) == 8).all()
+
+
+def test_examples_are_drawn(done):
+    _, folder = done
+    assert {path.name for path in folder.glob("*.png")} == {
+        f"{protocol}-{example}.png" for protocol in SMALL.protocols for example in EXAMPLES
+    }
 
 
 def test_a_finished_run_forgets(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from posegan_jax import formats
 from posegan_jax.errors import InputError
-from posegan_jax.evaluation import evaluate, labelled_tables
+from posegan_jax.evaluation import evaluate, labelled_benchmark
 from posegan_jax.evaluation.clips import view_clips
 from posegan_jax.evaluation.detections import detected_labels, detection_path
 from posegan_jax.evaluation.labelled import DETECTIONS, place_labels
@@ -140,7 +140,7 @@ def test_detections_are_completed_and_scored_against_labels(clips, inpainter, tm
     missed = sum(score.lost for score in scores["input"])
     assert sum(score.count["missed"] for score in scores["fast"]) == missed > 100
     assert 0 < mean_error(scores["fast"], "missed") < 2.0
-    assert labelled_tables.best(scores) == RIDGE  # pchip has no place for what is never seen
+    assert labelled_benchmark.best(scores) == RIDGE  # pchip has no place for what is never seen
     with pytest.raises(InputError, match="needs --detections FOLDER"):
         resolve(EvaluateOptions(motion=str(labels), protocols=(DETECTIONS,)))
     everything = EvaluateOptions(

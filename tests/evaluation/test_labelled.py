@@ -32,6 +32,7 @@ from posegan_jax.evaluation.labelled_scores import (
     peaks,
     score_clip,
 )
+from posegan_jax.evaluation.pictures import EXAMPLES
 from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.motion.labels import LabelledClip, load_labels, save_labels
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
@@ -228,10 +229,13 @@ def test_labelled_video_is_evaluated_and_goes_on(labels, inpainter, tmp_path, ca
     assert "moved > half a head" in text and "2 actions" in text
     scores = result.scores["run10"]
     assert mean_error(scores["input"]) is None and mean_error(scores["fast"]) < 1.0
-    assert labelled_tables.best(scores) in ("pchip", "gaussian", *SAME_SET)
+    assert labelled_benchmark.best(scores) in ("pchip", "gaussian", *SAME_SET)
     assert moved(result.scores[ASIS]["input"]) == (0.0, 0)
     content = json.loads((tmp_path / "evaluation.json").read_text())
     assert content["setup"]["clips"] == 2 and not (tmp_path / ".parts").exists()
+    drawn = {path.name for path in tmp_path.glob("*.png")}
+    assert drawn == {f"{p}-{e}.png" for p in ("run10", "gap5", ASIS) for e in EXAMPLES}
+    assert "run10-worst.png" in said
 
 
 def test_names_are_checked_before_anything_is_loaded(labels):

@@ -119,7 +119,7 @@ def test_panels_are_smooth_and_of_the_asked_size():
 
 
 def test_legends_tell_filled_joints_only_where_asked():
-    short, long = draw_legend(24, filled=False), draw_legend(24)
+    short, long = draw_legend(24, words=()), draw_legend(24)
     assert short.height == long.height == 24 and short.width < long.width < 480
 
 

@@ -1,0 +1,99 @@
+"""Pictures of what methods make of a clip: truth, the best baseline and ours, one below the other.
+
+Of every protocol a good, a middling and the worst clip by our error are drawn, 'PROTOCOL-good.png'
+and so on.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from posegan_jax.pose.sequence import PoseSequence, Provenance
+from posegan_jax.render.still import strips
+
+EXAMPLES = {"good": 0.2, "middling": 0.5, "worst": 1.0}
+"""Name -> quantile of the error over clips."""
+COLUMNS = 6
+WRONG = 0.5
+"""Heads by which what a method was given is wrong."""
+_HEIGHT = 300
+_WORDS = "given", "hidden or wrong"
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """One clip to draw.
+
+    Attributes:
+      title: what it shows.
+      rows: what stands above a row -> (T, J, 2) pixels, NaN where nothing is drawn; the truth is
+        first.
+      marked: (T, J) bool, see ``not_given``.
+      skeleton: name of the skeleton of the J joints.
+    """
+
+    title: str
+    rows: dict[str, np.ndarray]
+    marked: np.ndarray
+    skeleton: str
+
+
+def examples(errors: Sequence[float | None]) -> dict[str, int]:
+    """The clip of each of ``EXAMPLES`` by the errors of all; clips without one have None."""
+    there = [i for i, error in enumerate(errors) if error is not None]
+    there.sort(key=lambda i: errors[i])
+    return {
+        name: there[round(quantile * (len(there) - 1))] for name, quantile in EXAMPLES.items()
+    } if there else {}
+
+
+def not_given(truth: np.ndarray, given: np.ndarray, head: np.ndarray | float) -> np.ndarray:
+    """(T, J) bool: joints of the truth (T, J, 2) that a method was given no place of, or one that
+    is wrong by more than ``WRONG`` heads of so many pixels, one number or (T,)."""
+    off = np.linalg.norm(given - truth, axis=-1) / np.reshape(head, (-1, 1))
+    return np.isfinite(truth[..., 0]) & ~(off <= WRONG)
+
+
+def heads(error: float | None) -> str:
+    """An error in words."""
+    return "no error is known" if error is None else f"{error:.2f} heads off"
+
+
+def draw(scene: Scene, path: Path) -> None:
+    """Writes the picture of a scene, of some of the frames in which joints are marked; where none
+    are, of those in which the last row is furthest from the truth.
+
+    Raises:
+      InputError: the folder does not exist.
+    """
+    frames = np.flatnonzero(scene.marked.any(axis=1))
+    if len(frames):
+        at = np.linspace(0, len(frames) - 1, min(COLUMNS, len(frames))).round().astype(int)
+        frames = frames[at]
+    else:
+        frames = _furthest(*(list(scene.rows.values())[i] for i in (0, -1)))
+    source = np.where(scene.marked, Provenance.FILLED, Provenance.OBSERVED)
+    tracks = {
+        name: PoseSequence(keypoints, None, None, scene.skeleton, provenance=source)
+        for name, keypoints in scene.rows.items()
+    }
+    strips(tracks, path, frames, scene.title, _HEIGHT, _WORDS)
+
+
+def _furthest(truth: np.ndarray, result: np.ndarray) -> np.ndarray:
+    """Frames in which some joint is furthest off, none next to another, in their order."""
+    off = np.linalg.norm(result - truth, axis=-1)
+    off = np.where(np.isfinite(off), off, 0.0).max(axis=1)
+    apart, chosen = len(off) // (2 * COLUMNS), []
+    for frame in np.argsort(-off, kind="stable"):
+        if len(chosen) < COLUMNS and all(abs(frame - other) > apart for other in chosen):
+            chosen.append(frame)
+    return np.sort(chosen)
+
+
+def paths(folder: Path, protocols: Sequence[str]) -> list[Path]:
+    """The pictures of some protocols that are there."""
+    found = [folder / f"{protocol}-{name}.png" for protocol in protocols for name in EXAMPLES]
+    return [path for path in found if path.is_file()]
