@@ -37,17 +37,14 @@ TEMPORAL: dict[str, Callable[..., np.ndarray]] = {
     "last": lambda keypoints, fps: last_value(keypoints),
     "linear": lambda keypoints, fps: interpolate(keypoints),
     "cubic": lambda keypoints, fps: cubic(keypoints),
+    "pchip": lambda keypoints, fps: pchip(keypoints),
     "savitzky-golay": functools.partial(savitzky_golay, seconds=0.44, order=3),
+    "gaussian": functools.partial(gaussian, seconds=0.08),
     "butterworth": functools.partial(butterworth, cutoff=3.0),
     "one-euro": functools.partial(one_euro, cutoff=8.0, beta=0.0),
     "kalman": functools.partial(kalman, acceleration=0.004, noise=0.024),
 }
 """Name -> function of keypoints (T, J, 2) and, as ``fps``, frames per second."""
-VIDEO: dict[str, Callable[..., np.ndarray]] = {
-    "pchip": lambda keypoints, fps: pchip(keypoints),
-    "gaussian": functools.partial(gaussian, seconds=0.08),
-}
-"""Besides, on labelled video."""
 LEARNED: dict[str, Callable[[np.ndarray, np.ndarray], WindowModel]] = {
     "ridge": lambda windows, detected: Gaussian.fit(
         windows.reshape(-1, 1, *windows.shape[2:]), detected, PENALTY["ridge"]

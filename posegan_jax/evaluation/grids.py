@@ -25,6 +25,7 @@ GRIDS: dict[str, tuple[Callable, dict[str, tuple]]] = {
     "savitzky-golay": (
         temporal.savitzky_golay, {"seconds": (0.2, 0.28, 0.36, 0.44, 0.52), "order": (2, 3)}
     ),
+    "gaussian": (temporal.gaussian, {"seconds": (0.04, 0.06, 0.08, 0.1, 0.12, 0.16, 0.2)}),
     "butterworth": (
         temporal.butterworth, {"cutoff": (3.0, 4.0, 5.0, 6.0, 8.0), "order": (2, 3)}
     ),

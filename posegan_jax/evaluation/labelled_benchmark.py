@@ -12,7 +12,7 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import methods as ours
-from posegan_jax.evaluation.baselines import TEMPORAL, VIDEO, Method, complete_by, temporal
+from posegan_jax.evaluation.baselines import TEMPORAL, Method, complete_by, temporal
 from posegan_jax.evaluation.clips import FRAMES
 from posegan_jax.evaluation.differences import Interval
 from posegan_jax.evaluation.gaussian import Gaussian
@@ -47,7 +47,7 @@ RIDGE = "ridge-same-set"
 people who mark and often the person, which we do not."""
 PENALTY = 0.003
 """As the mocap's ridge over windows has it, see ``baselines.PENALTY``."""
-BASELINES = (*TEMPORAL, *VIDEO, RIDGE)
+BASELINES = (*TEMPORAL, RIDGE)
 TAGS = {"action": "action", "view": "seen from", "turn": "trunk turned from upright, degrees"}
 DEFAULT_METHODS = (ours.INPUT, *BASELINES, "fast", "balanced")
 EVERYTHING = "everything"
@@ -140,7 +140,7 @@ def _results(inpainter: Inpainter, name: str, cases: Sequence[LabelledCase]):
     if name == ours.INPUT:
         return (case.sequence.keypoints for case in cases)
     detected = inpainter.model.detected
-    smooth = (TEMPORAL | VIDEO).get(name)
+    smooth = TEMPORAL.get(name)
     method: Method = (
         ours.our_method(inpainter, name) if smooth is None else temporal(smooth, None, detected)
     )
