@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 import numpy as np
 
 from posegan_jax.evaluation.clips import View
-from posegan_jax.evaluation.gaussian import Gaussian, WindowModel, complete_track
+from posegan_jax.evaluation.gaussian import Gaussian
 from posegan_jax.evaluation.temporal import (
     butterworth,
     cubic,
@@ -23,6 +23,7 @@ from posegan_jax.evaluation.temporal import (
     pchip,
     savitzky_golay,
 )
+from posegan_jax.evaluation.windowed import WindowModel, complete_track
 from posegan_jax.pose.rate import Rate
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton

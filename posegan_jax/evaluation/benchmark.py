@@ -71,6 +71,7 @@ class Benchmark:
       notes: what the reader should know besides, one line each.
       results: one for every protocol and method.
       real: protocol -> plausibility of the truth itself, over the joints that count there.
+      kinds: protocol -> kind of motion of every clip, empty where nobody said.
     """
 
     setup: dict[str, Any]
@@ -78,6 +79,7 @@ class Benchmark:
     notes: tuple[str, ...]
     results: tuple[Result, ...]
     real: dict[str, dict[str, float | None]]
+    kinds: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def of(self, protocol: str) -> dict[str, Scores]:
         """Method -> scores under one protocol."""
@@ -139,7 +141,8 @@ def run_benchmark(
     texts = {protocol: text for protocol, (_, text) in sets.items()}
     truths = {protocol: plausibility(cases, [case.truth for case in cases], real)
               for protocol, (cases, _) in sets.items()}
-    return Benchmark(setup, texts, (*notes, *more), tuple(results), truths)
+    kinds = {protocol: tuple(c.kind for c in cases) for protocol, (cases, _) in sets.items()}
+    return Benchmark(setup, texts, (*notes, *more), tuple(results), truths, kinds)
 
 
 def finish(output: str | os.PathLike) -> None:
@@ -190,7 +193,8 @@ def _views(options: EvaluateOptions, model: NetworkOptions) -> list[View]:
         )
     longest = options.longest or 1_000_000
     return view_clips(
-        options.motion, options.split, count, options.seed, longest, skeleton=skeleton
+        options.motion, options.split, count, options.seed, longest, skeleton=skeleton,
+        shortest=options.shortest,
     )
 
 
@@ -226,7 +230,7 @@ def _cases(
         cases = [
             make_case(
                 name, view.keypoints, view.skeleton, options.seed, number, view.fps, view.spans,
-                detected,
+                detected, view.kind,
             )
             for number, view in enumerate(views)
         ]
