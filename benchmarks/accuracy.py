@@ -35,7 +35,9 @@ FIGURE = ROOT / "docs" / "img" / "benchmark-noise.png"
 PUBLISHED = ROOT / "tests" / "evaluation" / "published.json"
 BEGIN, END = "<!-- tables: made by benchmarks/accuracy.py -->", "<!-- end of tables -->"
 
-MAIN = EvaluateOptions(protocols=("everything",), count=20, longest=100)
+MAIN = EvaluateOptions(
+    protocols=("everything",), methods=methods.every_method(), count=20, longest=100
+)
 SEARCH = EvaluateOptions(
     protocols=("holes40", "legs", "noise"), methods=(methods.INPUT, *methods.SEARCH), count=4,
     longest=72,
@@ -53,7 +55,7 @@ IN_README = {
     "elbow and wrist of one side, always: those": ("arm", "missing"),
     "knees and ankles, always: those": ("legs", "missing"),
 }
-README_METHODS = ("cubic", "ridge-windows", "fast", "balanced")
+README_METHODS = ("cubic", "ridge-windows", "network", "fast", "balanced")
 VALIDATION, STRANGERS = "Validation subjects", "Strangers"
 COUNTED = (("missing", "what was missing of the 12 joints"),
            ("upsampled", "the 16 upsampled joints"))
@@ -322,7 +324,8 @@ def main(argv: list[str] | None = None) -> int:
                     bar.update(now - bar.n)
 
                 done[name] = run_benchmark(
-                    inpainter, run, Path(options.folder) / name, progress
+                    inpainter, run, Path(options.folder) / name, progress,
+                    Path(options.folder) / "networks",
                 )
         write(done, asked)
     except InputError as error:

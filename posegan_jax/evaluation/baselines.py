@@ -34,7 +34,7 @@ Method = Callable[[PoseSequence], np.ndarray]
 """A track on the model's skeleton -> (T, J, 2) pixels, NaN where it gives nothing."""
 
 # Chosen by ``python -m posegan_jax.evaluation.tune --baselines`` on training clips.
-PENALTY, RANK = 0.01, 128
+PENALTY, RANK = 0.01, 256
 TEMPORAL: dict[str, Callable[..., np.ndarray]] = {
     "last": lambda keypoints, fps: last_value(keypoints),
     "linear": lambda keypoints, fps: interpolate(keypoints),
@@ -44,7 +44,7 @@ TEMPORAL: dict[str, Callable[..., np.ndarray]] = {
     "gaussian": functools.partial(gaussian, seconds=0.08),
     "butterworth": functools.partial(butterworth, cutoff=3.0),
     "one-euro": functools.partial(one_euro, cutoff=8.0, beta=0.0),
-    "kalman": functools.partial(kalman, acceleration=0.004, noise=0.024),
+    "kalman": functools.partial(kalman, acceleration=0.008, noise=0.024),
 }
 """Name -> function of keypoints (T, J, 2) and, as ``fps``, frames per second."""
 

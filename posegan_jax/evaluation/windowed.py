@@ -36,6 +36,12 @@ def complete_track(
     frames = model.frames
     first = starts(len(keypoints), frames, shift or max(frames // 2, 1))
     windows = model.complete_all(gather(keypoints, first, frames, np.nan))
+    return blend(windows, first, keypoints)
+
+
+def blend(windows: np.ndarray, first: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
+    """A track (T, J, 2) of completed windows (N, F, J, 2) that begin at frames (N,); those of which
+    something is NaN do not count, and what is observed is kept."""
     whole = np.isfinite(windows).all(axis=(1, 2, 3))
     if not whole.any():
         return keypoints.copy()
