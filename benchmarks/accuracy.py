@@ -1,8 +1,10 @@
 """Makes the accuracy tables of docs/benchmark.md, and the figures that a test holds weights to.
 
-    python -m benchmarks.accuracy --motion cmu.npz,accad.npz
+    python -m benchmarks.accuracy --motion cmu.npz,accad.npz --strangers hdm05.npz
 
-It takes six minutes on two cores, and goes on where it stopped when it was interrupted. The
+Baselines learn from the training clips of ``--motion``, as our networks did. Its validation
+subjects are measured, and strangers beside them: people of another data set, who do other things.
+It goes on where it stopped when it was interrupted. The
 tables replace what stands between the marks in docs/benchmark.md and README.md; docs/img gets the
 curves, and tests/evaluation/published.json the figures of a subset that takes seconds.
 """
@@ -13,14 +15,15 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import methods, tables
 from posegan_jax.evaluation.benchmark import Benchmark, run_benchmark
 from posegan_jax.evaluation.scores import Scores
-from posegan_jax.evaluation.settings import EvaluateOptions
+from posegan_jax.evaluation.settings import LONGEST, EvaluateOptions
 from posegan_jax.inpainting.inpainter import load
 from posegan_jax.render.curves import save_pckh_differences
 from posegan_jax.runtime.files import atomic_path
@@ -32,7 +35,9 @@ FIGURE = ROOT / "docs" / "img" / "benchmark-noise.png"
 PUBLISHED = ROOT / "tests" / "evaluation" / "published.json"
 BEGIN, END = "<!-- tables: made by benchmarks/accuracy.py -->", "<!-- end of tables -->"
 
-MAIN = EvaluateOptions(protocols=("everything",), count=20, longest=100)
+MAIN = EvaluateOptions(
+    protocols=("everything",), methods=methods.every_method(), count=20, longest=100
+)
 SEARCH = EvaluateOptions(
     protocols=("holes40", "legs", "noise"), methods=(methods.INPUT, *methods.SEARCH), count=4,
     longest=72,
@@ -50,67 +55,144 @@ IN_README = {
     "elbow and wrist of one side, always: those": ("arm", "missing"),
     "knees and ankles, always: those": ("legs", "missing"),
 }
+README_METHODS = ("cubic", "ridge-windows", "network", "fast", "balanced")
+VALIDATION, STRANGERS = "Validation subjects", "Strangers"
+COUNTED = (("missing", "what was missing of the 12 joints"),
+           ("upsampled", "the 16 upsampled joints"))
 PLAUSIBLE = ("clean", "holes40", "arm", "leg", "legs", "lower", "gap10", "gap20", "noise", "all")
 OURS = ("balanced", "fast")
 CURVES = ("input", "butterworth", "kalman", "ridge-windows", "regressor", "fast", "balanced")
 
 
-def page_tables(main: Benchmark, search: Benchmark) -> str:
-    """Everything between the marks."""
-    lines = ["## At a glance", "", _setup(main), ""]
-    for part, text in (("missing", "what was missing of the 12 joints"),
-                       ("upsampled", "the 16 upsampled joints"),
-                       ("observed", "the observed of the 12 joints")):
-        lines += [f"Mean error in head sizes over {text}:", "", _glance(main, part), ""]
-    lines += _comparison(main)
-    lines += ["## Plausibility", "",
-              "Of what is not observed as it is; the first line is the truth's own.", ""]
-    for protocol in PLAUSIBLE:
-        if protocol in main.texts:
-            lines += [f"### {protocol}, plausibility", "",
-                      tables.plausibility_table(main.of(protocol), main.real[protocol]), ""]
-    lines += ["## Every protocol", ""]
-    for protocol, text in main.texts.items():
-        lines += [f"### {protocol}", "", f"{text[0].upper()}{text[1:]}.", "",
-                  tables.parts_table(main.of(protocol), METRICS), ""]
-    lines += ["## Search, start and shift", "", _setup(search), ""]
-    for protocol in search.texts:
-        lines += [f"### {protocol}, searches", "",
-                  tables.parts_table(search.of(protocol), METRICS), ""]
-    lines += ["## In the form of the thesis", "",
-              "Tables 2 and 3 under `noise`, for the clips of the section before.", ""]
-    lines += tables.thesis_tables(search.of("noise"))
-    return "\n".join(lines).rstrip() + "\n"
+class People(NamedTuple):
+    """What was measured on some people.
+
+    Attributes:
+      main: every protocol.
+      search: what search, start and shift give.
+    """
+
+    main: Benchmark
+    search: Benchmark
 
 
-def _comparison(main: Benchmark) -> list[str]:
+def page_tables(people: Mapping[str, People]) -> str:
+    """Everything between the marks.
+
+    Args:
+      people: who they are -> what was measured on them, each of whom gets tables of their own,
+        below one another; the last ones may be ``STRANGERS``, whose kinds of motion have a table.
+    """
+    main = {who: measured.main for who, measured in people.items()}
+    search = {who: measured.search for who, measured in people.items()}
+    sections = [
+        glance_section(main), comparison_section(main), kinds_section(main),
+        plausibility_section(main), protocols_section(main), search_section(search),
+        thesis_section(search),
+    ]
+    return "\n".join(line for lines in sections for line in lines).rstrip() + "\n"
+
+
+def beside(
+    benchmarks: Mapping[str, Benchmark], make: Callable[[Benchmark], str]
+) -> list[str]:
+    """Lines of one table of each, below one another, under the names of who was measured."""
+    lines = []
+    for who, benchmark in benchmarks.items():
+        lines += [f"{who}:", "", make(benchmark), ""] if len(benchmarks) > 1 else [
+            make(benchmark), ""]
+    return lines
+
+
+def glance_section(main: Mapping[str, Benchmark]) -> list[str]:
+    """Lines of mean errors, methods by protocols, and what was evaluated on whom."""
+    lines = ["## At a glance", "", *beside(main, _setup)]
+    for part, text in (*COUNTED, ("observed", "the observed of the 12 joints")):
+        lines += [f"### Mean error in head sizes over {text}", "",
+                  *beside(main, lambda benchmark, part=part: _glance(benchmark, part))]
+    return lines
+
+
+def comparison_section(main: Mapping[str, Benchmark]) -> list[str]:
     """Lines on where our methods and the others differ, and where the others are ahead."""
     lines = ["## Where a baseline is ahead", "",
              "Of all baselines the best one's value, in brackets ours, and their difference, where "
-             "it is better; protocols in which none is are left out:", "",
-             tables.ahead_table(main, OURS, methods.baselines()), "",
-             "And where `fast` is better than `balanced`:", "",
-             tables.ahead_table(main, ["balanced"], ["fast"]), "",
-             "## Differences to the regressor and to the best baseline", ""]
+             "it is better; protocols in which none is are left out.", ""]
+    lines += beside(main, lambda b: tables.ahead_table(b, OURS, methods.baselines()))
+    lines += ["And where `fast` is better than `balanced`.", ""]
+    lines += beside(main, lambda b: tables.ahead_table(b, ["balanced"], ["fast"]))
+    lines += ["## Differences to the regressor and to the best baseline", ""]
     for name in OURS:
-        for part, text in (("missing", "what was missing of the 12 joints"),
-                           ("upsampled", "the 16 upsampled joints")):
-            lines += [f"`{name}` over {text}:", "",
-                      tables.differences_table(main, name, part), ""]
+        for part, text in COUNTED:
+            lines += [f"### `{name}` over {text}", ""]
+            lines += beside(
+                main, lambda b, name=name, part=part: tables.differences_table(b, name, part)
+            )
     return lines
+
+
+def kinds_section(main: Mapping[str, Benchmark]) -> list[str]:
+    """Lines on kinds of motion, of strangers: what validation subjects do has no other kinds than
+    what networks and baselines learned of."""
+    shown = tables.kinds_table(main[STRANGERS], "balanced") if STRANGERS in main else ""
+    return ["## By kind of motion", "",
+            "Mean error of `balanced` in head sizes, in brackets that of the baseline that is best "
+            "over all clips.", "", shown, ""] if shown else []
+
+
+def plausibility_section(main: Mapping[str, Benchmark]) -> list[str]:
+    """Lines on whether what was completed could be motion, by protocol."""
+    lines = ["## Plausibility", "",
+             "Of what is not observed as it is; the first line is the truth's own.", ""]
+    for protocol in PLAUSIBLE:
+        if protocol in next(iter(main.values())).texts:
+            lines += [f"### {protocol}, plausibility", ""]
+            lines += beside(
+                main, lambda b, p=protocol: tables.plausibility_table(b.of(p), b.real[p])
+            )
+    return lines
+
+
+def protocols_section(main: Mapping[str, Benchmark]) -> list[str]:
+    """Lines of all metrics, protocol by protocol."""
+    lines = ["## Every protocol", ""]
+    for protocol, text in next(iter(main.values())).texts.items():
+        lines += [f"### {protocol}", "", f"{text[0].upper()}{text[1:]}.", ""]
+        lines += beside(main, lambda b, p=protocol: tables.parts_table(b.of(p), METRICS))
+    return lines
+
+
+def search_section(search: Mapping[str, Benchmark]) -> list[str]:
+    """Lines on what search, start, shift and composition give."""
+    lines = ["## Search, start and shift", "", *beside(search, _setup)]
+    for protocol in next(iter(search.values())).texts:
+        lines += [f"### {protocol}, searches", ""]
+        lines += beside(search, lambda b, p=protocol: tables.parts_table(b.of(p), METRICS))
+    return lines
+
+
+def thesis_section(search: Mapping[str, Benchmark]) -> list[str]:
+    """Lines of the thesis's own tables."""
+    lines = ["## In the form of the thesis", "",
+             "Tables 2 and 3 under `noise`, for the clips of the section before.", ""]
+    return lines + beside(search, lambda b: "\n".join(tables.thesis_tables(b.of("noise"))))
+
+
+def readme_tables(main: Mapping[str, Benchmark]) -> str:
+    """``readme_table`` of each, below one another."""
+    return "\n".join(beside(main, readme_table)).rstrip() + "\n"
 
 
 def readme_table(main: Benchmark) -> str:
     """Error and PCKh@0.5 of the best in a few words; the best of a row is bold."""
-    names = ("cubic", "ridge-windows", "fast", "balanced")
     rows = []
     for text, (protocol, part) in IN_README.items():
-        values = [main.of(protocol)[name].values[part] for name in names]
+        values = [main.of(protocol)[name].values[part] for name in README_METHODS]
         least = min(v["error"] for v in values)
         cells = [f"{v['error']:.3f} / {v['pckh@0.5']:.3f}" for v in values]
         rows.append([text, *(f"**{c}**" if v["error"] == least else c
                              for c, v in zip(cells, values, strict=True))])
-    return tables.table(["what is missing", *(f"`{name}`" for name in names)], rows)
+    return tables.table(["what is missing", *(f"`{name}`" for name in README_METHODS)], rows)
 
 
 def _setup(benchmark: Benchmark) -> str:
@@ -126,14 +208,15 @@ def _glance(benchmark: Benchmark, part: str) -> str:
     else:
         protocols = [p for p in benchmark.texts
                      if any(_error(s, part) for s in benchmark.of(p).values())]
-    names = [n for n, s in benchmark.of(protocols[0]).items() if _error(s, part) is not None]
-    rows = [[n, *(tables.cell(_error(benchmark.of(p)[n], part)) for p in protocols)]
+    names = dict.fromkeys(n for p in protocols for n, s in benchmark.of(p).items()
+                          if _error(s, part) is not None)
+    rows = [[n, *(tables.cell(_error(benchmark.of(p).get(n), part)) for p in protocols)]
             for n in names]
     return tables.table(["method", *protocols], rows)
 
 
-def _error(scores: Scores, part: str) -> float | None:
-    return scores.values[part]["error"]
+def _error(scores: Scores | None, part: str) -> float | None:
+    return scores.values[part]["error"] if scores else None
 
 
 def published(benchmarks: Sequence[tuple[EvaluateOptions, Benchmark]]) -> str:
@@ -162,6 +245,56 @@ def replace_tables(page: str, text: str) -> str:
     return f"{before}{BEGIN}\n\n{text}\n{END}{rest.split(END, 1)[1]}"
 
 
+def runs(motion: str, strangers: str | None) -> dict[str, EvaluateOptions]:
+    """What is evaluated, by name.
+
+    Args:
+      motion: set with training clips, and those of validation subjects.
+      strangers: file of motion of other people, all clips of its split 'test'; None for none.
+    """
+    made = {
+        "main": dataclasses.replace(MAIN, motion=motion),
+        "search": dataclasses.replace(SEARCH, motion=motion),
+        # The first set is the one that tests find, too.
+        "subset": dataclasses.replace(SUBSET, motion=motion.split(",")[0]),
+        "procedural": SUBSET,
+    }
+    if strangers:
+        there = {"motion": strangers, "split": "test", "shortest": 3}
+        made |= {
+            "strangers": dataclasses.replace(
+                MAIN, **there, train=motion, count=0, longest=LONGEST
+            ),
+            "strangers-search": dataclasses.replace(SEARCH, **there, train=motion),
+            "strangers-subset": dataclasses.replace(SUBSET, **there),
+        }
+    return made
+
+
+def write(done: Mapping[str, Benchmark], options: Mapping[str, EvaluateOptions]) -> None:
+    """Writes the page, the README's tables, the figure and the published figures.
+
+    Args:
+      done: the results of ``runs``, by the names there.
+      options: the runs.
+    """
+    people = {VALIDATION: People(done["main"], done["search"])}
+    if "strangers" in done:
+        people[STRANGERS] = People(done["strangers"], done["strangers-search"])
+    subsets = [(options[n], done[n]) for n in done if n.endswith("subset") or n == "procedural"]
+    main = {who: measured.main for who, measured in people.items()}
+    for path, text in (
+        (PAGE, replace_tables(PAGE.read_text(), page_tables(people))),
+        (README, replace_tables(README.read_text(), readme_tables(main))),
+        (PUBLISHED, published(subsets)),
+    ):
+        with atomic_path(path) as temporary:
+            temporary.write_text(text)
+    noise = done["main"].of("noise")
+    curves = {n: (tables.ALPHAS, noise[n].curves["Total-12J"]) for n in CURVES if n in noise}
+    save_pckh_differences(curves, methods.INPUT, FIGURE)
+
+
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     from tqdm import tqdm
@@ -169,21 +302,20 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--motion", required=True, help="motion set with training clips")
     parser.add_argument(
+        "--strangers", metavar="FILE",
+        help="motion of other people and of another data set, of which all clips of the split "
+        "'test' are measured, too",
+    )
+    parser.add_argument(
         "--folder", default=str(Path(tempfile.gettempdir()) / "posegan-benchmark"),
         help="where results are kept until all are there",
     )
     options = parser.parse_args(argv)
-    first = options.motion.split(",")[0]  # the set that tests find, too
-    runs = {
-        "main": dataclasses.replace(MAIN, motion=options.motion),
-        "search": dataclasses.replace(SEARCH, motion=options.motion),
-        "subset": dataclasses.replace(SUBSET, motion=first),
-        "procedural": SUBSET,
-    }
+    asked = runs(options.motion, options.strangers)
     try:
         inpainter = load(None)
         done = {}
-        for name, run in runs.items():
+        for name, run in asked.items():
             with tqdm(unit="clip", disable=None) as bar:
 
                 def progress(what: str, now: int, total: int, bar=bar, name=name) -> None:
@@ -192,20 +324,10 @@ def main(argv: list[str] | None = None) -> int:
                     bar.update(now - bar.n)
 
                 done[name] = run_benchmark(
-                    inpainter, run, Path(options.folder) / name, progress
+                    inpainter, run, Path(options.folder) / name, progress,
+                    Path(options.folder) / "networks",
                 )
-        page = replace_tables(PAGE.read_text(), page_tables(done["main"], done["search"]))
-        readme = replace_tables(README.read_text(), readme_table(done["main"]) + "\n")
-        for path, text in (
-            (PAGE, page),
-            (README, readme),
-            (PUBLISHED, published([(runs[n], done[n]) for n in ("subset", "procedural")])),
-        ):
-            with atomic_path(path) as temporary:
-                temporary.write_text(text)
-        noise = done["main"].of("noise")
-        curves = {n: (tables.ALPHAS, noise[n].curves["Total-12J"]) for n in CURVES if n in noise}
-        save_pckh_differences(curves, methods.INPUT, FIGURE)
+        write(done, asked)
     except InputError as error:
         print(f"posegan_jax: {error}", file=sys.stderr)
         return 2

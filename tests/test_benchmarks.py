@@ -26,7 +26,7 @@ from posegan_jax.evaluation.settings import EvaluateOptions
 TOTALS = ("Total-12J", "Total-28J")
 
 
-def made_up(protocols, methods):
+def made_up(protocols, methods, kinds=()):
     def scores(level, missing):
         groups = {n: dict.fromkeys(CURVE_METRICS, level) for n in (*GROUPS_12, *GROUPS_16)}
         groups |= {n: dict.fromkeys(METRICS, level) for n in (*TOTALS, *PARTS)}
@@ -41,7 +41,8 @@ def made_up(protocols, methods):
     results = tuple(Result(p, m, scores(0.1 * (i + 1), p not in ("clean", "noise")))
                     for p in protocols for i, m in enumerate(methods))
     real = {p: dict.fromkeys(MEASURES, 0.0) for p in protocols}
-    return Benchmark(setup, {p: f"text of {p}" for p in protocols}, (), results, real)
+    of_clips = {p: tuple(kinds) for p in protocols} if kinds else {}
+    return Benchmark(setup, {p: f"text of {p}" for p in protocols}, (), results, real, of_clips)
 
 
 def test_the_runs_are_possible():
@@ -53,10 +54,11 @@ def test_the_runs_are_possible():
 def test_the_page_has_all_protocols_and_methods():
     main = made_up(("clean", "legs", "noise"), ("linear", "fast", "balanced"))
     search = made_up(("legs", "noise"), ("input", "C-s1"))
-    text = accuracy.page_tables(main, search)
+    text = accuracy.page_tables({accuracy.VALIDATION: accuracy.People(main, search)})
     for name in ("### clean", "Text of legs.", "### noise, searches", "Table 2 (a)",
                  "Table 3 (d)", "3 clips of cmu.npz"):
         assert name in text, name
+    assert "Strangers" not in text and "kind of motion" not in text
     glance = text[text.index("missing of the 12"):].splitlines()[2:6]
     assert [cell.strip() for cell in glance[0].strip("|").split("|")] == ["method", "legs"]
     assert glance[3].split("|")[2].strip() == "0.200"
@@ -67,12 +69,33 @@ def test_the_page_has_all_protocols_and_methods():
     assert "### legs, plausibility" in text
 
 
+def test_strangers_stand_beside_validation_subjects():
+    methods = ("linear", "fast", "balanced")
+    main, other = (made_up(("arm", "noise"), methods, kinds)
+                   for kinds in (("walk",) * 3, ("squat", "squat", "lie")))
+    search = made_up(("noise",), ("input", "C-s1"))
+    people = {accuracy.VALIDATION: accuracy.People(main, search),
+              accuracy.STRANGERS: accuracy.People(other, search)}
+    text = accuracy.page_tables(people)
+    sections = text.split("\n## ")
+    assert len(sections) == 8
+    for section in sections:
+        if not section.startswith("By kind"):
+            assert section.count("Strangers:") == section.count("Validation subjects:") > 0
+    kinds = text[text.index("By kind of motion"):].splitlines()
+    at = next(i for i, line in enumerate(kinds) if line.startswith("|"))
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in kinds[at:at + 4]]
+    assert rows[0] == ["kind", "clips", "arm, missing (linear)"]
+    assert rows[2:] == [["lie", "1", "0.300 (0.100)"], ["squat", "2", "0.300 (0.100)"]]
+
+
 def test_the_readme_tells_the_best_of_a_row():
-    names = ("cubic", "ridge-windows", "fast", "balanced")
-    main = made_up(("clean", "holes40", "gap10", "arm", "legs"), names)
+    main = made_up(("clean", "holes40", "gap10", "arm", "legs"), accuracy.README_METHODS)
     lines = accuracy.readme_table(main).splitlines()
     assert len(lines) == 2 + len(accuracy.IN_README)
     assert all(line.count("**0.100 / 0.100**") == 1 for line in lines[2:])
+    both = accuracy.readme_tables({accuracy.VALIDATION: main, accuracy.STRANGERS: main})
+    assert both.count("\n".join(lines)) == 2 and "Strangers:\n\n|" in both
 
 
 @pytest.mark.parametrize("path", [accuracy.PAGE, accuracy.README], ids=lambda path: path.name)
@@ -96,6 +119,17 @@ def test_what_is_published_is_what_the_test_reads():
     values = {(r["protocol"], r["method"]): r["values"] for r in entry["results"]}
     assert set(values["clean", "fast"]) == {"upsampled"}
     assert values["legs", "balanced"]["missing"] == {"pckh@0.5": 0.2, "auc": 0.2}
+
+
+def test_strangers_are_measured_whole_by_what_the_motion_teaches(tmp_path):
+    asked = accuracy.runs("a/cmu.npz,accad.npz", "b/others.npz")
+    assert asked["subset"].motion == "a/cmu.npz" and not asked["subset"].train
+    strangers = asked["strangers"]
+    assert (strangers.motion, strangers.train) == ("b/others.npz", "a/cmu.npz,accad.npz")
+    assert strangers.count == 0 and strangers.shortest < 20 and strangers.split == "test"
+    assert (strangers.protocols, strangers.methods) == (
+        accuracy.MAIN.protocols, accuracy.MAIN.methods)
+    assert not [name for name in accuracy.runs("cmu.npz", None) if "strangers" in name]
 
 
 def test_the_published_figures_are_of_the_run_that_is_named():

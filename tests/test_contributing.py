@@ -110,8 +110,8 @@ def test_a_training_step_takes_a_new_loss(page):
 class MeanWindow:
     """Completes windows by the mean of training windows, wherever the person is."""
 
-    def __init__(self, windows, detected):
-        self.frames, self.mean = windows.shape[1], windows.mean(axis=0)
+    def __init__(self, training):
+        self.frames, self.mean = training.windows.shape[1], training.windows.mean(axis=0)
 
     def complete_all(self, windows):
         return np.where(np.isfinite(windows), windows, self.mean)

@@ -5,13 +5,15 @@ is then regressed frame by frame on what is, as nothing else is simple enough to
 user would do instead. The others learn from training windows.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
 from posegan_jax.evaluation.clips import View
-from posegan_jax.evaluation.gaussian import Gaussian, WindowModel, complete_track
+from posegan_jax.evaluation.gaussian import Gaussian
+from posegan_jax.evaluation.ridge import Ridge
 from posegan_jax.evaluation.temporal import (
     butterworth,
     cubic,
@@ -23,6 +25,7 @@ from posegan_jax.evaluation.temporal import (
     pchip,
     savitzky_golay,
 )
+from posegan_jax.evaluation.windowed import WindowModel, complete_track
 from posegan_jax.pose.rate import Rate
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
@@ -31,33 +34,67 @@ Method = Callable[[PoseSequence], np.ndarray]
 """A track on the model's skeleton -> (T, J, 2) pixels, NaN where it gives nothing."""
 
 # Chosen by ``python -m posegan_jax.evaluation.tune --baselines`` on training clips.
-PENALTY = {"ridge": 0.003, "ridge-windows": 0.003, "pca": 0.01}
-RANK = 128
+PENALTY, RANK = 0.01, 256
 TEMPORAL: dict[str, Callable[..., np.ndarray]] = {
     "last": lambda keypoints, fps: last_value(keypoints),
     "linear": lambda keypoints, fps: interpolate(keypoints),
     "cubic": lambda keypoints, fps: cubic(keypoints),
+    "pchip": lambda keypoints, fps: pchip(keypoints),
     "savitzky-golay": functools.partial(savitzky_golay, seconds=0.44, order=3),
+    "gaussian": functools.partial(gaussian, seconds=0.08),
     "butterworth": functools.partial(butterworth, cutoff=3.0),
     "one-euro": functools.partial(one_euro, cutoff=8.0, beta=0.0),
-    "kalman": functools.partial(kalman, acceleration=0.004, noise=0.024),
+    "kalman": functools.partial(kalman, acceleration=0.008, noise=0.024),
 }
 """Name -> function of keypoints (T, J, 2) and, as ``fps``, frames per second."""
-VIDEO: dict[str, Callable[..., np.ndarray]] = {
-    "pchip": lambda keypoints, fps: pchip(keypoints),
-    "gaussian": functools.partial(gaussian, seconds=0.08),
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What baselines learn from.
+
+    Attributes:
+      windows: (N, F, J, 2) complete, as long as the model's, in pixels.
+      people: (N,) who moves in each.
+      detected: (J,) bool, the joints that a detector delivers.
+    """
+
+    windows: np.ndarray
+    people: np.ndarray
+    detected: np.ndarray
+
+    @classmethod
+    def of(cls, views: Sequence[View], detected: Collection[str]) -> "Training":
+        """Of windows as they are, and seen in a mirror: people have two sides.
+
+        Args:
+          views: windows of training people.
+          detected: names of the joints that a detector delivers.
+        """
+        skeleton = views[0].skeleton
+        windows = np.stack([view.keypoints for view in views])
+        windows = np.concatenate([windows, skeleton.mirror_keypoints(windows)])
+        people = np.array([view.subject for view in views])
+        return cls(windows, np.tile(people, 2), skeleton.mask(detected))
+
+    def poses(self) -> "Training":
+        """Two frames of every window, as windows of one frame."""
+        step = max(self.windows.shape[1] // 2, 1)
+        poses = self.windows[:, : 2 * step : step]
+        windows = poses.reshape(-1, 1, *poses.shape[2:])
+        return Training(windows, np.repeat(self.people, poses.shape[1]), self.detected)
+
+
+def _ridge(training: Training) -> Ridge:
+    return Ridge(training.windows, training.people)
+
+
+LEARNED: dict[str, Callable[[Training], WindowModel]] = {
+    "ridge": lambda training: _ridge(training.poses()),
+    "ridge-windows": _ridge,
+    "pca": lambda training: Gaussian.fit(training.windows, training.detected, PENALTY, RANK),
 }
-"""Besides, on labelled video."""
-LEARNED: dict[str, Callable[[np.ndarray, np.ndarray], WindowModel]] = {
-    "ridge": lambda windows, detected: Gaussian.fit(
-        windows.reshape(-1, 1, *windows.shape[2:]), detected, PENALTY["ridge"]
-    ),
-    "ridge-windows": lambda windows, detected: Gaussian.fit(
-        windows, detected, PENALTY["ridge-windows"]
-    ),
-    "pca": lambda windows, detected: Gaussian.fit(windows, detected, PENALTY["pca"], RANK),
-}
-"""Name -> function of training windows (N, F, J, 2) and of which joints are detected, (J,) bool."""
+"""Name -> function of what there is to learn from."""
 
 
 def temporal(
@@ -106,9 +143,8 @@ def fit_baselines(
       train: windows of training people, as long as the model's; some thousands.
       detected: names of the joints that baselines look at: those that a detector delivers.
     """
-    windows = np.stack([view.keypoints for view in train])
-    mask = train[0].skeleton.mask(detected)
-    learned = {name: fit(windows, mask) for name, fit in LEARNED.items()}
+    training = Training.of(train, detected)
+    learned = {name: fit(training) for name, fit in LEARNED.items()}
     return {
         name: temporal(smooth, learned["ridge"], detected) for name, smooth in TEMPORAL.items()
     } | {name: regression(model, detected) for name, model in learned.items()}

@@ -33,6 +33,7 @@ from posegan_jax.evaluation.protocols import PROTOCOLS, Case, make_case
 from posegan_jax.evaluation.regressor import Regressor
 from posegan_jax.evaluation.scores import Scores, score
 from posegan_jax.evaluation.settings import DEFAULT_PROTOCOLS, EvaluateOptions
+from posegan_jax.evaluation.specialist import Course, School, can_learn
 from posegan_jax.formats import npz
 from posegan_jax.geometry.body import has_head, head_size
 from posegan_jax.inpainting.inpainter import Inpainter
@@ -73,6 +74,7 @@ class Benchmark:
       notes: what the reader should know besides, one line each.
       results: one for every protocol and method.
       real: protocol -> plausibility of the truth itself, over the joints that count there.
+      kinds: protocol -> kind of motion of every clip, empty where nobody said.
     """
 
     setup: dict[str, Any]
@@ -80,6 +82,7 @@ class Benchmark:
     notes: tuple[str, ...]
     results: tuple[Result, ...]
     real: dict[str, dict[str, float | None]]
+    kinds: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def of(self, protocol: str) -> dict[str, Scores]:
         """Method -> scores under one protocol."""
@@ -92,7 +95,7 @@ Progress = Callable[[str, int, int], None]
 
 def run_benchmark(
     inpainter: Inpainter, options: EvaluateOptions, output: str | os.PathLike | None = None,
-    progress: Progress | None = None,
+    progress: Progress | None = None, networks: str | os.PathLike | None = None,
 ) -> Benchmark:
     """Evaluates methods under protocols.
 
@@ -104,6 +107,8 @@ def run_benchmark(
         clip stay there, 'tracks/PROTOCOL/METHOD.npz', to be drawn, and so do the pictures of
         ``pictures``.
       progress: see ``Progress``.
+      networks: folder in which networks that are trained for a protocol are kept, which several
+        runs may share; by default within ``output``, until it is finished.
 
     Raises:
       InputError: unknown names, no such motion, no training motion for a method that was asked for
@@ -113,25 +118,32 @@ def run_benchmark(
     protocols, asked = resolve(options, model.frames)
     views = _views(options, model)
     real = Real.of(_real_windows(options, model))
-    fitted, notes = _fit(inpainter, options, asked)
-    names = [name for name in asked if name in fitted]
-    sets, more = _cases(options, protocols, views, detected)
-    weights = ours.letter(inpainter.metadata)
     setup = _setup(inpainter, options, views)
     memory = _Memory(output, setup)
-    done, total = 0, len(names) * sum(len(cases) for cases, _ in sets.values())
+    fitted, notes = _fit(inpainter, options, asked, networks or memory.networks)
+    sets, more = _cases(options, protocols, views, detected)
+    weights = ours.letter(inpainter.metadata)
+    names = {
+        protocol: [name for name in asked if name in fitted
+                   and (can_learn(protocol) or not isinstance(fitted[name], School))]
+        for protocol in sets
+    }
+    done, total = 0, sum(len(names[protocol]) * len(cases) for protocol, (cases, _) in sets.items())
     results = []
     for protocol, (cases, _) in sets.items():
         memory.save_tracks(protocol, cases[0], {TRUTH: cases[0].truth})
-        for name in names:
+        for name in names[protocol]:
             label = ours.label(name, weights)
             scores = memory.load(protocol, label)
             if scores is None:
                 tracks = []
+                method = _taught(
+                    fitted[name], protocol, _lessons(progress, protocol, done, total)
+                )
                 for case in cases:
                     if progress:
                         progress(f"{protocol}: {label}", done + len(tracks), total)
-                    tracks.append(fitted[name](case.sequence))
+                    tracks.append(method(case.sequence))
                 scores = score(cases, tracks, options.head, real)
                 memory.save_tracks(protocol, cases[0], {label: tracks[0]})
                 memory.save(protocol, label, scores)
@@ -145,12 +157,32 @@ def run_benchmark(
     texts = {protocol: text for protocol, (_, text) in sets.items()}
     truths = {protocol: plausibility(cases, [case.truth for case in cases], real)
               for protocol, (cases, _) in sets.items()}
-    return Benchmark(setup, texts, (*notes, *more), tuple(results), truths)
+    kinds = {protocol: tuple(c.kind for c in cases) for protocol, (cases, _) in sets.items()}
+    return Benchmark(setup, texts, (*notes, *more), tuple(results), truths, kinds)
+
+
+def _taught(
+    method: Method | School, protocol: str, tell: Callable[[int, int], None] | None = None
+) -> Method:
+    """A method, or the network of the protocol."""
+    return method.network(protocol, tell) if isinstance(method, School) else method
+
+
+def _lessons(
+    progress: Progress | None, protocol: str, done: int, total: int
+) -> Callable[[int, int], None]:
+    """What a network that is trained calls after every epoch."""
+
+    def tell(epoch: int, epochs: int) -> None:
+        if progress:
+            progress(f"{protocol}: {ours.NETWORK}, epoch {epoch} of {epochs}", done, total)
+
+    return tell
 
 
 def _draw(
     folder: Path, protocol: str, cases: Sequence[Case], scores: dict[str, Scores],
-    fitted: dict[str, Method],
+    fitted: dict[str, Method | School],
 ) -> None:
     """Pictures of a good, a middling and the worst clip of our last quality, by what was missing,
     or else by what was upsampled, or else by what was observed."""
@@ -168,7 +200,7 @@ def _draw(
     for example, i in pictures.examples(errors.get(mine[-1], [])).items():
         case = cases[i]
         rows = {"truth": case.truth} | {
-            f"{name}: {pictures.heads(error[i])}": fitted[name](case.sequence)
+            f"{name}: {pictures.heads(error[i])}": _taught(fitted[name], protocol)(case.sequence)
             for name, error in errors.items()
         }
         size = head_size(case.truth, case.skeleton)
@@ -226,7 +258,8 @@ def _views(options: EvaluateOptions, model: NetworkOptions) -> list[View]:
         )
     longest = options.longest or 1_000_000
     return view_clips(
-        options.motion, options.split, count, options.seed, longest, skeleton=skeleton
+        options.motion, options.split, count, options.seed, longest, skeleton=skeleton,
+        shortest=options.shortest,
     )
 
 
@@ -262,7 +295,7 @@ def _cases(
         cases = [
             make_case(
                 name, view.keypoints, view.skeleton, options.seed, number, view.fps, view.spans,
-                detected,
+                detected, view.kind,
             )
             for number, view in enumerate(views)
         ]
@@ -274,17 +307,25 @@ def _cases(
 
 
 def _fit(
-    inpainter: Inpainter, options: EvaluateOptions, names: Sequence[str]
-) -> tuple[dict[str, Method], list[str]]:
+    inpainter: Inpainter, options: EvaluateOptions, names: Sequence[str],
+    networks: str | os.PathLike | None,
+) -> tuple[dict[str, Method | School], list[str]]:
     """Name -> method for all that can be had, and notes on what cannot."""
-    methods: dict[str, Method] = {ours.INPUT: lambda sequence: sequence.keypoints}
+    methods: dict[str, Method | School] = {ours.INPUT: lambda sequence: sequence.keypoints}
     notes, model, detected = [], inpainter.model.options, inpainter.model.detected
-    if set(names) & {*TEMPORAL, *LEARNED}:
+    if set(names) & {*TEMPORAL, *LEARNED, ours.NETWORK}:
         train = _training_windows(options, model)
         if train is not None:
             methods |= fit_baselines(train, detected)
+            methods[ours.NETWORK] = School(
+                Course(
+                    options.train or options.motion, inpainter.skeleton, model.frames,
+                    tuple(detected), options.seed,
+                ),
+                networks,
+            )
         else:
-            missing = [name for name in LEARNED if name in names]
+            missing = [name for name in (*LEARNED, ours.NETWORK) if name in names]
             if options.methods and missing:
                 raise InputError(
                     f"{options.train or options.motion}: no training clips for "
@@ -379,6 +420,11 @@ class _Memory:
                 (self.folder / _PARTS).mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise InputError(f"cannot write {output}: {error.strerror}") from error
+
+    @property
+    def networks(self) -> Path | None:
+        """Where networks are kept that are trained for a protocol."""
+        return self.folder and self.folder / _PARTS / "networks"
 
     def load(self, protocol: str, method: str) -> Scores | None:
         path = self._path(protocol, method)

@@ -5,13 +5,14 @@ were annotated.
 """
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.evaluation.settings import LONGEST
+from posegan_jax.evaluation.settings import LONGEST, SHORTEST
 from posegan_jax.geometry.camera import look_at, project
 from posegan_jax.model.options import NetworkOptions
 from posegan_jax.motion.clip import THESIS, Clip
@@ -25,8 +26,6 @@ PICTURE = (1920.0, 1080.0)
 """Width and height in pixels."""
 MARGIN = 0.05
 """Share of the picture at its edges that the person never enters."""
-SHORTEST = 48
-"""Clips with fewer frames are left out."""
 FRAMES = NetworkOptions().frames
 """Of a window, unless a model has others."""
 
@@ -45,6 +44,7 @@ class View:
       spans: (T, B) pixels, of 3D motion: how long every bone of the skeleton would be in the
         picture if it were parallel to it, at its depth.
       skeleton: names the J joints.
+      kind: of motion, see ``kind_of``; empty where nobody said.
     """
 
     keypoints: np.ndarray
@@ -55,6 +55,13 @@ class View:
     frames: np.ndarray | None = None
     spans: np.ndarray | None = None
     skeleton: Skeleton = THESIS
+    kind: str = ""
+
+
+def kind_of(text: str) -> str:
+    """What is done, of a clip's text: without the number of the take at its end, and without what
+    CMU's texts tell of the subject after a slash ('walk / Subject #35 (walk, run)')."""
+    return re.sub(r"[\s_]*\d+$", "", text.partition(" / ")[0].strip())
 
 
 def has_clips2d(source: str) -> bool:
@@ -110,6 +117,7 @@ def annotated_clips(
 def view_clips(
     source: str, split: str = "validation", count: int | None = None, seed: int = 1,
     longest: int = LONGEST, options: ViewOptions | None = None, skeleton: Skeleton = THESIS,
+    shortest: int = SHORTEST,
 ) -> list[View]:
     """Whole clips of a split, each through a random camera that keeps the person in view.
 
@@ -125,14 +133,15 @@ def view_clips(
       longest: frames.
       options: ranges of the cameras; speed and mirroring play no role.
       skeleton: the joints that are wanted.
+      shortest: clips with fewer frames are left out.
 
     Raises:
       InputError: no such set, it lacks joints of the skeleton, or no clip in it is long enough.
     """
     clips = [_at_model_rate(clip) for clip in load_clips(source, split, skeleton)]
-    clips = [clip for clip in clips if len(clip.positions) >= SHORTEST]
+    clips = [clip for clip in clips if len(clip.positions) >= shortest]
     if not clips:
-        raise InputError(f"{source}: no clip of the split {split!r} has {SHORTEST} frames")
+        raise InputError(f"{source}: no clip of the split {split!r} has {shortest} frames")
     turns = _in_turns(clips, np.random.default_rng(seed))[:count]
     return _see(turns, longest, [seed, 0], options or ViewOptions(), skeleton)
 
@@ -227,7 +236,8 @@ def _see(
         focal, begin = _focal(image[part]), part.stop
         keypoints = image[part] * focal + np.array(PICTURE) / 2
         views.append(
-            View(keypoints, clip.subject, name, spans=spans[part] * focal, skeleton=skeleton)
+            View(keypoints, clip.subject, name, spans=spans[part] * focal, skeleton=skeleton,
+                 kind=kind_of(clip.text))
         )
     return views
 

@@ -6,32 +6,15 @@ With a covariance of low rank it is completion by probabilistic PCA.
 """
 
 import dataclasses
-from typing import Protocol
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from posegan_jax.geometry.body import pose_size
-from posegan_jax.inpainting.compose import compose
-from posegan_jax.pose.windows import gather, starts
+from posegan_jax.evaluation.windowed import fit_frame
 
 # Where a window lies, and how large it is, is not known before: variances of its place and of its
 # size against those of the observed joints, which is what it is normalised by.
 _PLACE, _SIZE = 4.0, 0.25
-
-
-class WindowModel(Protocol):
-    """What completes windows of F frames."""
-
-    @property
-    def frames(self) -> int:
-        """F."""
-
-    def complete_all(self, windows: np.ndarray) -> np.ndarray:
-        """(N, F, J, 2) with NaN where missing -> complete; what is observed is kept.
-
-        Windows of which nothing can be told stay as they are.
-        """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,31 +91,3 @@ class Gaussian:
         mean = self.mean[~seen] + (self.covariance[np.ix_(~seen, seen)] @ gain).T
         mean = (mean.reshape(len(mean), -1, 2) - expected_center) / expected_size
         return (mean * size + center).reshape(len(mean), -1)
-
-
-def complete_track(
-    model: WindowModel, keypoints: np.ndarray, shift: int | None = None
-) -> np.ndarray:
-    """A track of any length by overlapping windows, blended as ours are; (T, J, 2).
-
-    Args:
-      model: of windows of F frames.
-      keypoints: NaN where missing; what is observed is kept.
-      shift: frames between windows, half of F by default.
-    """
-    frames = model.frames
-    first = starts(len(keypoints), frames, shift or max(frames // 2, 1))
-    windows = model.complete_all(gather(keypoints, first, frames, np.nan))
-    whole = np.isfinite(windows).all(axis=(1, 2, 3))
-    if not whole.any():
-        return keypoints.copy()
-    result = compose(
-        windows[whole], first[whole], len(keypoints), keypoints, np.zeros(keypoints.shape[:2]),
-        np.zeros(whole.sum()), "blend",
-    )
-    return np.where(np.isfinite(keypoints), keypoints, result)
-
-
-def fit_frame(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Center (N, 1, 2) and size (N, 1, 1) of points (N, K, 2)."""
-    return points.mean(axis=1, keepdims=True), np.maximum(pose_size(points), 1e-9)[:, None, None]

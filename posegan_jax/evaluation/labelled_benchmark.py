@@ -13,7 +13,7 @@ import numpy as np
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import methods as ours
 from posegan_jax.evaluation import pictures
-from posegan_jax.evaluation.baselines import TEMPORAL, VIDEO, Method, temporal
+from posegan_jax.evaluation.baselines import TEMPORAL, Method, temporal
 from posegan_jax.evaluation.clips import FRAMES
 from posegan_jax.evaluation.detections import detected_labels
 from posegan_jax.evaluation.labelled import (
@@ -35,7 +35,7 @@ from posegan_jax.runtime.files import atomic_path
 RIDGE, RIDGE_WINDOWS = "ridge-same-set", "ridge-windows-same-set"
 """Ridges that were fitted on all other clips of the set, frame by frame and over windows."""
 SAME_SET = {RIDGE: Cut(1, 6), RIDGE_WINDOWS: Cut(FRAMES, FRAMES // 2)}
-BASELINES = (*TEMPORAL, *VIDEO, *SAME_SET)
+BASELINES = (*TEMPORAL, *SAME_SET)
 DEFAULT_METHODS = (ours.INPUT, *BASELINES, "fast", "balanced")
 LOST = 0.01
 """Share of what counts that a baseline may give no place, beyond what all of them lack."""
@@ -180,7 +180,7 @@ class _Methods:
     def _method(self, name: str) -> Method:
         if name == ours.INPUT:
             return lambda sequence: sequence.keypoints
-        smooth = (TEMPORAL | VIDEO).get(name)
+        smooth = TEMPORAL.get(name)
         if smooth is None:
             return ours.our_method(self._inpainter, name)
         return temporal(smooth, None, self.detected)

@@ -21,6 +21,8 @@ from posegan_jax.pose.sequence import PoseSequence
 
 INPUT = "input"
 REGRESSOR = "regressor"
+NETWORK = "network"
+"""Trained for each protocol, see ``specialist``: it takes minutes, and is no default."""
 SEARCH = ("encoder", "descent20", "descent50", "descent200", "random", "thesis", "fast", "balanced",
           "best", "s1", "s8", "s24", "balanced+nearest", "balanced+keep", "balanced+refine",
           "balanced+uncorrected")
@@ -34,11 +36,16 @@ _LETTER = re.compile(r"^[A-Z]-")
 
 def baselines() -> tuple[str, ...]:
     """Names of what the model has to beat."""
-    return (*TEMPORAL, *LEARNED, REGRESSOR)
+    return (*TEMPORAL, *LEARNED, REGRESSOR, NETWORK)
 
 
 def main_methods() -> tuple[str, ...]:
     """What is evaluated unless other methods are named."""
+    return tuple(name for name in every_method() if name != NETWORK)
+
+
+def every_method() -> tuple[str, ...]:
+    """What the page of the benchmark compares: that, and what is trained for single protocols."""
     return (INPUT, *baselines(), "encoder", "fast", "balanced")
 
 

@@ -35,6 +35,7 @@ class Case:
       fps: frames per second.
       detected: (J,) bool, the joints that a detector delivers; no other is ever observed.
       spans: (T, B) pixels, where they are known: bones' lengths if they were not foreshortened.
+      kind: of motion, where it is known, e.g. 'walk'.
     """
 
     truth: np.ndarray
@@ -45,6 +46,7 @@ class Case:
     fps: float
     detected: np.ndarray
     spans: np.ndarray | None = None
+    kind: str = ""
 
     @property
     def sequence(self) -> PoseSequence:
@@ -85,7 +87,7 @@ class Protocol:
 def make_case(
     name: str, truth: np.ndarray, skeleton: Skeleton, seed: int, number: int,
     fps: float = MODEL_FPS, spans: np.ndarray | None = None,
-    detected: Sequence[str] = DETECTED_12,
+    detected: Sequence[str] = DETECTED_12, kind: str = "",
 ) -> Case:
     """What is observed of a clip or window under a protocol.
 
@@ -98,6 +100,7 @@ def make_case(
       fps: frames per second of the clip.
       spans: (T, B) of its bones, if known, see ``clips.View``.
       detected: names of the joints that the detector delivers.
+      kind: of motion.
 
     Raises:
       InputError: see ``noise.detect``.
@@ -115,7 +118,7 @@ def make_case(
     for hide in protocol.hide:
         hidden = np.broadcast_to(hide(truth, skeleton, mask, rng), scores.shape)
         keypoints[hidden], scores[hidden], kinds[hidden] = np.nan, 0.0, ErrorKind.GOOD
-    return Case(truth, keypoints, scores, kinds, skeleton, fps, mask, spans)
+    return Case(truth, keypoints, scores, kinds, skeleton, fps, mask, spans, kind)
 
 
 # --- what hides joints ----------------------------------------------------------------------------

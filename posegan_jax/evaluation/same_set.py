@@ -12,7 +12,7 @@ import numpy as np
 
 from posegan_jax.evaluation.baselines import complete_by
 from posegan_jax.evaluation.labelled import LabelledCase, place_labels
-from posegan_jax.evaluation.ridge import Ridge, choose_penalty
+from posegan_jax.evaluation.partial_ridge import Ridge, choose_penalty
 from posegan_jax.evaluation.temporal import interpolate
 from posegan_jax.motion.labels import LabelledClip
 from posegan_jax.pose.skeleton import Skeleton

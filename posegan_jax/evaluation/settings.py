@@ -12,6 +12,8 @@ Head = Literal["neck", "head"]
 DEFAULT_PROTOCOLS = ("clean", "holes40", "gap10", "legs", "noise")
 LONGEST = 250
 """Frames of a clip at most: ten seconds."""
+SHORTEST = 48
+"""Frames of a clip at least: two of the packaged model's windows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +31,7 @@ class EvaluateOptions:
       unit: whole clips, or windows of as many frames as the model's.
       count: clips or windows; 0 for all clips.
       longest: frames of a clip; 0 for whatever they have.
+      shortest: clips of 3D motion that have fewer frames are left out.
       seed: of cameras, places and protocols.
       split: of 3D motion.
       train: motion set whose split 'train' the regressions are fitted on; ``motion`` if empty.
@@ -63,6 +66,9 @@ class EvaluateOptions:
     )
     count: int = option(20, "clips or windows; 0: all clips (default: %(default)s)")
     longest: int = option(LONGEST, "frames of a clip at most; 0: any (default: %(default)s)")
+    shortest: int = option(
+        SHORTEST, "clips of 3D motion with fewer frames are left out (default: %(default)s)"
+    )
     seed: int = option(1, "of cameras and protocols (default: %(default)s)")
     split: str = option("validation", "of the motion (default: %(default)s)")
     train: str = option(
@@ -77,5 +83,6 @@ class EvaluateOptions:
         """Raises InputError on values that make no sense."""
         check_choices(self)
         check_least(self, 0, "count", "longest", "seed")
+        check_least(self, 3, "shortest")
         if self.unit == "windows" and not self.count:
             raise InputError("say how many windows")

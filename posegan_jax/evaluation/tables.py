@@ -45,6 +45,11 @@ _MEASURES = {
     "skating": "skating", "sliding": "sliding", "length": "limbs", "length3d": "limbs in 3D",
 }
 REAL = "real motion"
+BY_KIND = {"clean": "upsampled", "holes40": "missing", "gap10": "missing", "arm": "missing",
+           "legs": "missing"}
+"""Protocol -> the part of which errors by kinds of motion are told."""
+MOST_KINDS = 60
+"""More would tell of single clips."""
 
 
 def save(benchmark: Benchmark, folder: str | os.PathLike) -> list[Path]:
@@ -81,6 +86,8 @@ def markdown(benchmark: Benchmark) -> str:
         lines += [parts_table(scores), ""]
         lines += ["Plausibility:", "", plausibility_table(scores, benchmark.real[protocol]), ""]
         lines += thesis_tables(scores)
+    if shown := kinds_table(benchmark):
+        lines += ["## By kind of motion", "", shown, ""]
     lines += _differences(benchmark)
     return "\n".join(lines)
 
@@ -182,6 +189,45 @@ def ahead_table(
     return table(["", *(f"{n} {_SHORT[m]}" for n in names for m in metrics)], rows)
 
 
+def kinds_table(benchmark: Benchmark, name: str | None = None) -> str:
+    """Kinds of motion by the protocols of ``BY_KIND``: a method's mean error and in brackets that
+    of the baseline that is best over all clips of the protocol, which the column names.
+
+    Args:
+      benchmark: the results.
+      name: the method; 'balanced' by default, or where that was not evaluated the last of ours.
+
+    Returns:
+      Nothing where clips are of one kind or of more than ``MOST_KINDS``, or no such method or
+      protocol was evaluated.
+    """
+    methods = dict.fromkeys(result.method for result in benchmark.results)
+    ours = [method for method in methods if method != INPUT and method not in baselines()]
+    name = name or ("balanced" if "balanced" in ours else ours[-1] if ours else None)
+    columns = {protocol: part for protocol, part in BY_KIND.items() if protocol in benchmark.texts}
+    kinds = sorted({kind for protocol in columns for kind in benchmark.kinds.get(protocol, ())})
+    if name not in methods or not 1 < len(kinds) <= MOST_KINDS:
+        return ""
+    header, cells = ["kind", "clips"], {kind: [kind or "not told", ""] for kind in kinds}
+    for protocol, part in columns.items():
+        scores = benchmark.of(protocol)
+        other = best(scores, baselines(), part, "error")
+        header.append(f"{protocol}, {part}" + (f" ({other})" if other else ""))
+        of_clips = np.array(benchmark.kinds[protocol])
+        for kind, row in cells.items():
+            here = of_clips == kind
+            row[1] = str(max(int(row[1] or 0), here.sum()))
+            row.append(_error_of(scores[name], part, here)
+                       + (f" ({_error_of(scores[other], part, here)})" if other else ""))
+    return table(header, cells.values())
+
+
+def _error_of(scores: Scores, part: str, clips: np.ndarray) -> str:
+    """Cell of the mean error over some of the clips, (N,) bool."""
+    total, count = np.array(scores.clips[part]["error"])[clips].sum(axis=0)
+    return cell(total / count if count else None)
+
+
 def _pair(scores: dict[str, Scores], name: str, other: str | None, part: str) -> list[str]:
     """Cells of the differences in error and AUC."""
     if other not in scores:
@@ -229,6 +275,7 @@ def as_json(benchmark: Benchmark) -> str:
         "alphas": np.round(ALPHAS, 6).tolist(),
         "protocols": benchmark.texts,
         "plausibility of the truth": benchmark.real,
+        "kinds of motion": benchmark.kinds,
         "results": [
             {"protocol": r.protocol, "method": r.method, "values": r.scores.values,
              "plausibility": r.scores.plausibility,

@@ -39,7 +39,7 @@ def cubic(keypoints: np.ndarray) -> np.ndarray:
     time = np.arange(len(keypoints))
     for joint, seen in _seen_joints(keypoints):
         index = np.flatnonzero(seen)
-        if len(index) >= 3:
+        if 3 <= len(index) < len(time):
             spline = CubicSpline(index, keypoints[index, joint], bc_type="natural")
             result[:, joint] = spline(np.clip(time, index[0], index[-1]))
     return result

@@ -222,7 +222,7 @@ def tune_baselines(
       windows: to fit on.
 
     Raises:
-      InputError: there is no such motion.
+      InputError: there is no such motion, or it is of one person.
     """
     views = view_clips(
         motion, "train", count, seed=2, longest=BASELINE_FRAMES, skeleton=model.skeleton
@@ -234,6 +234,7 @@ def tune_baselines(
     def tell(name: str, error: float, parameters: dict) -> None:
         print(f"{name:15} {error:.5f}  {parameters}", flush=True)
 
+    views, train = grids.by_people(views, train)
     cases = make_cases(model, views, grids.PROTOCOLS, seed=0)
     best = grids.fit_parameters(cases, train, model.detected, tell)
     print("\nbest:")

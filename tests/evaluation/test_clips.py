@@ -9,6 +9,7 @@ from posegan_jax.evaluation.clips import (
     PICTURE,
     annotated_clips,
     has_clips2d,
+    kind_of,
     view_clips,
     view_windows,
 )
@@ -66,6 +67,25 @@ def test_clips_are_cut_and_short_ones_left_out(monkeypatch):
     assert sorted(len(v.keypoints) for v in views) == [60, 100, 200, 200]
     with pytest.raises(InputError, match="any: no clip.*500 frames"):
         view_windows("any", frames=500)
+
+
+def test_short_clips_are_taken_where_that_is_asked_for(monkeypatch):
+    positions = procedural_clips("train")[0].positions
+    made = [Clip(positions[:n], 25.0, "a", str(n), f"squat1Reps {n}") for n in (20, 60)]
+    monkeypatch.setattr(clips, "load_clips", lambda source, split, skeleton: made)
+    assert [len(v.keypoints) for v in view_clips("any")] == [60]
+    views = view_clips("any", shortest=20)
+    assert sorted(len(v.keypoints) for v in views) == [20, 60]
+    assert {v.kind for v in views} == {"squat1Reps"}
+
+
+@pytest.mark.parametrize(("text", "kind"), [
+    ("depositFloorR 001", "depositFloorR"), ("hopBothLegs1hops 12", "hopBothLegs1hops"),
+    ("walk / Subject #35 (walk, run)", "walk"), ("A10 LieToCrouch", "A10 LieToCrouch"), ("", ""),
+    ("walk_03", "walk"),
+])
+def test_the_kind_of_motion_is_the_text_without_the_number_of_the_take(text, kind):
+    assert kind_of(text) == kind
 
 
 def test_annotated_clips_of_all_cameras(tmp_path):

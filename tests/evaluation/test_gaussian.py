@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from posegan_jax.evaluation.gaussian import Gaussian, complete_track
+from posegan_jax.evaluation.gaussian import Gaussian
 
 DETECTED = np.array([True, False, True, True, False])
 
@@ -129,18 +129,3 @@ def _normalised(windows):
     center = points.mean(1)[:, None, None]
     size = np.sqrt(((points - points.mean(1, keepdims=True)) ** 2).sum(-1).mean(-1))
     return (windows - center) / size[:, None, None, None]
-
-
-def test_tracks_of_any_length_by_overlapping_windows():
-    model = Gaussian.fit(linear_windows(500, 6), DETECTED, penalty=1e-8)
-    rng = np.random.default_rng(8)
-    for length in (4, 6, 23):
-        truth = np.cumsum(linear_windows(length, seed=9)[:, 0], axis=0) * 0.2
-        keypoints = blind(truth)
-        keypoints[rng.integers(length), 0] = np.nan
-        result = complete_track(model, keypoints)
-        assert np.isfinite(result).all()
-        seen = np.isfinite(keypoints)
-        np.testing.assert_array_equal(result[seen], keypoints[seen])
-    empty = np.full((9, 5, 2), np.nan)
-    np.testing.assert_array_equal(complete_track(model, empty), empty)

@@ -1,6 +1,7 @@
 """Tables and pictures of made-up results."""
 
 import csv
+import dataclasses
 import json
 import re
 
@@ -107,6 +108,22 @@ def test_differences_stand_with_their_intervals(benchmark):
     without = tuple(r for r in benchmark.results if r.method != "linear")
     alone = Benchmark(benchmark.setup, benchmark.texts, (), without, benchmark.real)
     assert "## Differences" not in tables.markdown(alone)
+
+
+def test_errors_by_kind_of_motion(benchmark):
+    of_clips = {"clean": ("walk", "squat"), "noise": ("walk", "squat")}
+    kinds = dataclasses.replace(benchmark, kinds=of_clips)
+    table = rows(tables.markdown(kinds), "## By kind of motion")
+    assert table[0] == ["kind", "clips", "clean, upsampled (linear)"]  # noise is no column
+    # The errors of both clips are 0.3 and 0.9, the baseline's 0.2 and 0.6.
+    assert table[2:] == [["squat", "1", "0.900 (0.600)"], ["walk", "1", "0.300 (0.200)"]]
+    assert rows(tables.kinds_table(kinds, "linear"), "")[3][2] == "0.200 (0.200)"
+    for other in (("walk", "walk"), ()):
+        alone = dataclasses.replace(benchmark, kinds=dict.fromkeys(of_clips, other))
+        assert tables.kinds_table(alone) == "" and "By kind" not in tables.markdown(alone)
+    assert tables.kinds_table(kinds, "magic") == ""
+    many = tuple(f"kind {i}" for i in range(tables.MOST_KINDS + 1))
+    assert tables.kinds_table(dataclasses.replace(benchmark, kinds={"clean": many})) == ""
 
 
 def test_where_a_baseline_is_ahead(benchmark):

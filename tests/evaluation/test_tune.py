@@ -252,20 +252,28 @@ def test_parameters_of_baselines_are_those_with_the_least_error(monkeypatch):
     cases = make_cases(Model(options, {}), views, grids.PROTOCOLS, 0)
     told = []
     best = grids.fit_parameters(cases, train, DETECTED_12, lambda *found: told.append(found))
-    assert set(best) == {"savitzky-golay", "ridge", "ridge-windows", "pca"}
-    assert len(told) == 2 + 2 * 3
+    assert set(best) == {"savitzky-golay", "pca"}
+    assert len(told) == 2 + 2
     for name, (error, parameters) in best.items():
         assert (error, parameters) in [found[1:] for found in told if found[0] == name]
         assert error == min(found[1] for found in told if found[0] == name)
     assert best["savitzky-golay"][1] == {"seconds": 0.28, "order": 2}
-    assert best["ridge"][1] == {"penalty": 1e-3}
+    assert best["pca"][1] == {"penalty": 1e-3, "rank": 4}
+
+
+def test_parameters_are_chosen_on_other_people_than_baselines_learn_from():
+    views = view_clips("procedural", "train", 20, longest=60)
+    some, others = grids.by_people(views, view_windows("procedural", "train", 60, 8))
+    assert some and others and not {v.subject for v in some} & {v.subject for v in others}
+    with pytest.raises(InputError, match="two people"):
+        grids.by_people(views[:1], views[:1])
 
 
 def test_the_command_prints_parameters_of_baselines(monkeypatch, capsys):
     monkeypatch.setattr(grids, "GRIDS", {})
     monkeypatch.setattr(grids, "PENALTIES", (3e-3,))
     monkeypatch.setattr(grids, "RANKS", (4,))
-    arguments = ["--motion", "procedural", "--baselines", "--clips", "1", "--windows", "60"]
+    arguments = ["--motion", "procedural", "--baselines", "--clips", "4", "--windows", "60"]
     assert tune.main(arguments) == 0
     printed = capsys.readouterr().out
-    assert "\nbest:\nridge " in printed and "{'penalty': 0.003, 'rank': 4}" in printed
+    assert "\nbest:\npca " in printed and "{'penalty': 0.003, 'rank': 4}" in printed
