@@ -96,13 +96,6 @@ def usable(clips: Sequence[LabelledClip], seed: int = 1) -> list[LabelledClip]:
     ]
 
 
-def folds(clips: Sequence[LabelledClip]) -> tuple[list[LabelledClip], list[LabelledClip]]:
-    """Clips to choose by, and clips to report: every other action, by name, is of either."""
-    actions = sorted({clip.action for clip in clips})
-    chosen = set(actions[::2])
-    return [c for c in clips if c.action in chosen], [c for c in clips if c.action not in chosen]
-
-
 def place_labels(
     clip: LabelledClip, skeleton: Skeleton, detected: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,7 @@
 """Fits what was chosen by measurement: the constants of a model and how sure it is, or the
 baselines' parameters.
 
-    python -m posegan_jax.evaluation.tune --motion cmu.npz,accad.npz --labels penn.npz \\
-        --checkpoint FOLDER --write
+    python -m posegan_jax.evaluation.tune --motion cmu.npz,accad.npz --checkpoint FOLDER --write
 
 refits the shares of ``model.constants.Constants`` and ``model.certainty`` to the networks and the
 corrector in FOLDER, prints what they were and are, and writes them into it; the networks' arrays
@@ -10,10 +9,8 @@ stay. Without ``--write``, or ``-o`` for a folder of its own, it prints alone.
 
 Shares are fitted on training clips, since the benchmark reports those of validation. Places and
 cameras are drawn anew in every step of training: no seed is one that the networks have not seen.
-How sure the model is, is fitted on training people as well, through cameras that the networks know
-and others; its slope and levels on people whom they do not know: the split 'validation', and of
-labelled video every other action (``labelled.folds``). What is told of said and found at the end is
-of the other actions, and of the motion that ``--strangers`` names.
+How sure the model is, is fitted on training clips as well, see ``evaluation.certainty``; said and
+found are told of the split 'validation' at the end, on whom nothing is fitted.
 
     python -m posegan_jax.evaluation.tune --motion cmu.npz,accad.npz --baselines
 
@@ -24,7 +21,7 @@ import argparse
 import dataclasses
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,22 +30,23 @@ from tqdm import tqdm
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import certainty, grids, shares
 from posegan_jax.evaluation.clips import View, view_clips, view_windows
-from posegan_jax.evaluation.labelled import folds, usable
 from posegan_jax.evaluation.protocols import Case
 from posegan_jax.evaluation.replay import Replay, make_cases
 from posegan_jax.evaluation.shares import Fit, fit_shares
 from posegan_jax.inpainting.completer import Completer
 from posegan_jax.inpainting.inpainter import Inpainter, load
 from posegan_jax.inpainting.settings import QUALITIES
+from posegan_jax.model.certainty import Params
 from posegan_jax.model.constants import Constants
 from posegan_jax.model.folder import find_weights
 from posegan_jax.model.model import Model
 from posegan_jax.model.store import load_model, load_packaged, save_fitted, save_model
-from posegan_jax.motion.labels import load_labels
 from posegan_jax.training.export import shareable
 
 BASELINE_CLIPS, BASELINE_FRAMES, BASELINE_WINDOWS = 40, 100, 4096
 """What baselines' parameters are fitted on: clips, frames of each, and windows of regressions."""
+TRAINING = 450
+"""Clips that certainty is fitted on."""
 QUALITY_NAMES = tuple(name for name, how in QUALITIES.items() if how.carry_residual)
 """Those that the constants count in."""
 
@@ -62,8 +60,8 @@ class Clips:
       count: clips of a split.
       frames: of a clip at most.
       seed: of clips, cameras and holes.
-      split: that shares are fitted on.
-      held_out: split that the certainty is fitted on.
+      split: that is fitted on.
+      held_out: split that said and found are told of.
       quality: of the search.
     """
 
@@ -108,30 +106,15 @@ def tune_shares(inpainter: Inpainter, clips: Clips, constants: Constants) -> dic
     return fits
 
 
-@dataclasses.dataclass(frozen=True)
-class People:
-    """Whom certainty is fitted on besides ``Clips``, and whom it is told of.
-
-    Attributes:
-      labels: file of ``motion.labels``, of which every other action counts; '' for none.
-      strangers: motion set and split, 'FILE:SPLIT', that is only told of; '' for none.
-      training: clips of the split that shares are fitted on, as many again through other cameras.
-      labelled: clips of the labels.
-    """
-
-    labels: str = ""
-    strangers: str = ""
-    training: int = 400
-    labelled: int = 120
-
-
-def tune_certainty(inpainter: Inpainter, clips: Clips, people: People, picture: str | None = None):
-    """Fits ``model.certainty``, and tells said and found of people who are of neither fit.
+def tune_certainty(
+    inpainter: Inpainter, clips: Clips, training: int = TRAINING, picture: str | None = None
+) -> Params:
+    """Fits ``model.certainty``, and tells said and found of people who are not fitted to.
 
     Args:
       inpainter: with the networks, and with the constants that are to stay.
-      clips: whom to fit on.
-      people: whom else, and whom to tell of.
+      clips: whom to fit on, and whom to tell of.
+      training: clips to fit on; half as many are seen through other cameras besides.
       picture: where curves are drawn, .png.
 
     Returns:
@@ -139,42 +122,24 @@ def tune_certainty(inpainter: Inpainter, clips: Clips, people: People, picture: 
     """
     model, quality = inpainter.model, QUALITIES[clips.quality]
 
-    def completed(what: str, tasks, seed: int) -> certainty.Joints:
+    def completed(what: str, split: str, count: int, seed: int, *more) -> certainty.Joints:
+        tasks = certainty.motion_tasks(
+            model, clips.motion, split, count, clips.frames, clips.seed + seed, *more
+        )
         with tqdm(desc=what, unit="track", leave=False, disable=None) as bar:
             return certainty.complete(inpainter, quality, tasks, seed, lambda done: bar.update())
 
-    def motion(split: str, count: int, seed: int, *more) -> Iterator[certainty.Task]:
-        return certainty.motion_tasks(
-            model, clips.motion, split, count, clips.frames, clips.seed + seed, *more
-        )
-
-    often = (certainty.OFTEN, 2)
+    often = certainty.OFTEN, 2
     known = certainty.Joints.join([
-        completed("training people", motion(clips.split, people.training, 1, *often), 1),
-        completed("turned cameras", motion(
-            clips.split, people.training // 2, 2, *often, certainty.TURNED), 2),
+        completed("training", clips.split, training, 1, *often),
+        completed("turned", clips.split, training // 2, 2, *often, certainty.TURNED),
     ])
-    unknown = [completed("held-out people", motion(clips.held_out, clips.count, 3), 3)]
-    others = []
-    if people.labels:
-        chosen, reported = folds(
-            usable(load_labels(people.labels), clips.seed)[: people.labelled]
-        )
-        tasks = (certainty.labelled_tasks(model, some, clips.seed) for some in (chosen, reported))
-        unknown.append(completed("labelled video", next(tasks), 4))
-        others.append(completed("other actions", next(tasks), 5))
-    if people.strangers:
-        source, _, split = people.strangers.rpartition(":")
-        others.append(completed("strangers", certainty.motion_tasks(
-            model, source, split, 0, clips.frames, clips.seed), 6))
     params = certainty.fit(known, model.skeleton, model.detected, clips.seed)
-    params = certainty.fit_level(params, certainty.Joints.join(unknown), model.skeleton)
-    for joints in others or unknown:
-        said = certainty.scores(params, joints, model.skeleton)
-        print(certainty.told(joints, said), flush=True)
-        if picture:
-            groups = {g: joints.group == g for g in dict.fromkeys(joints.group.tolist())}
-            certainty.draw({g: (said[m], joints.right[m]) for g, m in groups.items()}, picture)
+    joints = completed("held out", clips.held_out, clips.count, 3)
+    said = certainty.scores(params, joints, model.skeleton)
+    print(f"{clips.held_out}\n{certainty.told(joints, said)}", flush=True)
+    if picture:
+        certainty.draw(joints, said, picture)
     return params
 
 
@@ -262,7 +227,7 @@ def _parser() -> argparse.ArgumentParser:
     target.add_argument("-o", "--output", help="folder to write the model to, with the constants")
     add("--split", default=Clips.split, help="that shares are fitted on (default: %(default)s)")
     add("--held-out", default=Clips.held_out,
-        help="split that certainty is fitted on (default: %(default)s)")
+        help="split of which said and found are told (default: %(default)s)")
     add("--clips", type=int,
         help=f"of a split (default: {Clips.count}, for baselines {BASELINE_CLIPS})")
     add("--frames", type=int, default=Clips.frames, help="of a clip (default: %(default)s)")
@@ -270,14 +235,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--quality", choices=QUALITY_NAMES, default=Clips.quality,
         help="of the search (default: %(default)s)")
     add("--only", choices=("shares", "certainty"), help="fit these alone (default: both)")
-    add("--labels", default="", metavar="NPZ",
-        help="labelled video, of which every other action counts for certainty")
-    add("--strangers", default="", metavar="FILE:SPLIT",
-        help="motion of people of whom said and found is told")
-    add("--training", type=int, default=People.training,
+    add("--training", type=int, default=TRAINING,
         help="training clips that certainty is fitted on (default: %(default)s)")
-    add("--labelled", type=int, default=People.labelled,
-        help="clips of labelled video (default: %(default)s)")
     add("--curve", metavar="PNG", help="picture of said against found to draw")
     add("--baselines", action="store_true", help="fit the baselines' parameters instead")
     add("--windows", type=int, default=BASELINE_WINDOWS, help="that regressions are fitted on")
@@ -300,14 +259,15 @@ def _run(options: argparse.Namespace) -> None:
         options.motion, options.clips or Clips.count, options.frames, options.seed,
         options.split, options.held_out, options.quality,
     )
-    people = People(options.labels, options.strangers, options.training, options.labelled)
     fitted: dict[str, Any] = {}
     if options.only != "certainty":
         fitted["constants"] = tune_constants(inpainter, clips)
     if options.only != "shares":
         model = inpainter.model.replace(**fitted)
         inpainter.completer = Completer(model)
-        fitted["certainty"] = tune_certainty(inpainter, clips, people, options.curve)
+        fitted["certainty"] = tune_certainty(
+            inpainter, clips, options.training, options.curve
+        )
     if options.write:
         save_fitted(options.checkpoint, inpainter.model.constants, fitted.get("certainty"))
     elif options.output:

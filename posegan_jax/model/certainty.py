@@ -5,7 +5,7 @@ a head size of the truth. It is shown where the parts of the model disagree, how
 own observations are, how well the networks explain what is seen at all, and the pose: an arm that
 is never seen is the surer the more the others' pose leaves it no choice. A layer beside it, from
 the input straight to the output, keeps what is linear. ``evaluation.tune`` fits it, on
-devices; hosts that may have none evaluate it.
+devices; hosts that may have none ask it.
 """
 
 from collections.abc import Sequence
@@ -28,8 +28,6 @@ LIMIT = 6.0
 everything it was fitted to should not be what it is surest of."""
 AT_ONCE = 500
 """Frames that are told at once, which bounds the memory."""
-ARMS, LEGS = ("elbow", "wrist", "hand"), ("knee", "ankle", "foot", "toe", "heel")
-"""Limbs have a level of their own where they are not seen."""
 
 Params = dict[str, Any]
 
@@ -53,13 +51,10 @@ class Places(NamedTuple):
     Attributes:
       kind: (J,) number of the joint's kind, alike for left and right.
       side: (J,) 1 for joints of the right side, of which the pose is seen left for right.
-      arm, leg: (J,) 1 for joints of an arm or a leg.
     """
 
     kind: np.ndarray
     side: np.ndarray
-    arm: np.ndarray
-    leg: np.ndarray
 
     @classmethod
     def of(cls, skeleton: Skeleton) -> "Places":
@@ -67,11 +62,7 @@ class Places(NamedTuple):
         pairs = [min(pair) for pair in enumerate(skeleton.mirror)]
         kinds = np.unique(pairs, return_inverse=True)[1]
         right = [joint.startswith("right_") for joint in skeleton.joints]
-        arm, leg = (
-            [joint.rpartition("_")[2] in parts for joint in skeleton.joints]
-            for parts in (ARMS, LEGS)
-        )
-        return cls(kinds, *(np.asarray(flags, np.int64) for flags in (right, arm, leg)))
+        return cls(kinds, np.asarray(right, np.int64))
 
 
 def features(detected: Sequence[str]) -> int:
@@ -88,7 +79,7 @@ def shapes(skeleton: Skeleton, detected: Sequence[str]) -> Params:
         "own_mean": (own,), "own_scale": (own,), "pose_mean": (pose,), "pose_scale": (pose,),
         "own": (own, first), "pose": (pose, first), "kind": (int(kinds), first),
         "hidden": (first, second), "hidden_bias": (second,), "out": (second,),
-        "straight": (own,), "straight_kind": (int(kinds),), "level": (4,),
+        "straight": (own,), "straight_kind": (int(kinds),),
     }
     return {name: np.empty(size, np.float32) for name, size in sizes.items()}
 
@@ -108,8 +99,7 @@ def log_odds(params: Params, grounds: Grounds, places: Places) -> np.ndarray:
         pose = standard(grounds.pose[some], params["pose_mean"], params["pose_scale"])
         first = own @ params["own"] + params["kind"][places.kind]
         first += (pose @ params["pose"])[:, places.side]
-        raw = judged(params, first, own, places.kind)
-        told[some] = levelled(params["level"], raw, grounds.own[some], places)
+        told[some] = judged(params, first, own, places.kind)
     return told
 
 
@@ -120,23 +110,12 @@ def standard(values, mean, scale):
 
 
 def judged(params: Params, first, own, kind):
-    """The network from its first layer's sums (..., H) on; (...).
+    """The log odds (...) from the sums of the first layer (..., H) on.
 
     In the functions that NumPy and JAX share, since devices fit it.
     """
     hidden = _relu(_relu(first) @ params["hidden"] + params["hidden_bias"])
     return hidden @ params["out"] + own @ params["straight"] + params["straight_kind"][kind]
-
-
-def levelled(level, raw, own, places: Places):
-    """The log odds (...) that follow from the network's, of joints (..., K) of those places.
-
-    What the network tells of the people that it was fitted to is too much of others: slope and
-    level are another fit's, with levels of their own for arms and legs that are far from being
-    seen.
-    """
-    unseen = 1 - own[..., OWN.index("far")]
-    return level[0] * raw + level[1] + unseen * (level[2] * places.arm + level[3] * places.leg)
 
 
 def _relu(values):

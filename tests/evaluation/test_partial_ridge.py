@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from posegan_jax.evaluation import partial_ridge as ridge
-from posegan_jax.evaluation.windowed import fit_frame
 from posegan_jax.evaluation.partial_ridge import Ridge, choose_penalty
+from posegan_jax.evaluation.windowed import fit_frame
 
 
 def made(count, frames=2, seed=0, noise=0.0):

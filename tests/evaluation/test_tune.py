@@ -158,8 +158,7 @@ def test_the_command_writes_what_was_fitted_and_nothing_else(
 ):
     monkeypatch.setattr(certainty, "STEPS", 20)
     before, model = bytes_of(folder), load_model(folder)
-    arguments = ["--motion", motion, "--checkpoint", str(folder), *FEW, "--training", "2",
-                 "--strangers", f"{motion}:validation"]
+    arguments = ["--motion", motion, "--checkpoint", str(folder), *FEW, "--training", "2"]
     assert tune.main([*arguments, "--write", "--curve", str(tmp_path / "curve.png")]) == 0
     printed = capsys.readouterr().out
     after, found = bytes_of(folder), load_model(folder)

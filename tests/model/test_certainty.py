@@ -11,7 +11,6 @@ from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 
 SKELETON = get_skeleton("mpi_inf_3dhp")
 PLACES = Places.of(SKELETON)
-FAR = OWN.index("far")
 
 
 def params(seed=0):
@@ -20,13 +19,12 @@ def params(seed=0):
     drawn = {n: rng.normal(0, 0.3, a.shape).astype(np.float32) for n, a in shapes.items()}
     for name in ("own", "pose"):
         drawn[f"{name}_scale"] = np.abs(drawn[f"{name}_scale"]) + 0.5
-    return drawn | {"level": np.array([1.0, 0.0, 0.0, 0.0], np.float32)}
+    return drawn
 
 
 def some(frames=9, seed=1):
     rng = np.random.default_rng(seed)
     own = rng.normal(size=(frames, len(SKELETON), len(OWN)))
-    own[..., FAR] = rng.random(own.shape[:2])
     pose = rng.normal(size=(frames, 2, certainty.features(DETECTED_12)))
     return Grounds(own.astype(np.float32), pose.astype(np.float32))
 
@@ -55,22 +53,9 @@ def test_what_is_stranger_than_everything_says_no_more_than_the_limit():
     assert np.abs(found).max() < 1e3
 
 
-def test_limbs_that_are_not_seen_have_levels_of_their_own():
-    told, ground = params(), some()
-    ground.own[0, :, FAR], ground.own[1, :, FAR] = 0.0, 1.0
-    before = log_odds(told, ground, PLACES)
-    after = log_odds(told | {"level": np.array([1, 0, -2, -1], np.float32)}, ground, PLACES)
-    moved = (after - before)[:2]
-    joints = SKELETON.joints
-    for joint, by in {"left_wrist": -2, "right_hand": -2, "right_knee": -1, "left_toe": -1,
-                      "left_hip": 0, "neck": 0}.items():
-        assert moved[0, joints.index(joint)] == pytest.approx(by, abs=1e-5)
-    np.testing.assert_allclose(moved[1], 0.0, atol=1e-5)
-
-
 @pytest.mark.parametrize("change, problem", [
     (lambda p: p | {"hidden": p["hidden"][:-1]}, "certainty/hidden as"),
-    (lambda p: {n: a for n, a in p.items() if n != "level"}, "certainty/level"),
+    (lambda p: {n: a for n, a in p.items() if n != "out"}, "certainty/out"),
     (lambda p: p | {"out": p["out"] * np.nan}, "certainty/out is not finite"),
 ])
 def test_parameters_that_do_not_fit_are_found(change, problem):
