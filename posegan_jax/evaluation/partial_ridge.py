@@ -4,6 +4,10 @@ For every pattern of missing joints the training windows are normalised as the w
 be: by the mean and the size of exactly the joints that it shows. What it lacks is then regressed in
 closed form (A. Hoerl and R. Kennard, Technometrics 12, 1970). Nothing is assumed of how windows are
 distributed, or of joints that nobody sees; ``gaussian`` has one covariance for all patterns.
+
+What counts is the error in sizes of the body: a training window weighs as much as what it shows is
+large beside all of it, squared. Normalised by two joints that happen to lie beside each other, a
+body is huge, and one such window would decide for all.
 """
 
 import collections
@@ -51,6 +55,7 @@ class Ridge:
         self.frames, self.penalty = windows.shape[1], penalty
         self._flat = np.asarray(windows, np.float32).reshape(len(windows), -1, 2)
         self._known: np.ndarray = np.all(np.isfinite(self._flat), axis=-1)
+        self._whole = _known_size(self._flat, self._known)
         self._kept: collections.OrderedDict[bytes, Regression] = collections.OrderedDict()
 
     def complete_all(self, windows: np.ndarray) -> np.ndarray:
@@ -85,13 +90,14 @@ class Ridge:
         rows = self._known[:, seen].all(axis=1)
         windows, known = self._flat[rows], self._known[rows][:, ~seen]
         center, size = fit_frame(windows[:, seen])
+        weight = (size[:, 0, 0] / self._whole[rows]) ** 2
         windows = (windows - center) / size
         x = windows[:, seen].reshape(len(windows), -1)
         y = windows[:, ~seen]
         shape = x.shape[1], *y.shape[1:]
         found = [(np.full(shape, np.nan), np.full(shape[1:], np.nan)) for _ in penalties]
         for joints, there in _groups(known):
-            solved = _solve(x[there], y[there][:, joints], penalties)
+            solved = _solve(x[there], y[there][:, joints], weight[there], penalties)
             for (weights, offset), (part, constant) in zip(found, solved, strict=True):
                 weights[:, joints], offset[joints] = part, constant
         return [Regression(w.reshape(len(w), -1), o.reshape(-1)) for w, o in found]
@@ -101,7 +107,7 @@ def choose_penalty(
     train: np.ndarray, held_out: np.ndarray, patterns: Sequence[np.ndarray],
     penalties: Sequence[float] = PENALTIES,
 ) -> float:
-    """The penalty with the least error on windows that are held out.
+    """The penalty with the least error, in sizes of the body, on windows that are held out.
 
     Args:
       train: (N, F, J, 2) as of ``Ridge``.
@@ -111,14 +117,15 @@ def choose_penalty(
     """
     ridge, errors = Ridge(train, penalties[0]), np.zeros(len(penalties))
     points = np.asarray(held_out).reshape(len(held_out), -1, 2)
+    size = _known_size(points, np.isfinite(points).all(axis=-1))
     for seen in patterns:
-        truth = points[np.isfinite(points[:, seen]).all(axis=(1, 2))]
+        rows = np.isfinite(points[:, seen]).all(axis=(1, 2))
+        truth = points[rows]
         if not FEWEST <= seen.sum() < seen.size or not len(truth):
             continue
-        size = fit_frame(truth[:, seen])[1][..., 0]
         for i, regression in enumerate(ridge.fit(seen, penalties)):
             off = _apply(regression, truth[:, seen]) - truth[:, ~seen]
-            off = np.linalg.norm(off, axis=-1) / size
+            off = np.linalg.norm(off, axis=-1) / size[rows, None]
             errors[i] += off[np.isfinite(off)].sum() / max(np.isfinite(off).sum(), 1)
     return float(penalties[int(errors.argmin())])
 
@@ -147,18 +154,31 @@ def _apply(regression: Regression, observed: np.ndarray) -> np.ndarray:
     return found.reshape(len(x), -1, 2) * size + center
 
 
+def _known_size(points: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """(N,) sizes of what is known of windows (N, P, 2)."""
+    count = known.sum(axis=1)[:, None]
+    points = np.where(known[..., None], points, 0.0)
+    center = points.sum(axis=1) / np.maximum(count, 1)
+    off = np.where(known[..., None], points - center[:, None], 0.0)
+    size = np.sqrt((off**2).sum(axis=(1, 2)) / np.maximum(count[:, 0], 1))
+    return np.maximum(size, 1e-9).astype(points.dtype)
+
+
 def _solve(
-    x: np.ndarray, y: np.ndarray, penalties: Sequence[float]
+    x: np.ndarray, y: np.ndarray, weight: np.ndarray, penalties: Sequence[float]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Weights (K, M, 2) and offset (M, 2) for each penalty, of x (N, K) and y (N, M, 2)."""
+    """Weights (K, M, 2) and offset (M, 2) for each penalty, of x (N, K) and y (N, M, 2), the
+    windows weighing (N,)."""
     shape, y = y.shape[1:], y.reshape(len(y), -1)
-    mean, expected = (a.mean(axis=0, dtype=np.float64) for a in (x, y))
-    x, y = x - mean.astype(x.dtype), y - expected.astype(y.dtype)
+    weight = (weight / weight.sum(dtype=np.float64)).astype(x.dtype)
+    mean, expected = weight @ x, weight @ y
+    root = np.sqrt(weight)[:, None]
+    x, y = root * (x - mean), root * (y - expected)
     # Sums over windows in single precision, which takes half the time; the solution in double.
-    gram, cross = ((x.T @ a).astype(np.float64) / len(x) for a in (x, y))
+    gram, cross = ((x.T @ a).astype(np.float64) for a in (x, y))
     solved = []
     for penalty in penalties:
-        weights = cho_solve(cho_factor(gram + penalty * np.eye(len(gram))), cross)
-        offset = expected - mean @ weights
-        solved.append((weights.reshape(-1, *shape), offset.reshape(shape)))
+        factors = cho_solve(cho_factor(gram + penalty * np.eye(len(gram))), cross)
+        offset = expected - mean @ factors
+        solved.append((factors.reshape(-1, *shape), offset.reshape(shape)))
     return solved

@@ -46,13 +46,27 @@ def test_it_is_the_closed_form():
     center, size = fit_frame(train[:, pattern])
     x = ((train[:, pattern] - center) / size).reshape(60, -1)
     y = ((train[:, ~pattern] - center) / size).reshape(60, -1)
-    a, b = x - x.mean(0), y - y.mean(0)
-    weights = np.linalg.solve(a.T @ a + 60 * 0.1 * np.eye(len(a.T)), a.T @ b)
+    # Windows weigh by the size of what is observed beside that of all of it, squared.
+    weight = size[:, 0, 0] ** 2 / fit_frame(train.reshape(60, -1, 2))[1][:, 0, 0] ** 2
+    weight = (weight / weight.sum())[:, None]
+    mean, expected = (weight * x).sum(0), (weight * y).sum(0)
+    a, b = x - mean, y - expected
+    weights = np.linalg.solve((weight * a).T @ a + 0.1 * np.eye(len(a.T)), (weight * a).T @ b)
     center, size = fit_frame(truth[:, pattern])
     inputs = ((truth[:, pattern] - center) / size).reshape(3, -1)
-    expected = (y.mean(0) + (inputs - x.mean(0)) @ weights).reshape(3, -1, 2) * size + center
+    expected = (expected + (inputs - mean) @ weights).reshape(3, -1, 2) * size + center
     result = Ridge(train, 0.1).complete_all(np.where(pattern[..., None], truth, np.nan))
     np.testing.assert_allclose(result[:, ~pattern], expected, rtol=1e-4, atol=0.05)
+
+
+def test_joints_that_lie_beside_each_other_decide_nothing():
+    """Normalised by them a body is huge; one such window is no more than any other."""
+    train, truth = made(400), made(20, seed=1)
+    seen = hidden(truth, [1, 2, 3, 4])
+    before = Ridge(train, 1e-5).complete_all(seen)
+    train[0, 1, 0] = train[0, 0, 0] + 1e-4  # what is observed of it: one joint in two frames
+    after = Ridge(train, 1e-5).complete_all(seen)
+    assert np.linalg.norm(after - before, axis=-1).max() < 0.1 * np.ptp(truth)
 
 
 def test_windows_serve_what_they_know():
