@@ -390,7 +390,12 @@ def draw(joints: Joints, said: np.ndarray, path: str | os.PathLike) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 4.6), layout="constrained")
-    axes = figure.subplots()
+    draw_curves(figure.subplots(), joints, said)
+    figure.savefig(path, dpi=120)
+
+
+def draw_curves(axes, joints: Joints, said: np.ndarray) -> None:
+    """On axes of Matplotlib: of every group, what is found of what is said."""
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
     for group in sorted(set(joints.group.tolist())):
         here = joints.group == group
@@ -398,8 +403,7 @@ def draw(joints: Joints, said: np.ndarray, path: str | os.PathLike) -> None:
         rows = rows[rows[:, 2] >= max(HOLDS * here.sum(), 50)]
         axes.plot(rows[:, 0], rows[:, 1], marker="o", markersize=3, linewidth=1, label=group)
     axes.set(
-        xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="confidence",
+        xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="score",
         ylabel="share within half a head of the truth",
     )
     axes.legend(frameon=False, fontsize="small")
-    figure.savefig(path, dpi=120)

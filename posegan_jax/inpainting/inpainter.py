@@ -139,7 +139,7 @@ class Inpainter:
           in gaps of more than a thousand absent frames, for five hundred on each side.
           Frames further than a window from anything observed stay missing. The score of a refined
           or filled joint is the probability that it lies within half a head size of the truth, as
-          measured on held-out people by ``evaluation.tune``.
+          ``model.certainty`` says.
 
         Raises:
           InputError: unknown options, a frame rate out of range, or a sequence without any joint
