@@ -1,11 +1,11 @@
-"""Ridge regression for exactly the pattern at hand."""
+"""Ridge regressions from windows that know some of their joints."""
 
 import numpy as np
 import pytest
 
-from posegan_jax.evaluation import ridge
+from posegan_jax.evaluation import partial_ridge
 from posegan_jax.evaluation.gaussian import fit_frame
-from posegan_jax.evaluation.ridge import Ridge, choose_penalty
+from posegan_jax.evaluation.partial_ridge import PartialRidge, choose_penalty
 
 
 def made(count, frames=2, seed=0, noise=0.0):
@@ -29,7 +29,7 @@ def hidden(windows, joints):
 
 
 def test_what_is_linear_is_found_wherever_and_however_large():
-    model, truth = Ridge(made(400), 1e-5), made(20, seed=1)
+    model, truth = PartialRidge(made(400), 1e-5), made(20, seed=1)
     assert model.frames == 2
     seen = hidden(truth, [2, 4])
     result = model.complete_all(seen)
@@ -55,7 +55,7 @@ def test_it_is_the_closed_form():
     center, size = fit_frame(truth[:, pattern])
     inputs = ((truth[:, pattern] - center) / size).reshape(3, -1)
     expected = (expected + (inputs - mean) @ weights).reshape(3, -1, 2) * size + center
-    result = Ridge(train, 0.1).complete_all(np.where(pattern[..., None], truth, np.nan))
+    result = PartialRidge(train, 0.1).complete_all(np.where(pattern[..., None], truth, np.nan))
     np.testing.assert_allclose(result[:, ~pattern], expected, rtol=1e-4, atol=0.05)
 
 
@@ -63,9 +63,9 @@ def test_joints_that_lie_beside_each_other_decide_nothing():
     """Normalised by them a body is huge; one such window is no more than any other."""
     train, truth = made(400), made(20, seed=1)
     seen = hidden(truth, [1, 2, 3, 4])
-    before = Ridge(train, 1e-5).complete_all(seen)
+    before = PartialRidge(train, 1e-5).complete_all(seen)
     train[0, 1, 0] = train[0, 0, 0] + 1e-4  # what is observed of it: one joint in two frames
-    after = Ridge(train, 1e-5).complete_all(seen)
+    after = PartialRidge(train, 1e-5).complete_all(seen)
     assert np.linalg.norm(after - before, axis=-1).max() < 0.1 * np.ptp(truth)
 
 
@@ -73,10 +73,10 @@ def test_windows_serve_what_they_know():
     train, truth = made(400), made(10, seed=1)
     train[:200, :, 3] = np.nan  # tells of joint 4 alone
     train[200:, :, 4] = np.nan
-    result = Ridge(train, 1e-5).complete_all(hidden(truth, [3, 4]))
+    result = PartialRidge(train, 1e-5).complete_all(hidden(truth, [3, 4]))
     np.testing.assert_allclose(result, truth, atol=2.0)
     train[:, :, 3] = np.nan
-    result = Ridge(train, 1e-5).complete_all(hidden(truth, [3, 4]))
+    result = PartialRidge(train, 1e-5).complete_all(hidden(truth, [3, 4]))
     assert np.isnan(result[:, :, 3]).all() and np.isfinite(np.delete(result, 3, axis=2)).all()
 
 
@@ -84,15 +84,15 @@ def test_one_joint_is_nothing_to_start_from():
     truth = made(3)
     seen = np.full_like(truth, np.nan)
     seen[:, 0, 1] = truth[:, 0, 1]
-    np.testing.assert_array_equal(Ridge(made(50), 0.1).complete_all(seen), seen)
-    np.testing.assert_array_equal(Ridge(made(50), 0.1).complete_all(truth), truth)
+    np.testing.assert_array_equal(PartialRidge(made(50), 0.1).complete_all(seen), seen)
+    np.testing.assert_array_equal(PartialRidge(made(50), 0.1).complete_all(truth), truth)
 
 
 def test_regressions_are_kept_for_a_while(monkeypatch):
-    monkeypatch.setattr(ridge, "KEPT", 2)
-    model, solved = Ridge(made(50), 0.1), []
+    monkeypatch.setattr(partial_ridge, "KEPT", 2)
+    model, solved = PartialRidge(made(50), 0.1), []
     monkeypatch.setattr(
-        model, "fit", lambda seen, some: solved.append(seen) or Ridge.fit(model, seen, some)
+        model, "fit", lambda seen, some: solved.append(seen) or PartialRidge.fit(model, seen, some)
     )
     patterns = [np.delete(np.ones(11, bool), 0) for _ in range(3)]
     for i, pattern in enumerate(patterns):
@@ -116,4 +116,4 @@ def test_the_penalty_is_what_serves_others():
 @pytest.mark.parametrize("windows", [np.zeros((1, 2, 5, 2)), made(1)])
 def test_too_few_windows_tell_nothing(windows):
     seen = hidden(made(2), [1])
-    np.testing.assert_array_equal(Ridge(windows, 0.1).complete_all(seen), seen)
+    np.testing.assert_array_equal(PartialRidge(windows, 0.1).complete_all(seen), seen)

@@ -1,9 +1,9 @@
-"""Ridge regression of what is missing on what is observed, fitted for exactly the pattern at hand.
+"""Ridge regression for exactly the pattern at hand, from windows that know some of their joints.
 
-For every pattern of missing joints the training windows are normalised as the window at hand can
-be: by the mean and the size of exactly the joints that it shows. What it lacks is then regressed in
-closed form (A. Hoerl and R. Kennard, Technometrics 12, 1970). Nothing is assumed of how windows are
-distributed, or of joints that nobody sees; ``gaussian`` has one covariance for all patterns.
+People who are labelled in video lack joints here and there, and one side where they are seen from
+the other. For every pattern of missing joints the training windows are normalised as the window at
+hand can be: by the mean and the size of exactly the joints that it shows. What it lacks is then
+regressed in closed form (A. Hoerl and R. Kennard, Technometrics 12, 1970).
 
 What counts is the error in sizes of the body: a training window weighs as much as what it shows is
 large beside all of it, squared. Normalised by two joints that happen to lie beside each other, a
@@ -42,7 +42,7 @@ class Regression(NamedTuple):
     offset: np.ndarray
 
 
-class Ridge:
+class PartialRidge:
     """Ridge regressions from training windows, one for every pattern that is asked for.
 
     Args:
@@ -110,12 +110,12 @@ def choose_penalty(
     """The penalty with the least error, in sizes of the body, on windows that are held out.
 
     Args:
-      train: (N, F, J, 2) as of ``Ridge``.
+      train: (N, F, J, 2) as of ``PartialRidge``.
       held_out: (M, F, J, 2) of other clips.
       patterns: (F J,) bool each, joints that are observed.
       penalties: to choose from; the first one where there is nothing to choose by.
     """
-    ridge, errors = Ridge(train, penalties[0]), np.zeros(len(penalties))
+    ridge, errors = PartialRidge(train, penalties[0]), np.zeros(len(penalties))
     points = np.asarray(held_out).reshape(len(held_out), -1, 2)
     size = _known_size(points, np.isfinite(points).all(axis=-1))
     for seen in patterns:
