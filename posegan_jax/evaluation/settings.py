@@ -34,7 +34,7 @@ class EvaluateOptions:
       shortest: clips of 3D motion that have fewer frames are left out.
       seed: of cameras, places and protocols.
       split: of 3D motion.
-      train: motion set whose split 'train' the regressions are fitted on; ``motion`` if empty.
+      train: motion set whose split 'train' baselines learn from; ``motion`` if empty.
       head: what errors are measured in, see ``Head``.
     """
 
@@ -52,8 +52,8 @@ class EvaluateOptions:
     )
     methods: tuple[str, ...] = option(
         (), "input, baselines and qualities by name, sN for windows every N frames, encoder, "
-        "descentN, random (default: all baselines, encoder, fast and balanced); docs/benchmark.md "
-        "has the list",
+        "descentN, random (default: all baselines but network, encoder, fast and balanced); "
+        "docs/benchmark.md has the list",
         name="method",
     )
     detections: str = option(
@@ -72,7 +72,7 @@ class EvaluateOptions:
     seed: int = option(1, "of cameras and protocols (default: %(default)s)")
     split: str = option("validation", "of the motion (default: %(default)s)")
     train: str = option(
-        "", "motion set whose training clips the regressions are fitted on (default: --motion)",
+        "", "motion set whose training clips baselines learn from (default: --motion)",
         metavar="PATH",
     )
     head: Head = option(
