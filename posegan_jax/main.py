@@ -50,7 +50,6 @@ def main(argv: list[str]) -> None:
     else:
         cpus.one_device_each(CONFIG.value.train.batch_size)
 
-    from posegan_jax.evaluation.evaluate import evaluate
     from posegan_jax.training.loop import Interrupted, train
 
     logging.getLogger("posegan_jax").setLevel(logging.INFO)
@@ -58,6 +57,9 @@ def main(argv: list[str]) -> None:
     try:
         config_lib.check(config)
         if config.mode == "evaluate":
+            # It loads statistics and filters, which take training a second.
+            from posegan_jax.evaluation.evaluate import evaluate
+
             evaluate(config)
         else:
             train(config)

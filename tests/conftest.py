@@ -12,10 +12,14 @@ import pytest
 from posegan_jax import formats
 from posegan_jax.pose.skeleton import SKELETONS
 
-# Programs that one test has compiled serve the others, and those of child processes; nothing is
-# written to the user's own cache.
-_CACHE = tempfile.TemporaryDirectory(prefix="posegan-tests-")
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _CACHE.name)
+# Programs that one test has compiled serve the others, those of child processes and of the other
+# workers of pytest-xdist, whose controller is the first to come here; nothing is written to the
+# user's own cache.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    _CACHE = tempfile.TemporaryDirectory(prefix="posegan-tests-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
+# Small programs, too: there are thousands.
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 # One device, whichever test is the first to use JAX, and on machines of any size.
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "1")
 
@@ -33,6 +37,16 @@ _ADDED |= {
     name.replace("left", "right"): (at.replace("left", "right"), (-x, y, z))
     for name, (at, (x, y, z)) in _ADDED.items() if name.startswith("left")
 }
+
+
+def pytest_configure(config):
+    """Workers of pytest-xdist and their children have one thread each for linear algebra.
+
+    The threads of OpenBLAS do not sleep while they wait for each other: on cores that are taken,
+    they take ten times as long as one.
+    """
+    if getattr(config.option, "numprocesses", None):
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +91,38 @@ def registries():
     for known, old in before:
         known.clear()
         known.update(old)
+
+
+@pytest.fixture
+def unoptimized():
+    """Compiling is most of what a test takes: as little of it as there can be."""
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(scope="session")
+def untrained():
+    """Draws variables of small networks, without the compile time of an initialisation."""
+
+    def draw(options):
+        """Options of the networks -> their variables."""
+        import jax
+
+        from posegan_jax.model.networks import build_networks
+
+        rng = np.random.default_rng(0)
+
+        def leaf(path, shape):
+            scales = path[-1].key in ("scale", "var")
+            return rng.normal(scales, 0.1, shape.shape).astype(np.float32)
+
+        shapes = jax.eval_shape(build_networks(options).init, jax.random.key(0))
+        return jax.tree_util.tree_map_with_path(leaf, shapes)
+
+    return draw
 
 
 @pytest.fixture

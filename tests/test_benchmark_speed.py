@@ -160,13 +160,6 @@ def test_a_window_is_turned_and_scaled_back():
     assert np.isfinite(pull(jnp.zeros((2, 8, 5, 3)))).all()
 
 
-@pytest.fixture
-def unoptimized():
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.mark.slow
 def test_27_rows_and_three_coordinates_are_trained_and_searched(unoptimized):
     setup = models.Setup(models.IN_SPACE, 2)

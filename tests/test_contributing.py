@@ -85,7 +85,7 @@ def test_a_new_skeleton_is_filled_in_a_new_quality(page, track, inpainter):
     assert settings.shift == QUALITIES["toy"].shift == 12 and settings.descent.steps == 1
 
 
-def test_a_training_step_takes_a_new_loss(page):
+def test_a_training_step_takes_a_new_loss(page, unoptimized):
     networks = build_networks(NetworkOptions("alphapose12", frames=8, latent=16))
     rng = np.random.default_rng(0)
     x = jnp.asarray(0.3 * rng.normal(size=(4, 8, 12, 2)), jnp.float32)

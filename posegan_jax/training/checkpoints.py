@@ -93,6 +93,9 @@ class Checkpoints:
                 preservation_policy=policies.AnyPreservationPolicy(kept),
                 best_fn=best_fn,
                 best_mode=best_mode,
+                # Where a folder cannot be made, the threads that were to write into it would wait
+                # for it for five minutes, and the end of the process for them.
+                async_options=ocp.AsyncOptions(create_directories_asynchronously=False),
             ),
         )
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import jax
 import numpy as np
 import pytest
 
@@ -10,7 +9,6 @@ from posegan_jax import formats
 from posegan_jax.geometry.camera import look_at, project
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.settings import FillOptions
-from posegan_jax.model.networks import build_networks
 from posegan_jax.model.options import NetworkOptions
 from posegan_jax.model.store import save_params
 from posegan_jax.motion.procedural import procedural_clips
@@ -22,21 +20,14 @@ SMALL = NetworkOptions(skeleton="alphapose12", frames=16, latent=8)
 
 
 @pytest.fixture(scope="session")
-def weights(tmp_path_factory):
+def weights(tmp_path_factory, untrained):
     """Writes small networks that have not been trained: frames of a window -> path."""
 
     def write(frames):
         options = dataclasses.replace(SMALL, frames=frames)
         path = tmp_path_factory.mktemp("weights") / "small"
-        rng = np.random.default_rng(0)
-
-        def draw(path, shape):  # without the compile time of an initialisation
-            scales = path[-1].key in ("scale", "var")
-            return rng.normal(scales, 0.1, shape.shape).astype(np.float32)
-
-        shapes = jax.eval_shape(build_networks(options).init, jax.random.key(0))
-        variables = jax.tree_util.tree_map_with_path(draw, shapes)
-        save_params(path, variables, {"networks": options.to_dict(), "residual": None})
+        about = {"networks": options.to_dict(), "residual": None}
+        save_params(path, untrained(options), about)
         return str(path)
 
     return write

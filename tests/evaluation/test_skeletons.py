@@ -2,12 +2,11 @@
 
 import dataclasses
 
-import jax
 import numpy as np
 import pytest
 
 from posegan_jax.errors import InputError
-from posegan_jax.evaluation import benchmark, tables
+from posegan_jax.evaluation import benchmark, certainty, tables
 from posegan_jax.evaluation.baselines import fit_baselines
 from posegan_jax.evaluation.benchmark import resolve, run_benchmark
 from posegan_jax.evaluation.clips import view_clips, view_windows
@@ -19,8 +18,7 @@ from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.evaluation.tune import Clips, tune_certainty, tune_shares
 from posegan_jax.geometry.body import pose_size
 from posegan_jax.inpainting.inpainter import Inpainter
-from posegan_jax.model.model import Model
-from posegan_jax.model.networks import build_networks
+from posegan_jax.model.model import Model, misfit
 from posegan_jax.model.options import NetworkOptions
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 
@@ -36,10 +34,10 @@ def motion(tmp_path_factory, write_motion):
 
 
 @pytest.fixture(scope="module")
-def model():
+def model(untrained):
     """Of COCO's joints and shorter windows; it has learned nothing."""
     options = NetworkOptions(skeleton="coco17", frames=FRAMES, latent=8)
-    return Inpainter(Model(options, build_networks(options).init(jax.random.key(0))), batch=4)
+    return Inpainter(Model(options, untrained(options)), batch=4)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +128,7 @@ def test_baselines_look_at_what_is_detected(motion):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("unit", ["clips", "windows"])
-def test_the_benchmark_from_end_to_end(model, motion, unit, tmp_path, monkeypatch):
+def test_the_benchmark_from_end_to_end(model, motion, unit, tmp_path, monkeypatch, unoptimized):
     monkeypatch.setattr(benchmark, "TRAIN_WINDOWS", 60)
     monkeypatch.setattr(benchmark, "REAL_WINDOWS", 20)
     options = EvaluateOptions(
@@ -154,7 +152,7 @@ def test_windows_are_not_shifted_by_more_than_they_hold():
         resolve(EvaluateOptions(methods=("s30",)))
 
 
-def test_shares_without_corrector_and_regression(model, motion):
+def test_shares_without_corrector_and_regression(model, motion, unoptimized):
     clips = Clips(motion, count=1, frames=60, quality="fast")
     fits = tune_shares(model, clips, model.model.constants)
     assert list(fits) == ["uncorrected"]
@@ -164,11 +162,10 @@ def test_shares_without_corrector_and_regression(model, motion):
     assert fit.after <= fit.before
 
 
-def test_certainty_of_another_skeleton(model, motion):
+def test_certainty_of_another_skeleton(model, motion, unoptimized, monkeypatch):
+    monkeypatch.setattr(certainty, "STEPS", 5)
     clips = Clips(motion, count=1, frames=48, quality="fast")
-    found = tune_certainty(model, clips, model.model.constants)
-    assert all(len(found.groups[group].right) for group in ("missing", "upsampled"))
-    assert list(found.few) == [2, 3, 4, 5, 6]
-    # It has no regression on the detected joints, so nothing tells what that leaves.
-    assert found.fit.constants.upsampled == model.model.constants.upsampled
-    assert found.fit.after < found.fit.before
+    params = tune_certainty(model, clips, 2)
+    assert misfit(model.model.replace(certainty=params), partial=True) is None
+    assert params["kind"].shape[0] == len({min(p) for p in enumerate(COCO.mirror)})
+

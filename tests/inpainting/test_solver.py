@@ -115,15 +115,7 @@ def test_the_search_by_bfgs_starts_in_the_generators_metric():
     assert not np.array_equal(*losses)
 
 
-@pytest.fixture
-def hardly_optimised():
-    """Compiling is most of what a test takes."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
-def test_a_search_that_is_kept_is_that_which_is_traced(tmp_path, monkeypatch, hardly_optimised):
+def test_a_search_that_is_kept_is_that_which_is_traced(tmp_path, monkeypatch, unoptimized):
     """To the bit, and without building the networks."""
     monkeypatch.setattr(programs, "folder", lambda: tmp_path / "programs")
     shapes = jax.eval_shape(build_networks(SMALL).init, jax.random.key(0))
