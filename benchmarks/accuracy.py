@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.page import fold_sections, write_tables
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import methods, tables
 from posegan_jax.evaluation.benchmark import Benchmark, run_benchmark
@@ -33,7 +34,10 @@ PAGE = ROOT / "docs" / "benchmark.md"
 README = ROOT / "README.md"
 FIGURE = ROOT / "docs" / "img" / "benchmark-noise.png"
 PUBLISHED = ROOT / "tests" / "evaluation" / "published.json"
-BEGIN, END = "<!-- tables: made by benchmarks/accuracy.py -->", "<!-- end of tables -->"
+SHOWN = ("At a glance", "Where a baseline is ahead", "By kind of motion")
+"""Sections that are not behind a line that opens them."""
+MODULE = "accuracy"
+"""Whose tables the pages hold."""
 
 MAIN = EvaluateOptions(
     protocols=("everything",), methods=methods.every_method(), count=20, longest=100
@@ -237,14 +241,6 @@ def published(benchmarks: Sequence[tuple[EvaluateOptions, Benchmark]]) -> str:
     return json.dumps(entries, indent=1) + "\n"
 
 
-def replace_tables(page: str, text: str) -> str:
-    """The page with other tables. Raises InputError where it has no marks."""
-    if BEGIN not in page or END not in page:
-        raise InputError(f"a page lacks the marks {BEGIN} and {END}")
-    before, rest = page.split(BEGIN, 1)
-    return f"{before}{BEGIN}\n\n{text}\n{END}{rest.split(END, 1)[1]}"
-
-
 def runs(motion: str, strangers: str | None) -> dict[str, EvaluateOptions]:
     """What is evaluated, by name.
 
@@ -283,13 +279,10 @@ def write(done: Mapping[str, Benchmark], options: Mapping[str, EvaluateOptions])
         people[STRANGERS] = People(done["strangers"], done["strangers-search"])
     subsets = [(options[n], done[n]) for n in done if n.endswith("subset") or n == "procedural"]
     main = {who: measured.main for who, measured in people.items()}
-    for path, text in (
-        (PAGE, replace_tables(PAGE.read_text(), page_tables(people))),
-        (README, replace_tables(README.read_text(), readme_tables(main))),
-        (PUBLISHED, published(subsets)),
-    ):
-        with atomic_path(path) as temporary:
-            temporary.write_text(text)
+    write_tables(PAGE, MODULE, fold_sections(page_tables(people), SHOWN))
+    write_tables(README, MODULE, readme_tables(main))
+    with atomic_path(PUBLISHED) as temporary:
+        temporary.write_text(published(subsets))
     noise = done["main"].of("noise")
     curves = {n: (tables.ALPHAS, noise[n].curves["Total-12J"]) for n in CURVES if n in noise}
     save_pckh_differences(curves, methods.INPUT, FIGURE)

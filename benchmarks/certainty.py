@@ -17,6 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from benchmarks.page import write_tables
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import certainty
 from posegan_jax.evaluation.certainty import Joints, Task
@@ -25,11 +26,9 @@ from posegan_jax.inpainting.inpainter import load
 from posegan_jax.inpainting.settings import QUALITIES
 from posegan_jax.model.model import Model
 from posegan_jax.motion.labels import load_labels
-from posegan_jax.runtime.files import atomic_path
 
 ROOT = Path(__file__).parents[1]
 PAGE, FIGURE = ROOT / "docs" / "fill.md", ROOT / "docs" / "img" / "confidence.png"
-BEGIN, END = "<!-- tables: made by benchmarks/certainty.py -->", "<!-- end of tables -->"
 QUALITY = "balanced"
 FRAMES, SEED = 72, 101
 """Frames of a clip of motion at most; of places, cameras and what is missing."""
@@ -86,12 +85,7 @@ def main(argv: list[str] | None = None) -> int:
                     inpainter, QUALITIES[QUALITY], tasks, SEED, lambda done, bar=bar: bar.update()
                 )
         text = "\n\n".join(section(who, joints) for who, joints in found.items())
-        page = PAGE.read_text()
-        if BEGIN not in page:
-            raise InputError(f"{PAGE} lacks the mark {BEGIN}")
-        before, rest = page.split(BEGIN, 1)
-        with atomic_path(PAGE) as temporary:
-            temporary.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.split(END, 1)[1]}")
+        write_tables(PAGE, "certainty", text)
         draw(found, FIGURE)
     except InputError as error:
         print(f"posegan_jax: {error}", file=sys.stderr)

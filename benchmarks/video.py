@@ -2,9 +2,10 @@
 
     python -m benchmarks.video --labels penn_dev.npz
 
-The tables go to standard output, tests/evaluation/published_video.json gets the figures of a subset
-that takes about a minute. 150 clips take two hours of two cores; what was interrupted goes on
-where it stopped.
+The tables replace what stands between the marks in docs/benchmark.md, the long ones behind a line
+that opens them; docs/img gets pictures of good, middling and worst clips, and
+tests/evaluation/published_video.json the figures of a subset that takes about a minute. 150 clips
+take two hours of two cores; what was interrupted goes on where it stopped.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.page import fold, write_tables
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import labelled_tables
 from posegan_jax.evaluation.labelled import ASIS
@@ -28,13 +30,18 @@ from posegan_jax.evaluation.labelled_benchmark import (
     run_labelled,
 )
 from posegan_jax.evaluation.labelled_scores import FAST, ClipScore, mean_error, moved, peaks
+from posegan_jax.evaluation.methods import qualities
 from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.inpainting.inpainter import Inpainter, load
 from posegan_jax.runtime.files import atomic_path
 
 ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "benchmark.md"
 PUBLISHED = ROOT / "tests" / "evaluation" / "published_video.json"
 MAIN = EvaluateOptions(protocols=(EVERYTHING,), count=150)
+SHOWN = ("holes40", "gap10", "run20", "arm", "legs")
+"""Protocols of the tables by what people do."""
+PICTURED = ("run20", "arm", "legs")
 SUBSET = EvaluateOptions(
     protocols=("holes40", "run20", "legs", "inversions", ASIS), methods=("fast", "balanced"),
     count=30,
@@ -64,6 +71,34 @@ def published(options: EvaluateOptions, benchmark: LabelledBenchmark) -> str:
         ],
     }
     return json.dumps(content, indent=1) + "\n"
+
+
+def page_tables(benchmark: LabelledBenchmark) -> str:
+    """Everything between the marks: a screen of tables, and the others behind lines."""
+    shown = [protocol for protocol in SHOWN if protocol in benchmark.scores]
+    name = qualities({n for scores in benchmark.scores.values() for n in scores})[-1]
+    ahead = labelled_tables.behind(benchmark, name)
+    lines = [
+        labelled_tables.describe(benchmark), "",
+        f"A baseline is ahead of `{name}`, beyond the interval, in: {', '.join(ahead) or 'none'}.",
+        "", "### What was hidden", "", labelled_tables.against_best(benchmark), "",
+    ]
+    if turns := labelled_tables.by_tag(benchmark, "turn", name, shown):
+        lines += ["### The further people turn from upright", "",
+                  f"Error of `{name}`, and its difference to the protocol's best baseline.", "",
+                  turns, ""]
+    lines += ["### What becomes of what was right", "", labelled_tables.asis(benchmark), ""]
+    folded = {
+        "Every method": labelled_tables.glance(benchmark),
+        "Joints that the annotator saw, and guesses": labelled_tables.by_kind(benchmark, name),
+        "By action": labelled_tables.by_tag(benchmark, "action", name, shown),
+        "By view": labelled_tables.by_tag(benchmark, "view", name, shown),
+        "Nothing hidden, by action": labelled_tables.asis_by_action(benchmark, name),
+        "Nothing hidden, the clips of which most is moved":
+            labelled_tables.asis_worst(benchmark, name),
+    }
+    lines += [fold(title, text) + "\n" for title, text in folded.items() if text]
+    return "\n".join(lines)
 
 
 def run(
@@ -113,7 +148,10 @@ def main(argv: list[str] | None = None) -> int:
         if not options.subset:
             counted = dataclasses.replace(MAIN, count=options.count)
             _, benchmark = run(inpainter, options.labels, counted, folder / "main")
-            print(labelled_tables.markdown(benchmark))
+            write_tables(PAGE, "video", page_tables(benchmark))
+            for path in sorted((folder / "main").glob("*.png")):
+                if path.stem.partition("-")[0] in PICTURED:
+                    shutil.copy(path, PAGE.parent / "img" / f"video-{path.name}")
     except InputError as error:
         print(f"posegan_jax: {error}", file=sys.stderr)
         return 2

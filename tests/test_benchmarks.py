@@ -1,11 +1,12 @@
 """The page of the benchmark is made of its results."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import ablations, accuracy, video
+from benchmarks import ablations, accuracy, certainty, page, video
 from configs.cmu import get_config
 from posegan_jax.config import check
 from posegan_jax.errors import InputError
@@ -98,16 +99,26 @@ def test_the_readme_tells_the_best_of_a_row():
     assert both.count("\n".join(lines)) == 2 and "Strangers:\n\n|" in both
 
 
-@pytest.mark.parametrize("path", [accuracy.PAGE, accuracy.README], ids=lambda path: path.name)
-def test_tables_stand_between_the_marks(path):
-    page = path.read_text()
-    once = accuracy.replace_tables(page, "one")
-    twice = accuracy.replace_tables(once, "two")
+def test_long_sections_are_folded():
+    text = "Before.\n\n## One\n\n1\n\n### Part\n\n## Two\n\n| a |\n| - |\n"
+    found = page.fold_sections(text, ("One",))
+    assert found.startswith("Before.\n\n### One\n\n1\n\n### Part\n\n<details markdown>\n")
+    assert found.endswith("<summary>Two</summary>\n\n| a |\n| - |\n\n</details>\n")
+
+
+@pytest.mark.parametrize("path, module", [
+    (accuracy.PAGE, "accuracy"), (accuracy.README, "accuracy"), (video.PAGE, "video"),
+    (certainty.PAGE, "certainty"),
+], ids=lambda value: value.name if isinstance(value, Path) else value)
+def test_tables_stand_between_the_marks(path, module):
+    text = path.read_text()
+    once = page.replace_tables(text, module, "one")
+    twice = page.replace_tables(once, module, "two\n")
     assert "\none\n" in once and "\none\n" not in twice and "\ntwo\n" in twice
-    assert twice.split(accuracy.BEGIN)[0] == page.split(accuracy.BEGIN)[0]
-    assert twice.split(accuracy.END)[1] == page.split(accuracy.END)[1]
+    before, _, after = text.partition(page.mark(module))
+    assert twice.startswith(before) and twice.endswith(after.partition(page.END)[2])
     with pytest.raises(InputError, match="marks"):
-        accuracy.replace_tables("nothing", "one")
+        page.replace_tables("nothing", module, "one")
 
 
 def test_what_is_published_is_what_the_test_reads():

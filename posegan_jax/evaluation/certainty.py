@@ -379,10 +379,14 @@ def told(joints: Joints, said: np.ndarray) -> str:
         score, right = said[here], joints.right[here]
         rows.append([
             group, f"{here.sum():,}", f"{score.mean():.2f}", f"{right.mean():.2f}",
-            f"{off(score, right):.2f}", f"{order(score, right):.2f}",
+            _plain(off(score, right)), _plain(order(score, right)),
         ])
     header = ["joints", "number", "said", "found", "apart at most", "area under the ROC"]
     return table(header, sorted(rows))
+
+
+def _plain(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.2f}"
 
 
 def draw(joints: Joints, said: np.ndarray, path: str | os.PathLike) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks import video
 from posegan_jax.evaluation import labelled_tables as tables
 from posegan_jax.evaluation.labelled import ASIS, DETECTIONS
 from posegan_jax.evaluation.labelled_benchmark import RIDGE, LabelledBenchmark
@@ -101,3 +102,13 @@ def test_everything_is_told(benchmark):
     assert "## By seen from" not in text and "detector's tracks" not in text
     only = LabelledBenchmark(benchmark.setup, (), {ASIS: benchmark.scores[ASIS]}, benchmark.tags)
     assert "Mean error of what was hidden" not in tables.markdown(only)
+
+
+def test_the_page_shows_a_screen_and_folds_the_rest(benchmark):
+    text = video.page_tables(benchmark)
+    assert "A baseline is ahead of `balanced`, beyond the interval, in: run20 (pchip)." in text
+    screen, folded = text.split("<details", 1)
+    assert tables.against_best(benchmark) in screen and tables.asis(benchmark) in screen
+    assert "| 120-180" in screen and "serve" not in screen
+    assert tables.glance(benchmark) in folded and "serve" in folded
+    assert folded.count("</details>") == text.count("<details") == 5  # nothing is known of views
