@@ -86,7 +86,7 @@ class Course:
     frames: int
     detected: tuple[str, ...]
     seed: int
-    recipe: Recipe = Recipe()
+    recipe: Recipe
 
     def stretches(self) -> list[View]:
         """Half as many stretches of motion as there are windows to learn from, through cameras.
