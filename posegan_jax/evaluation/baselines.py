@@ -135,19 +135,26 @@ def complete_by(model: WindowModel, keypoints: np.ndarray, fps: float | None) ->
 
 
 def fit_baselines(
-    train: Sequence[View], detected: Collection[str] = DETECTED_12
+    train: Sequence[View], detected: Collection[str] = DETECTED_12,
+    names: Collection[str] | None = None,
 ) -> dict[str, Method]:
-    """All baselines that need no training by descent.
+    """Baselines that need no training by descent.
 
     Args:
       train: windows of training people, as long as the model's; some thousands.
       detected: names of the joints that baselines look at: those that a detector delivers.
+      names: of the baselines that are wanted; all by default.
     """
+    names = (*TEMPORAL, *LEARNED) if names is None else names
+    smoothers = {name: smooth for name, smooth in TEMPORAL.items() if name in names}
     training = Training.of(train, detected)
-    learned = {name: fit(training) for name, fit in LEARNED.items()}
+    learned = {
+        name: fit(training) for name, fit in LEARNED.items()
+        if name in names or name == "ridge" and smoothers
+    }
     return {
-        name: temporal(smooth, learned["ridge"], detected) for name, smooth in TEMPORAL.items()
-    } | {name: regression(model, detected) for name, model in learned.items()}
+        name: temporal(smooth, learned["ridge"], detected) for name, smooth in smoothers.items()
+    } | {name: regression(model, detected) for name, model in learned.items() if name in names}
 
 
 def _usable(sequence: PoseSequence, detected: Collection[str]) -> np.ndarray:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from posegan_jax.evaluation.protocols import PROTOCOLS, Case, make_case
 from posegan_jax.evaluation.regressor import Regressor
 from posegan_jax.evaluation.scores import Scores, score
 from posegan_jax.evaluation.settings import DEFAULT_PROTOCOLS, EvaluateOptions
-from posegan_jax.evaluation.specialist import Course, School, can_learn
+from posegan_jax.evaluation.specialist import Course, Recipe, School, can_learn
 from posegan_jax.formats import npz
 from posegan_jax.geometry.body import has_head, head_size
 from posegan_jax.inpainting.inpainter import Inpainter
@@ -51,6 +51,8 @@ TRAIN_WINDOWS = 4096
 """Windows of training motion that regressions are fitted on."""
 REAL_WINDOWS = 512
 """Windows of held-out real motion that results are compared with."""
+RECIPE = Recipe()
+"""By which networks for single protocols are trained."""
 BATCH = 16
 """Windows that are searched at once on a CPU: most clips have no more."""
 
@@ -130,26 +132,23 @@ def run_benchmark(
     }
     done, total = 0, sum(len(names[protocol]) * len(cases) for protocol, (cases, _) in sets.items())
     results = []
+
+    def tell(what: str, more: int = 0) -> None:
+        if progress:
+            progress(what, done + more, total)
+
     for protocol, (cases, _) in sets.items():
         memory.save_tracks(protocol, cases[0], {TRUTH: cases[0].truth})
         for name in names[protocol]:
             label = ours.label(name, weights)
             scores = memory.load(protocol, label)
             if scores is None:
-                tracks = []
-                method = _taught(
-                    fitted[name], protocol, _lessons(progress, protocol, done, total)
-                )
-                for case in cases:
-                    if progress:
-                        progress(f"{protocol}: {label}", done + len(tracks), total)
-                    tracks.append(method(case.sequence))
+                tracks = _tracks(fitted[name], protocol, label, cases, tell)
                 scores = score(cases, tracks, options.head, real)
                 memory.save_tracks(protocol, cases[0], {label: tracks[0]})
                 memory.save(protocol, label, scores)
             done += len(cases)
-            if progress:
-                progress(f"{protocol}: {label}", done, total)
+            tell(f"{protocol}: {label}")
             results.append(Result(protocol, label, scores))
         if output is not None:
             found = {r.method: r.scores for r in results if r.protocol == protocol}
@@ -161,23 +160,27 @@ def run_benchmark(
     return Benchmark(setup, texts, (*notes, *more), tuple(results), truths, kinds)
 
 
+def _tracks(
+    method: Method | School, protocol: str, label: str, cases: Sequence[Case],
+    tell: Callable[[str, int], None],
+) -> list[np.ndarray]:
+    """What a method makes of every case; a network is trained for the protocol before."""
+    method = _taught(
+        method, protocol,
+        lambda now, epochs: tell(f"{protocol}: {label}, epoch {now} of {epochs}", 0),
+    )
+    tracks: list[np.ndarray] = []
+    for case in cases:
+        tell(f"{protocol}: {label}", len(tracks))
+        tracks.append(method(case.sequence))
+    return tracks
+
+
 def _taught(
     method: Method | School, protocol: str, tell: Callable[[int, int], None] | None = None
 ) -> Method:
     """A method, or the network of the protocol."""
     return method.network(protocol, tell) if isinstance(method, School) else method
-
-
-def _lessons(
-    progress: Progress | None, protocol: str, done: int, total: int
-) -> Callable[[int, int], None]:
-    """What a network that is trained calls after every epoch."""
-
-    def tell(epoch: int, epochs: int) -> None:
-        if progress:
-            progress(f"{protocol}: {ours.NETWORK}, epoch {epoch} of {epochs}", done, total)
-
-    return tell
 
 
 def _draw(
@@ -312,33 +315,25 @@ def _fit(
 ) -> tuple[dict[str, Method | School], list[str]]:
     """Name -> method for all that can be had, and notes on what cannot."""
     methods: dict[str, Method | School] = {ours.INPUT: lambda sequence: sequence.keypoints}
-    notes, model, detected = [], inpainter.model.options, inpainter.model.detected
-    if set(names) & {*TEMPORAL, *LEARNED, ours.NETWORK}:
-        train = _training_windows(options, model)
-        if train is not None:
-            methods |= fit_baselines(train, detected)
-            methods[ours.NETWORK] = School(
-                Course(
-                    options.train or options.motion, inpainter.skeleton, model.frames,
-                    tuple(detected), options.seed,
-                ),
-                networks,
-            )
-        else:
+    notes = []
+    if wanted := set(names) & {*TEMPORAL, *LEARNED, ours.NETWORK}:
+        found = _learners(inpainter, options, wanted, networks)
+        if found is None:
             missing = [name for name in (*LEARNED, ours.NETWORK) if name in names]
             if options.methods and missing:
                 raise InputError(
                     f"{options.train or options.motion}: no training clips for "
                     f"{', '.join(missing)}; give --train MOTION, or other methods"
                 )
-            methods |= {
-                name: over_time(smooth, detected=detected)
+            found = {
+                name: over_time(smooth, detected=inpainter.model.detected)
                 for name, smooth in TEMPORAL.items()
             }
             notes.append(
                 "no training clips: what learns from them is left out, and baselines over time "
                 "give no joint that is never observed; --train MOTION gives them"
             )
+        methods |= found
     if ours.REGRESSOR in names:
         regressor = Regressor.packaged()
         if regressor is not None and regressor.fits(inpainter.model):
@@ -355,19 +350,31 @@ def _fit(
     return methods, notes
 
 
-def _training_windows(options: EvaluateOptions, model: NetworkOptions) -> list[View] | None:
-    source, skeleton = options.train or options.motion, get_skeleton(model.skeleton)
+def _learners(
+    inpainter: Inpainter, options: EvaluateOptions, names: Collection[str],
+    networks: str | os.PathLike | None,
+) -> dict[str, Method | School] | None:
+    """Name -> what learns from training clips, or is completed by it; None without such clips."""
+    source, model = options.train or options.motion, inpainter.model.options
     if Path(source).is_file() and has_clips2d(source):
         return None
     try:
-        load_clips(source, "train", skeleton)
+        load_clips(source, "train", inpainter.skeleton)
     except InputError:
         if options.train:
             raise
         return None
-    return view_windows(
-        source, "train", TRAIN_WINDOWS, model.frames, options.seed, skeleton=skeleton
-    )
+    methods: dict[str, Method | School] = {}
+    detected = tuple(inpainter.model.detected)
+    if baselines := set(names) - {ours.NETWORK}:
+        train = view_windows(
+            source, "train", TRAIN_WINDOWS, model.frames, options.seed, skeleton=inpainter.skeleton
+        )
+        methods |= fit_baselines(train, detected, baselines)
+    if ours.NETWORK in names:
+        course = Course(source, inpainter.skeleton, model.frames, detected, options.seed, RECIPE)
+        methods[ours.NETWORK] = School(course, networks)
+    return methods
 
 
 def _smaller(inpainter: Inpainter, batch: int) -> Inpainter:

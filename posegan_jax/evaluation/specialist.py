@@ -54,6 +54,7 @@ class Recipe:
       rate: largest learning rate; it rises for a twentieth of the steps and falls on a cosine.
       decay: of weights, as AdamW's.
       dropout: share of hidden values that are left out in training.
+      roll: degrees, the largest turn of windows in the picture in training, to either side.
       penalty: of the ridge regression that it starts from.
     """
 
@@ -65,6 +66,7 @@ class Recipe:
     rate: float = 1e-3
     decay: float = 0.05
     dropout: float = 0.1
+    roll: float = 10.0
     penalty: float = 1e-3
 
 
@@ -86,7 +88,7 @@ class Course:
     frames: int
     detected: tuple[str, ...]
     seed: int
-    recipe: Recipe = Recipe()
+    recipe: Recipe
 
     def stretches(self) -> list[View]:
         """Half as many stretches of motion as there are windows to learn from, through cameras.
@@ -154,9 +156,9 @@ class Lessons(NamedTuple):
         the others.
     """
 
-    x: np.ndarray
-    y: np.ndarray
-    weight: np.ndarray
+    x: Array
+    y: Array
+    weight: Array
 
 
 class Network:
@@ -303,7 +305,9 @@ def train(
         def step(carry, rows):
             parameters, state, key = carry
             key, now = jax.random.split(key)
-            gradient = jax.grad(loss)(parameters, *(array[rows] for array in taught), now)
+            some = Lessons(*(array[rows] for array in taught))
+            some = _turn(some, jax.random.fold_in(now, 0), np.deg2rad(recipe.roll))
+            gradient = jax.grad(loss)(parameters, *some, jax.random.fold_in(now, 1))
             update, state = optimizer.update(gradient, state, parameters)
             return (optax.apply_updates(parameters, update), state, key), None
 
@@ -319,6 +323,17 @@ def train(
             jax.block_until_ready(carry)
             tell(done + 1, recipe.epochs)
     return {name: np.asarray(array) for name, array in carry[0].items()}
+
+
+def _turn(taught: Lessons, key: jax.Array, most: float) -> Lessons:
+    """Windows turned in the picture about their mean by up to so many radians."""
+    count, places = len(taught.x), taught.x.shape[1] // 3 * 2
+    angle = jax.random.uniform(key, (count,), minval=-most, maxval=most)
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    turn = jnp.stack([jnp.stack([cos, sin], axis=-1), jnp.stack([-sin, cos], axis=-1)], axis=-2)
+    x = (taught.x[:, :places].reshape(count, -1, 2) @ turn).reshape(count, -1)
+    y = (taught.y.reshape(count, -1, 2) @ turn).reshape(taught.y.shape)
+    return taught._replace(x=jnp.concatenate([x, taught.x[:, places:]], axis=1), y=y)
 
 
 def _start(taught: Lessons, course: Course) -> dict[str, jax.Array]:

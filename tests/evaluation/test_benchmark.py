@@ -9,12 +9,13 @@ import pytest
 
 from posegan_jax import formats
 from posegan_jax.errors import InputError
-from posegan_jax.evaluation import benchmark
+from posegan_jax.evaluation import benchmark, specialist
 from posegan_jax.evaluation.benchmark import finish, resolve, run_benchmark
 from posegan_jax.evaluation.methods import main_methods
 from posegan_jax.evaluation.pictures import EXAMPLES
 from posegan_jax.evaluation.protocols import PROTOCOLS
 from posegan_jax.evaluation.settings import EvaluateOptions
+from posegan_jax.evaluation.specialist import Recipe
 from posegan_jax.motion.clips2d import FILE, Clip2D, save_clips2d
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.pose.carry import carry_joints
@@ -117,6 +118,32 @@ def test_windows(inpainter):
     assert result.of("gap10")["fast"].values["missing"]["pckh@0.5"] > 0.5
 
 
+def test_networks_are_trained_for_protocols_that_hide_joints(inpainter, tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark, "TRAIN_WINDOWS", 100)
+    monkeypatch.setattr(benchmark, "RECIPE", Recipe(windows=60, width=8, batch=20, epochs=2))
+    options = EvaluateOptions(
+        protocols=("noise", "legs"), methods=("network", "input"), unit="windows", count=2
+    )
+    told = []
+    result = run_benchmark(inpainter, options, tmp_path, lambda *some: told.append(some))
+    assert [(r.protocol, r.method) for r in result.results] == [
+        ("noise", "input"), ("legs", "network"), ("legs", "input")
+    ]
+    assert result.of("legs")["network"].values["missing"]["error"] < 3
+    assert "legs: network, epoch 2 of 2" in [what for what, _, _ in told]
+    assert told[-1][1:] == (6, 6)
+    # A run that goes on, of other clips, finds it there.
+    monkeypatch.setattr(specialist, "train", None)
+    other = dataclasses.replace(options, protocols=("legs",), count=3)
+    assert len(run_benchmark(inpainter, other, tmp_path).results) == 2
+    shared = tmp_path / benchmark._PARTS / "networks"
+    assert len(run_benchmark(inpainter, other, networks=shared).results) == 2
+    with pytest.raises(TypeError):
+        run_benchmark(inpainter, other)
+    finish(tmp_path)
+    assert not shared.exists()
+
+
 # --- names ----------------------------------------------------------------------------------------
 
 
@@ -166,9 +193,10 @@ def test_a_file_without_training_clips(inpainter, tmp_path, few_windows):
     options = EvaluateOptions(
         motion=str(path), split="test", protocols=("legs",), count=1, longest=48
     )
-    named = dataclasses.replace(options, methods=("linear", "ridge"))
-    with pytest.raises(InputError, match="unseen.npz: no training clips for ridge.*--train"):
-        run_benchmark(inpainter, named)
+    for method in ("network", "ridge"):
+        named = dataclasses.replace(options, methods=("linear", method))
+        with pytest.raises(InputError, match=f"unseen.npz: no training .* for {method}.*--train"):
+            run_benchmark(inpainter, named)
     default = run_benchmark(inpainter, dataclasses.replace(options, methods=("linear",)))
     assert "no training clips" in default.notes[0]
     assert default.of("legs")["linear"].values["missing"]["error"] is None

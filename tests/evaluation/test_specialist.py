@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -138,6 +139,25 @@ def test_a_run_that_goes_on_does_not_train_again(networks, folder, views, monkey
     short = dataclasses.replace(COURSE, recipe=dataclasses.replace(SMALL, epochs=1))
     School(short, folder).network("legs")
     assert len(trained) == 2
+
+
+def test_windows_are_turned_about_their_mean():
+    course = dataclasses.replace(COURSE, recipe=dataclasses.replace(SMALL, windows=6))
+    before = lessons("legs", course.stretches(), course)
+    after = specialist._turn(before, jax.random.key(0), np.pi / 18)
+    places = 2 * 24 * 12
+
+    def whole(taught):
+        points = np.array(taught.y)
+        points[:, :, DETECTED] += np.asarray(taught.x)[:, :places].reshape(6, 24, 12, 2)
+        return points[..., 0] + 1j * points[..., 1]
+
+    turn = whole(after) / whole(before)
+    np.testing.assert_allclose(np.abs(turn), 1, atol=1e-3)
+    angles = np.angle(turn, deg=True).reshape(6, -1)
+    np.testing.assert_allclose(angles, np.median(angles, axis=1)[:, None] + 0 * angles, atol=0.5)
+    assert 0.5 < np.abs(angles).max() < 10 and np.ptp(angles.mean(axis=1)) > 1
+    np.testing.assert_array_equal(after.x[:, places:], before.x[:, places:])
 
 
 def test_numpy_and_jax_compute_the_same(networks):
