@@ -269,7 +269,8 @@ def _run(options: argparse.Namespace) -> None:
             inpainter, clips, options.training, options.curve
         )
     if options.write:
-        save_fitted(options.checkpoint, inpainter.model.constants, fitted.get("certainty"))
+        constants = fitted.get("constants", inpainter.model.constants)
+        save_fitted(options.checkpoint, constants, fitted.get("certainty"))
     elif options.output:
         model = load_model(options.checkpoint) if options.checkpoint else load_packaged()
         save_model(options.output, shareable(model.replace(**fitted)))

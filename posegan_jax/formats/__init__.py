@@ -31,7 +31,7 @@ from posegan_jax.formats import (
 from posegan_jax.formats import joint_map as joint_maps
 from posegan_jax.formats.fit import fit, skeleton_for
 from posegan_jax.formats.folder import Folder
-from posegan_jax.formats.format import Format
+from posegan_jax.formats.format import Format, OfDetectors
 from posegan_jax.formats.options import ReadOptions
 from posegan_jax.formats.unknown import explain
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
@@ -103,7 +103,7 @@ def read(
         raise InputError(f"{path}: no such file")
     format = _recognised(path)
     if min_score is None:
-        min_score = format.min_score
+        min_score = None if format.min_score is None else OfDetectors(format.min_score)
     file = format.read(path, min_score, **_options(format, path, names, skeletons, image_size))
     notes = file.notes
     if image_size is not None or format.in_pixels:

@@ -12,6 +12,11 @@ OPTIONS = ("names", "skeletons", "image_size")
 """What ``read`` of a format may take beside a path and a least score, see ``Format``."""
 
 
+class OfDetectors(float):
+    """A least score that is a format's and not the user's: of joints that we completed it says
+    nothing."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Format:
     """A format of detectors' files: how one is recognised, read and written.

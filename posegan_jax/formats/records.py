@@ -17,9 +17,10 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats import jsonfile
+from posegan_jax.formats.format import OfDetectors
 from posegan_jax.formats.jsonfile import LONGEST
 from posegan_jax.pose.carry import carry_joints
-from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
+from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance, completed
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.pose.tracking import by_frame, detections, similarity, track
 
@@ -168,12 +169,12 @@ def read(
     skeleton = _by_count(records, skeletons, path)
     values = np.array([record.joints for record in records], np.float64)
     values = values.reshape(len(records), -1, 3)
-    if not np.isfinite(_present(values, min_score)[0]).any():
+    provenance, note_source = _provenance(records, values.shape[1])
+    if not np.isfinite(_present(values, min_score, completed(provenance))[0]).any():
         raise InputError(
             f"{path}: not one joint has coordinates and a score of at least {min_score:g}; "
             "give a lower --min-score, or another file"
         )
-    provenance, note_source = _provenance(records, values.shape[1])
     people, doubles, note_tracked = _people(records, values)
     rows, note_kept = _rows(records, people, doubles, values)
     frames = [record.frame for record in records]
@@ -338,14 +339,22 @@ def _by_person(rows: Mapping) -> dict[Any, list[tuple[int, int]]]:
 
 def _sequence(person, skeleton, items, values, provenance, min_score) -> PoseSequence:
     frames, index = np.array(items).T
-    keypoints, scores = _present(values[index], min_score)
+    keypoints, scores = _present(values[index], min_score, completed(provenance[index]))
     return PoseSequence(keypoints, scores, None, skeleton, frames, person, provenance[index])
 
 
-def _present(values: np.ndarray, min_score: float) -> tuple[np.ndarray, np.ndarray]:
-    """(..., K, 3) as in the file -> keypoints with NaN where missing, scores with 0 there."""
+def _present(
+    values: np.ndarray, min_score: float, done: np.ndarray | bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """(..., K, 3) as in the file -> keypoints with NaN where missing, scores with 0 there.
+
+    ``done`` (..., K) are joints that we completed.
+    """
     keypoints, scores = values[..., :2].copy(), values[..., 2].copy()
-    missing = (scores < min_score) | (keypoints == 0).all(-1)
+    low = scores < min_score
+    if isinstance(min_score, OfDetectors):
+        low &= ~np.asarray(done)
+    missing = low | (keypoints == 0).all(-1)
     missing |= ~(np.abs(values) <= ABSURD).all(-1)  # NaN is not
     keypoints[missing], scores[missing] = np.nan, 0.0
     return keypoints, scores
@@ -514,7 +523,7 @@ def _updated(source: Source, index: int, sequence: PoseSequence, t: int) -> Join
     if sequence.skeleton != source.skeleton:
         return _new(sequence, t)
     new, old = _flat(sequence, t), source.values[index]
-    keypoints, scores = _present(old, source.min_score)
+    keypoints, scores = _present(old, source.min_score, completed(source.provenance[index]))
     moved = sequence.keypoints[t] != keypoints
     moved &= ~(np.isnan(sequence.keypoints[t]) & np.isnan(keypoints))
     changed = np.column_stack([moved, sequence.scores[t] != scores])

@@ -27,6 +27,11 @@ class Provenance(enum.IntEnum):
     FILLED = 3
 
 
+def completed(provenance: np.ndarray) -> np.ndarray:
+    """Bool of the same shape: joints that the model moved or filled."""
+    return np.isin(provenance, (Provenance.REFINED, Provenance.FILLED))
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class PoseSequence:
     """One person over time. Immutable: arrays are read-only, ``replace`` makes a changed copy.

@@ -144,7 +144,7 @@ def model_of(
     corrector = config.corrector if corrected else None
     return Model(
         config.model, variables, config.corruption.detected, config.corruption.never_observed,
-        moments, corrector, constants, told,
+        moments, corrector, constants, about=told,
     )
 
 

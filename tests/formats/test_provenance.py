@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from posegan_jax import formats
+from posegan_jax.errors import InputError
 from posegan_jax.formats.records import PROVENANCE
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 
@@ -118,3 +119,23 @@ def test_what_does_not_fit_is_told_and_kept(value, reading, writing):
     file = reading(content)
     assert file.notes == (f"1 objects have a {PROVENANCE} that does not fit: taken as observed",)
     assert (file[0].provenance == Provenance.OBSERVED).all() and writing(file) == content
+
+
+def test_joints_that_were_completed_come_back_whatever_their_score(valid, reading, written):
+    """A format's least score is for detectors; the user's is for all."""
+    file = completed(reading(valid))
+    if file.format not in KEYED:
+        return
+    low = [s.replace(scores=np.where(s.observed, 0.01, 0.0)) for s in file]
+    path = written(file.replace(low), file.format)
+    before, again = content_of(path), formats.read(path)
+    for one, other in zip(again, low, strict=True):
+        kept = np.zeros(one.observed.shape, bool)
+        kept[:, [3, 4, 5]] = True
+        assert one.observed[kept & other.observed].all() and kept.any()
+        if file.format == "alphapose":
+            np.testing.assert_array_equal(one.observed, kept & other.observed)
+    assert content_of(written(again, again.format)) == before  # nothing is taken for changed
+    if file.format == "alphapose":
+        with pytest.raises(InputError, match="a score of at least 0.1"):
+            formats.read(path, min_score=0.1)
