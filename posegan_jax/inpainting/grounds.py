@@ -96,7 +96,9 @@ def grounds(
         "noise": np.log(noise / size[:, None] + LEAST_NOISE), "trust": carried.trust,
         "observed": observed,
     }
-    told = np.stack([own[name] for name in OWN], axis=-1).astype(np.float32)
+    told = np.empty((*observed.shape, len(OWN)), np.float32)
+    for i, name in enumerate(OWN):
+        told[..., i] = own.pop(name)
     return Grounds(told, _poses(model, pose, sure, rate))
 
 
