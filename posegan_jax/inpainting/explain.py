@@ -27,8 +27,7 @@ frames on each side that it goes through. Beyond a second a path says nothing of
 frames tell the direction at a gap's ends, more would be of motion that is over."""
 ENOUGH, AROUND = 6, 12
 """Joints from which on nothing is left open of the others, and frames of the model on each side in
-which they count as seen, half a second; see ``Constants.left_open``. What ``evaluation.tune`` says
-and finds of six joints seen should be alike: nothing is added there."""
+which they count as seen, half a second; see ``Constants.left_open``."""
 UNSURE = 0.5
 """Score of what is generated alone: nothing is known of it, so it says neither right nor wrong."""
 

@@ -72,7 +72,7 @@ def grounds(
     corrected = answers.carried if answers.corrected is None else answers.corrected
     regressed = answers.final if answers.regressed is None else answers.regressed
     away = away * rate.step
-    shown = _over(sure.astype(np.float64), around) > 0.02
+    shown = _over(sure.astype(np.float64), around) > 0
     count = (shown & model.skeleton.mask(model.detected)).sum(axis=1)
     turned, trunk = _trunk(model, pose)
     frames = np.stack([

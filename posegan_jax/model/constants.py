@@ -9,10 +9,12 @@ from posegan_jax.runtime.options import check_least, check_shares, require
 
 @dataclasses.dataclass(frozen=True)
 class Constants:
-    """What ``python -m posegan_jax.evaluation.tune`` fits to weights; the defaults are those of the
-    packaged ones, and a start for others.
+    """Numbers of a model; the defaults are those of the packaged weights, and a start for others.
 
-    Shares are weights from 0 to 1 of what is said of a joint that is not observed.
+    Shares are weights from 0 to 1 of what is said of a joint that is not observed;
+    ``python -m posegan_jax.evaluation.tune`` fits them. From ``spread`` on, the constants tell how
+    sure a model is to which no ``certainty`` was fitted, and no command fits them any more;
+    ``left_open`` is also among the grounds of that.
 
     Attributes:
       correction: share of the corrector in joints that detectors deliver.
