@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from benchmarks.speed.timing import Thunk
 from posegan_jax.geometry import procrustes
 from posegan_jax.geometry.metrics import safe_norm
 from posegan_jax.inpainting import objective
@@ -56,12 +55,12 @@ class Subject(NamedTuple):
     Attributes:
       name: what the table calls it.
       model: makes it.
-      moves: whether there is motion to draw its batches from; else they are random numbers.
+      windows: makes a batch of so many; None: they are drawn from motion as training draws them.
     """
 
     name: str
     model: Callable[[], Model]
-    moves: bool
+    windows: Callable[[NetworkOptions, int], Batch] | None = None
 
 
 def untrained(options: NetworkOptions) -> Model:
@@ -86,8 +85,64 @@ def in_space(frames: int = 24) -> Model:
     return untrained(NetworkOptions(skeleton(45), frames=frames, coordinates=3))
 
 
-PACKAGED = Subject("28 joints x 2", load_packaged, moves=True)
-IN_SPACE = Subject("45 joints x 3", in_space, moves=False)
+def random_windows(options: NetworkOptions, count: int) -> Batch:
+    """Random numbers, of which some are seen."""
+    rng = np.random.default_rng(0)
+    shape = count, options.frames, len(get_skeleton(options.skeleton))
+    x = rng.uniform(-1, 1, (*shape, options.coordinates)).astype("f4")
+    mask = (rng.random(shape) < 0.4).astype("f4")
+    return Batch(x, x * mask[..., None], mask)
+
+
+def windows_in_space(options: NetworkOptions, count: int, split: str = "validation") -> Batch:
+    """Procedural motion in three coordinates, the detected twelve joints seen.
+
+    Bodies face anywhere, and are placed and scaled by their own mean and deviation. Joints that the
+    motion lacks are made of three of its own each, always the same.
+    """
+    clips, names = load_clips("procedural", split), get_skeleton(options.skeleton).joints
+    rng, mixing = np.random.default_rng(0), np.random.default_rng(1)
+    weights = np.zeros((len(names), len(BODY)))
+    for joint, name in enumerate(names):
+        if name in BODY:
+            weights[joint, BODY.index(name)] = 1
+        else:
+            weights[joint, mixing.choice(len(BODY), 3, replace=False)] = mixing.dirichlet(np.ones(3))
+    windows = []
+    for _ in range(count):
+        positions = clips[rng.integers(len(clips))].positions
+        first = rng.integers(len(positions) - options.frames)
+        angle = rng.uniform(0, 2 * np.pi)
+        c, s = np.cos(angle), np.sin(angle)
+        turn = np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]])
+        windows.append(weights @ positions[first : first + options.frames] @ turn)
+    x = np.stack(windows)
+    x = (x - x.mean((1, 2), keepdims=True)) / x.std((1, 2, 3), keepdims=True)
+    mask = np.zeros(x.shape[:-1], "f4")
+    mask[..., [names.index(name) for name in DETECTED_12]] = 1
+    return Batch(x.astype("f4"), (x * mask[..., None]).astype("f4"), mask)
+
+
+PACKAGED = Subject("28 joints x 2", load_packaged)
+IN_SPACE = Subject("45 joints x 3", in_space, random_windows)
+
+
+def trained_in_space(steps: int, batch: int) -> Subject:
+    """``IN_SPACE`` after reconstruction steps of so many windows, of other people than it is given.
+
+    With random parameters there is nothing to find, and a search for it tells nothing.
+    """
+    return Subject(
+        f"{IN_SPACE.name}, trained for {steps} steps",
+        functools.partial(_trained, steps, batch), windows_in_space)
+
+
+@functools.cache
+def _trained(steps: int, batch: int) -> Model:
+    others = IN_SPACE._replace(windows=functools.partial(windows_in_space, split="train"))
+    setup = Setup(others, batch, optimizer=OptimizerOptions(learning_rate=1e-3))
+    state = training(setup, "reconstruction", steps)()
+    return dataclasses.replace(setup.model, variables=jax.device_get(state.variables))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -99,12 +154,15 @@ class Setup:
       size: windows of the batch.
       dtype: of activations.
       devices: one GPU, as PyTorch has, or a device for each core, if None.
+      optimizer: of training.
     """
 
     subject: Subject
     size: int
     dtype: jnp.dtype = jnp.float32
     devices: list[jax.Device] | None = None
+    # A large eps: near zero, Adam tells but the sign of a gradient's rounding error.
+    optimizer: OptimizerOptions = OptimizerOptions(eps=1e-3)
 
     @functools.cached_property
     def model(self) -> Model:
@@ -120,8 +178,7 @@ class Setup:
 
     @functools.cached_property
     def options(self) -> StepOptions:
-        # A large eps: near zero, Adam tells but the sign of a gradient's rounding error.
-        return StepOptions(batch_size=self.size, optimizer=OptimizerOptions(eps=1e-3))
+        return StepOptions(batch_size=self.size, optimizer=self.optimizer)
 
     @functools.cached_property
     def mesh(self):
@@ -134,7 +191,7 @@ class Setup:
     @functools.cached_property
     def store(self):
         """Motion to draw batches from, on the devices; None: there is none."""
-        if not self.subject.moves:
+        if self.subject.windows:
             return None
         span = self.options.views.span(self.model.frames)
         return parallel.replicate(
@@ -142,18 +199,12 @@ class Setup:
 
     @functools.cached_property
     def batch(self) -> Batch:
-        if self.store is None:
-            return parallel.scatter(self.mesh, self._random_batch())
+        if self.subject.windows:
+            own = self.subject.windows(self.model.options, self.size)
+            return parallel.scatter(self.mesh, own)
         draw = jax.jit(functools.partial(
             sample_batch, networks=self.networks, options=self.options))
         return parallel.scatter(self.mesh, draw(jax.random.key(0), self.store))
-
-    def _random_batch(self) -> Batch:
-        o, rng = self.model.options, np.random.default_rng(0)
-        shape = self.size, o.frames, len(get_skeleton(o.skeleton))
-        x = rng.uniform(-1, 1, (*shape, o.coordinates)).astype("f4")
-        mask = (rng.random(shape) < 0.4).astype("f4")
-        return Batch(x, x * mask[..., None], mask)
 
     @property
     def key(self) -> jax.Array:
@@ -179,7 +230,7 @@ class Setup:
 
 def to_check(subject: Subject, size: int) -> Setup:
     """A setup with random numbers for a batch, as the program that draws takes long to compile."""
-    return Setup(subject._replace(moves=False), size)
+    return Setup(subject._replace(windows=random_windows), size)
 
 
 def _devices() -> list[jax.Device]:
@@ -194,8 +245,8 @@ def _devices() -> list[jax.Device]:
 def training(
     setup: Setup, phase: Phase, steps: int, sampling: bool = False, precision: str | None = None,
     costs: dict | None = None,
-) -> Thunk:
-    """Training steps in one program, as the training loop runs them.
+) -> Callable[[], TrainState]:
+    """Training steps in one program, as the training loop runs them; a call goes on from the last.
 
     Args:
       setup: of networks and batch.
@@ -228,7 +279,7 @@ def training(
     def call():
         nonlocal state
         state = program(state, *inputs)
-        jax.block_until_ready(state)
+        return jax.block_until_ready(state)
 
     return call
 

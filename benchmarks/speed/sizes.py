@@ -48,7 +48,7 @@ def _fill(plan: Plan, options, task: str, record: list[Timing]) -> None:
 
 
 def _train(plan: Plan, phase: Phase, options, task: str, record: list[Timing]) -> None:
-    subject = Subject("", lambda: models.untrained(options()), moves=False)
+    subject = Subject("", lambda: models.untrained(options()), models.random_windows)
     setup = Setup(subject, plan.sizes.batch)
     contender = Contender(lambda: models.training(setup, phase, STEPS), STEPS)
     plan.times(record, task, {"ours": contender}, unit="steps/s")

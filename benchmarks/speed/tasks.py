@@ -32,6 +32,7 @@ class Sizes:
       batch: windows of a training step.
       larger: of those that only a GPU is asked for.
       steps: of training in one program.
+      trained: steps that a model is trained before it is searched.
       windows: that are searched at once.
       search_steps: of the search.
       checked: windows of which gradients are compared.
@@ -43,6 +44,7 @@ class Sizes:
     batch: int = 256
     larger: tuple[int, ...] = (1024, 4096)
     steps: int = 10
+    trained: int = 60
     windows: int = 64
     search_steps: int = 200
     checked: int = 8
@@ -51,7 +53,7 @@ class Sizes:
     frames: int = 2000
 
 
-TINY = Sizes(4, (), 2, 4, 2, 4, 4, 64, 30)
+TINY = Sizes(4, (), 2, 2, 4, 2, 4, 4, 64, 30)
 """For tests: the same programs, of hardly any work."""
 
 
@@ -97,7 +99,7 @@ def _time_training(plan: Plan, setup: Setup, phase: Phase, record: list[Timing])
     contenders = {
         "ours": Contender(lambda: models.training(setup, phase, steps), steps),
     }
-    if subject.moves:
+    if subject.windows is None:
         contenders["ours, sampling included"] = Contender(
             lambda: models.training(setup, phase, steps, sampling=True), steps)
     for way in torch_ways(plan):
@@ -112,8 +114,9 @@ def search(plan: Plan, subject: Subject = PACKAGED) -> list[Task]:
 
 
 def space(plan: Plan) -> list[Task]:
-    """The same of a larger model."""
-    return training(plan, IN_SPACE) + equal(plan, IN_SPACE) + search(plan, IN_SPACE)
+    """The same of a larger model, with random parameters where they cost the same."""
+    trained = models.trained_in_space(plan.sizes.trained, plan.sizes.batch)
+    return training(plan, IN_SPACE) + search(plan, IN_SPACE) + equal(plan, trained)
 
 
 def _search_name(plan: Plan, subject: Subject) -> str:
