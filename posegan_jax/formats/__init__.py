@@ -29,12 +29,14 @@ from posegan_jax.formats import (
     wide,
 )
 from posegan_jax.formats import joint_map as joint_maps
+from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.fit import fit, skeleton_for
 from posegan_jax.formats.folder import Folder
 from posegan_jax.formats.format import Format, OfDetectors
 from posegan_jax.formats.options import ReadOptions
 from posegan_jax.formats.unknown import explain
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
+from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime.files import check_file, check_folder
 
 _OURS = (
@@ -80,6 +82,7 @@ for _format in _OURS:
 def read(
     path: str | os.PathLike, *, fps: float | None = None, min_score: float | None = None,
     joint_map: str | os.PathLike | None = None, image_size: tuple[float, float] | None = None,
+    vertical: Vertical | None = None, seen_in: tuple[float, float] | None = None,
 ) -> PoseFile:
     """Reads a detector's file, whatever its format.
 
@@ -92,23 +95,33 @@ def read(
         {"names": {"name in the file": "our name"}}.
       image_size: (width, height) in pixels of the video that the poses were detected in: for files
         with normalised coordinates that do not hold it, and to check all others against.
+      vertical: the axis of a table that is the picture's y, and which way it points. By default it
+        is y, and points down unless heads are below feet all through the file; or z, which points
+        up, where joints are in space and heads are above feet along it.
+      seen_in: the size of the video that will show the poses, which counts as ``image_size`` where
+        none is given. An option that changes nothing is told of in the notes, and this is none.
 
     Raises:
       InputError: no such file, an unknown format, content that is not what the format says, or
         options as of ``check_reading``.
     """
-    names, skeletons = check_reading(fps, min_score, joint_map)
+    names, skeletons = check_reading(fps, min_score, joint_map, vertical)
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file")
     format = _recognised(path)
-    if min_score is None:
-        min_score = None if format.min_score is None else OfDetectors(format.min_score)
-    file = format.read(path, min_score, **_options(format, path, names, skeletons, image_size))
-    notes = file.notes
-    if image_size is not None or format.in_pixels:
-        notes = (*notes, *picture.misfit(file.sequences, image_size))
-    file = dataclasses.replace(file, format=format.name, path=str(path), notes=notes)
+    size = image_size or seen_in
+    given = {"names": names, "skeletons": skeletons, "image_size": size, "vertical": vertical}
+    least = min_score
+    if least is None and format.min_score is not None:
+        least = OfDetectors(format.min_score)
+    file = format.read(path, least, **_options(format, path, given))
+    notes = list(file.notes)
+    if size is not None or format.in_pixels:
+        notes += picture.misfit(file.sequences, size, _remedy(format))
+    told = len(notes) > len(file.notes)  # of what the size does not fit
+    notes += _idle(file, format, None if told else image_size, min_score, skeletons, vertical)
+    file = dataclasses.replace(file, format=format.name, path=str(path), notes=tuple(notes))
     if fps is not None:
         file = file.replace([sequence.replace(fps=fps) for sequence in file])
     return file
@@ -116,7 +129,7 @@ def read(
 
 def check_reading(
     fps: float | None = None, min_score: float | None = None,
-    joint_map: str | os.PathLike | None = None,
+    joint_map: str | os.PathLike | None = None, vertical: Vertical | None = None,
 ) -> tuple[dict[str, str] | None, dict[int, str] | None]:
     """Looks at the options of ``read`` without a file.
 
@@ -127,7 +140,7 @@ def check_reading(
     Raises:
       InputError: numbers that are none, or no such joint map.
     """
-    ReadOptions(fps, min_score)
+    ReadOptions(fps, min_score, vertical=vertical)
     names = None if joint_map is None else joint_names.load_names(joint_map)
     counted = joint_map is not None and names is None
     return names, joint_maps.load(joint_map) if counted else None
@@ -217,13 +230,37 @@ def _recognised(path: Path) -> Format:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _options(format: Format, path: Path, names, skeletons, image_size) -> dict:
+def _options(format: Format, path: Path, given: dict) -> dict:
     """What the format takes. Raises InputError for a joint map that means nothing to it."""
-    given = {"names": names, "skeletons": skeletons, "image_size": image_size}
     for name, what in (("names", "names"), ("skeletons", "joints in their order")):
         if given[name] is not None and name not in format.options:
             raise InputError(f"{path}: {format.name} files take no joint map of {what}")
     return {name: given[name] for name in format.options}
+
+
+def _remedy(format: Format) -> str:
+    """What to do about shares of the picture where pixels are expected."""
+    if "image_size" in format.options:
+        return "--image-size WIDTHxHEIGHT makes pixels of them"
+    return "multiply them by its width and height"
+
+
+def _idle(file: PoseFile, format: Format, image_size, min_score, skeletons, vertical) -> list[str]:
+    """Which of the options that were given have changed nothing, and why."""
+    notes = []
+    if image_size is not None and file.shares_of is None and len(file):
+        notes.append("--image-size changes nothing: the coordinates are no shares of a picture")
+    seen = [sequence.scores[sequence.observed] for sequence in file]
+    if min_score is not None and min_score < 1 and all((scores == 1).all() for scores in seen):
+        notes.append("--min-score changes nothing: no joint has a score but 1")
+    if skeletons and len(file) and not any(s.skeleton in skeletons.values() for s in file):
+        count = len(get_skeleton(file[0].skeleton))
+        notes.append(
+            f"--joint-map changes nothing: it is for {next(iter(skeletons))} joints, not {count}"
+        )
+    if vertical is not None and "vertical" not in format.options:
+        notes.append(f"--vertical changes nothing: in {format.name} files y points down")
+    return notes
 
 
 def _from_folder(file: PoseFile) -> bool:

@@ -37,13 +37,17 @@ def sniff(path: Path) -> bool:
     return any(("{{", key) in keys for key in _KEYS) or _is_empty_list(path)
 
 
-def read(path: Path, min_score: float, skeletons: Mapping[int, str] | None = None) -> PoseFile:
+def read(
+    path: Path, min_score: float, skeletons: Mapping[int, str] | None = None,
+    image_size: tuple[float, float] | None = None,
+) -> PoseFile:
     """Reads the people of a file, each a PoseSequence of the frames that hold them.
 
     Args:
       path: the file.
       min_score: joints with a lower score, and joints at (0, 0), are missing.
       skeletons: number of joints -> skeleton, for numbers that AlphaPose does not know.
+      image_size: (width, height) in pixels, for coordinates that are shares of the picture.
 
     Raises:
       InputError: the file is not what AlphaPose writes; the message names the object.
@@ -55,7 +59,7 @@ def read(path: Path, min_score: float, skeletons: Mapping[int, str] | None = Non
     else:
         found, notes = parse(content, path)
         known = SKELETONS | dict(skeletons or {})
-    return records.read(path, content, found, min_score, known, notes)
+    return records.read(path, content, found, min_score, known, notes, image_size)
 
 
 def write(file: PoseFile, path: Path) -> None:

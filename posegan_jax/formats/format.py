@@ -8,7 +8,7 @@ from pathlib import Path
 from posegan_jax.errors import InputError
 from posegan_jax.pose.sequence import PoseFile
 
-OPTIONS = ("names", "skeletons", "image_size")
+OPTIONS = ("names", "skeletons", "image_size", "vertical")
 """What ``read`` of a format may take beside a path and a least score, see ``Format``."""
 
 
@@ -28,7 +28,8 @@ class Format:
       read: (path, min_score) -> all that the file holds. It raises InputError with the place where
         the file is damaged. The format takes those options of ``formats.read`` that are further
         parameters here: ``names``, the joint map {name in the file: our name}; ``skeletons``, the
-        joint map {number of joints: skeleton}; ``image_size``. They are None unless given.
+        joint map {number of joints: skeleton}; ``image_size``; ``vertical``. They are None unless
+        given.
       write: (file, path) -> None. The new file appears under its name when it is whole. Its
         ``source`` is the one that ``read`` gave it, None for sequences from elsewhere.
       suffixes: what the names of its files end in, in lower case; none where the format always is

@@ -33,6 +33,7 @@ _MORE = {
     "chest": "thorax",
     "tophead": "head_top",
     "topofhead": "head_top",
+    "headbottom": "upper_neck",  # PoseTrack's
 } | {
     f"{side}_{word}": f"{side}_{joint}"
     for side in ("left", "right")
@@ -100,17 +101,7 @@ def resolve(
     for ours in chosen.values():
         if ours not in _joints():
             raise InputError(f"{path}: the joint map says {ours!r}, which is no joint of ours")
-    numbered = _numbered(names)
-    found = [
-        chosen.get(name) or (name if name in _joints() else numbered.get(name, joint_name(name)))
-        for name in names
-    ]
-    count = Counter(found)
-    # Of two names for one joint only one that is spelt as ours, or was chosen, can be trusted.
-    found = [
-        ours if count[ours] == 1 or name == ours or name in chosen else None
-        for name, ours in zip(names, found, strict=True)
-    ]
+    found, numbered = _found(names, chosen)
     if any(n > 1 for ours, n in Counter(found).items() if ours):
         raise InputError(f"{path}: the joint map gives one joint to two names of this file")
     joints = _named(names, found)
@@ -123,6 +114,22 @@ def resolve(
     skeleton = skeleton_of((*joints, *_mirrors(joints)))
     places = {joint: i for i, joint in enumerate(joints)}
     return Joints(skeleton, tuple(places.get(joint, -1) for joint in skeleton.joints), tuple(notes))
+
+
+def in_order(names: Sequence[str]) -> tuple[str, ...] | None:
+    """Names for the joints of a file in its order, ours where we know them.
+
+    A side without the other, which no skeleton can have, goes by another name: 'left-tail'.
+
+    Returns:
+      The names; None where we know none, or the file has one twice.
+    """
+    found, _ = _found(names, {})
+    if not any(found) or len(set(names)) < len(names):
+        return None
+    joints = _named(names, found)
+    lone = {joint for joint in joints if not set(_mirrors([joint])) <= set(joints)}
+    return tuple(joint.replace("_", "-", 1) if joint in lone else joint for joint in joints)
 
 
 def load_names(joint_map: str | os.PathLike) -> dict[str, str] | None:
@@ -168,6 +175,24 @@ def _known_of(skeletons: tuple[str, ...]) -> dict[str, str]:
         side, stem = re.fullmatch(r"(left_|right_|)(.*)", joint).groups()
         keys[side + stem.replace("_", "")] = joint
     return _MORE | keys
+
+
+def _found(
+    names: Sequence[str], chosen: Mapping[str, str]
+) -> tuple[list[str | None], dict[str, str]]:
+    """Our joint for every name, None for one that is not known; those found by their numbers."""
+    numbered = _numbered(names)
+    found = [
+        chosen.get(name) or (name if name in _joints() else numbered.get(name, joint_name(name)))
+        for name in names
+    ]
+    count = Counter(found)
+    # Of two names for one joint only one that is spelt as ours, or was chosen, can be trusted.
+    found = [
+        ours if count[ours] == 1 or name == ours or name in chosen else None
+        for name, ours in zip(names, found, strict=True)
+    ]
+    return found, numbered
 
 
 def _numbered(names: Sequence[str]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from posegan_jax.formats import picture, table
 from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import one_line, resolve
 from posegan_jax.formats.table import Tally
-from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
+from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance, completed
 from posegan_jax.pose.skeleton import get_skeleton
 
 _HEADER = ("frame", "person", "joint", "x", "y", "score", "provenance", "fps")
@@ -72,10 +72,11 @@ def read(
         raise InputError(f"{path}: nothing to use: no row has a frame number; is the file cut off?")
     extra = [cell.strip() for i, cell in enumerate(header) if i not in at.values()]
     values = np.array([[table.number(cell) for cell in column[n]] for n in "xy"]).T.reshape(-1, 2)
-    scale = (1.0, 1.0)
+    scale, size = (1.0, 1.0), None
     notes = [f"columns that are not kept: {one_line(extra)}"] if extra else []
     if any(header[i].strip() != name for name, i in at.items()):  # not ours, which holds pixels
-        scale, more = picture.pixels_of(values, image_size)
+        size, more = picture.pixels_of(values, image_size)
+        scale = size or scale
         notes += more
         if min_score is None and "score" in at:
             min_score = table.least_score(header[at["score"]])
@@ -100,7 +101,7 @@ def read(
         reason = "; ".join(tally.notes()) or "no joint has a place and enough score"
         raise InputError(f"{path}: nothing to use: {reason}")
     notes = (*dict.fromkeys(notes), *tally.notes())
-    return PoseFile(tuple(sequences), notes=notes)
+    return PoseFile(tuple(sequences), notes=notes, shares_of=size)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -171,7 +172,9 @@ def _sequence(
         provenance[at] = number if number is not None and 0 <= number < 256 else 1
         rate = table.number(column["fps"][i]) if "fps" in column else np.nan
         fps = float(rate) if fps is None and np.isfinite(rate) and rate > 0 else fps
-    keypoints, scores = table.present(values, -np.inf if min_score is None else min_score, tally)
+    keypoints, scores = table.present(
+        values, -np.inf if min_score is None else min_score, tally, completed(provenance)
+    )
     return PoseSequence(keypoints, scores, fps, skeleton.name, np.array(known), person, provenance)
 
 

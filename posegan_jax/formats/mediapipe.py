@@ -86,16 +86,13 @@ def read(
         )
         for frame in frames for body in frame.bodies
     ]
-    scale = (1.0, 1.0)
     notes = ["no ids in the file: the body of every frame is taken for one person"] * bool(
         one and found
     )
-    if found and picture.is_normalised([record.joints for record in found]):
-        scale, note = picture.scale(image_size, _size(content))
-        notes += note
-        found = [r._replace(joints=picture.times(r.joints, scale)) for r in found]
     known = records.SKELETONS | dict(skeletons or {})
-    file = records.read(path, (content, scale), found, min_score, known, notes)
+    file = records.read(
+        path, content, found, min_score, known, notes, image_size, _size(content), assumed=True
+    )
     fps = _fps(content)
     return file if fps is None else file.replace([s.replace(fps=fps) for s in file])
 
@@ -109,18 +106,13 @@ def write(file: PoseFile, path: Path) -> None:
     """
     width, height = picture.ASSUMED
     new = {"width": width, "height": height, "frames": []}
-    source = file.source or records.Source((new, picture.ASSUMED))
-    content, scale = source.content
+    source = file.source or records.Source(new, scale=picture.ASSUMED)
+    content = source.content
     edits = records.edits(file, source, path)
     frames = _frames(content, path)
-    bodies = records.updated(
-        [frame.bodies for frame in frames], edits,
-        lambda body, joints: _put(body, picture.over(joints, scale)),
-    )
+    bodies = records.updated([frame.bodies for frame in frames], edits, _put)
     example = next((_points(body)[0] for frame in frames for body in frame.bodies), None)
-    added = records.added(
-        edits, lambda new: _put([], picture.over(new.joints, scale), example)
-    )
+    added = records.added(edits, lambda new: _put([], new.joints, example))
     entries = [
         frame.wrap(old + added.pop(frame.number, []))
         for frame, old in zip(frames, bodies, strict=True)

@@ -45,13 +45,17 @@ def sniff(path: Path) -> bool:
     )
 
 
-def read(path: Path, min_score: float, skeletons: Mapping[int, str] | None = None) -> PoseFile:
+def read(
+    path: Path, min_score: float, skeletons: Mapping[int, str] | None = None,
+    image_size: tuple[float, float] | None = None,
+) -> PoseFile:
     """Reads the people of a file, each a PoseSequence of the frames that hold them.
 
     Args:
       path: the file, or the folder.
       min_score: joints with a lower score, and joints at (0, 0), are missing.
       skeletons: number of joints -> skeleton, for numbers that are not known.
+      image_size: (width, height) in pixels, for coordinates that are shares of the picture.
 
     Raises:
       InputError: the file is none of MMPose's; the message names the frame and the instance.
@@ -69,7 +73,7 @@ def read(path: Path, min_score: float, skeletons: Mapping[int, str] | None = Non
     if skeleton:
         known[len(get_skeleton(skeleton))] = skeleton
     known |= dict(skeletons or {})
-    return records.read(path, content, found, min_score, known, notes)
+    return records.read(path, content, found, min_score, known, notes, image_size)
 
 
 def write(file: PoseFile, path: Path) -> None:

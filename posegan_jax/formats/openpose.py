@@ -4,6 +4,9 @@ Each file has a list of ``people``, each with ``pose_keypoints_2d`` (x, y, score
 zeros where there is none); the frame's number is the last one in the file's name. 18 joints are the
 COCO model's, 25 those of BODY_25 or of BODY_25B, see ``which_body25``. Other programs write their
 17, 26, 133 or 136 joints in the same way. Faces, hands, 3D joints and all else stay as they are.
+
+With ``--keypoint_scale 3`` places are shares of the picture. ControlNet's preprocessors write such
+files, too, with the picture's size as ``canvas_width`` and ``canvas_height``.
 """
 
 import math
@@ -14,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import folder, jsonfile, records
+from posegan_jax.formats import folder, jsonfile, picture, records
 from posegan_jax.formats.format import Format
 from posegan_jax.pose.sequence import PoseFile
 from posegan_jax.pose.skeleton import get_skeleton
@@ -27,6 +30,7 @@ SURE = 1.5
 
 _POSE = ("pose_keypoints_2d", "pose_keypoints")  # the second up to version 1.1
 _ENDING = "_keypoints.json"
+_CANVAS = ("canvas_width", "canvas_height")
 
 
 def sniff(path: Path) -> bool:
@@ -35,13 +39,17 @@ def sniff(path: Path) -> bool:
     return any(("{", "people") in jsonfile.outline(file) for file in files)
 
 
-def read(path: Path, min_score: float, skeletons: Mapping[int, str] | None = None) -> PoseFile:
+def read(
+    path: Path, min_score: float, skeletons: Mapping[int, str] | None = None,
+    image_size: tuple[float, float] | None = None,
+) -> PoseFile:
     """Reads the people of a folder, each a PoseSequence of the frames that hold them.
 
     Args:
       path: the folder.
       min_score: joints with a lower score, and joints at (0, 0), are missing.
       skeletons: number of joints -> skeleton, for numbers that OpenPose does not know, or for 25.
+      image_size: (width, height) in pixels, for coordinates that are shares of the picture.
 
     Raises:
       InputError: a file is not what OpenPose writes; the message names it.
@@ -55,12 +63,20 @@ def read(path: Path, min_score: float, skeletons: Mapping[int, str] | None = Non
         for frame, (name, item) in frames for i, person in enumerate(item["people"])
     ]
     found = [record for record in found if record.joints]
+    places = [place for r in found for place in zip(r.joints[::3], r.joints[1::3], strict=True)]
+    if picture.units(np.array(places).reshape(-1, 2)) == "metres":
+        raise InputError(
+            f"{path}: coordinates from -1 to 1 (--keypoint_scale 4); have them written with 0 or 3"
+        )
     known = dict(records.SKELETONS)
     if 25 not in (skeletons or {}) and {len(record.joints) for record in found} == {75}:
         known[25], note = which_body25(np.array([record.joints for record in found]))
         notes += note
     known |= dict(skeletons or {})
-    return records.read(path, content, found, min_score, known, notes)
+    return records.read(
+        path, content, found, min_score, known, notes, image_size,
+        _size(list(content.files.values())), assumed=True,
+    )
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -87,10 +103,11 @@ def write(file: PoseFile, path: Path) -> None:
     if not old and edits.added and last - first <= jsonfile.LONGEST:
         for frame in range(first, last + 1):  # a new folder: one file for every frame of the video
             edits.added.setdefault(frame, [])
-    version = next((frame.get("version") for frame in content.values()), 1.3)
+    example = next(iter(content.values()), {"version": 1.3})
+    about = {key: example[key] for key in ("version", *_CANVAS) if key in example}
     examples = [p for frame in old.values() for p in frame["people"] if _pose_of(p)]
     for frame, new in sorted(records.added(edits, lambda new: _new(new, examples)).items()):
-        own = content.get(names(frame), {"version": version, "people": []})
+        own = content.get(names(frame), about | {"people": []})
         content[names(frame)] = own | {"people": own["people"] + new}
     folder.save(content, path, is_frame)
 
@@ -137,6 +154,13 @@ def _load(path: Path) -> dict[str, Any]:
     if not isinstance(people, list) or not all(isinstance(person, dict) for person in people):
         raise InputError(f"{path}: has no list of people; is it a frame of OpenPose?")
     return content
+
+
+def _size(frames: list[dict]) -> tuple[float, float] | None:
+    """Width and height of the canvas where all frames have the same."""
+    sizes = {tuple(jsonfile.number(frame.get(key)) for key in _CANVAS) for frame in frames}
+    size = next(iter(sizes)) if len(sizes) == 1 else (0.0, 0.0)
+    return size if all(length > 1 for length in size) else None
 
 
 def _pose_of(person: dict) -> str | None:

@@ -4,7 +4,8 @@ import argparse
 import dataclasses
 import math
 
-from posegan_jax.runtime.options import option, require
+from posegan_jax.formats.axes import VERTICALS, Vertical
+from posegan_jax.runtime.options import check_choice, option, require
 
 
 def parse_size(text: str) -> tuple[float, float]:
@@ -35,6 +36,10 @@ class ReadOptions:
         "where --source shows them in another size",
         type=parse_size, metavar="WIDTHxHEIGHT",
     )
+    vertical: Vertical | None = option(
+        None, "a table's axis that is the picture's y, and which way it points (default: by where "
+        "heads and feet are)",
+    )
 
     def __post_init__(self):
         """Raises OptionError on numbers that are none."""
@@ -42,3 +47,5 @@ class ReadOptions:
         require(good, "fps", "positive and finite", self.fps)
         good = self.min_score is None or not math.isnan(self.min_score)
         require(good, "min_score", "a number", self.min_score)
+        if self.vertical is not None:
+            check_choice("vertical", self.vertical, VERTICALS)

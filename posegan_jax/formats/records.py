@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import jsonfile
+from posegan_jax.formats import jsonfile, picture
 from posegan_jax.formats.format import OfDetectors
 from posegan_jax.formats.jsonfile import LONGEST
 from posegan_jax.pose.carry import carry_joints
@@ -78,12 +78,13 @@ class Source:
 
     Attributes:
       content: what the format needs to write it again.
-      values: (N, K, 3) x, y, score of every record, exactly as read.
+      values: (N, K, 3) x, y, score of every record, exactly as read but for the scale.
       frames: frame number of every record.
       rows: (person, frame) -> index of the record that a sequence's row came from.
       skeleton: name, None for a file without records.
       min_score: threshold under which joints were read as missing.
       provenance: (N, K) of ``Provenance``, as if no joint were missing.
+      scale: pixels of 1 in the file, along x and y: the picture's size where it holds shares.
     """
 
     content: Any
@@ -93,6 +94,7 @@ class Source:
     skeleton: str | None = None
     min_score: float = 0.0
     provenance: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0), np.uint8))
+    scale: tuple[float, float] = (1.0, 1.0)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -100,7 +102,7 @@ class Joints:
     """Joints to write.
 
     Attributes:
-      values: (K, 3) x, y, score; zeros where a joint is missing.
+      values: (K, 3) x, y, score in the file's units; zeros where a joint is missing.
       changed: (K, 3) bool, which of these differ from what was read; None where the whole list is
         new or has another skeleton.
       provenance: (K,) of ``Provenance``. Unknown says nothing: the joint is missing or as read.
@@ -150,6 +152,8 @@ class Edits:
 def read(
     path: Path, content: Any, records: Sequence[Record], min_score: float,
     skeletons: Mapping[int, str] = SKELETONS, notes: Sequence[str] = (),
+    image_size: tuple[float, float] | None = None, found_size: tuple[float, float] | None = None,
+    assumed: bool = False,
 ) -> PoseFile:
     """Makes the people of a file from its records, each a PoseSequence of the frames with them.
 
@@ -160,6 +164,10 @@ def read(
       min_score: joints with a lower score, and joints at (0, 0), are missing.
       skeletons: number of joints -> skeleton.
       notes: what else the user should know.
+      image_size: (width, height) of the picture as the user says it, for shares of it.
+      found_size: the same as the file says it.
+      assumed: whether shares of a picture of unknown size are common in this format, so that one
+        is assumed.
 
     Raises:
       InputError: records of different or unknown numbers of joints, or not one usable joint.
@@ -169,6 +177,9 @@ def read(
     skeleton = _by_count(records, skeletons, path)
     values = np.array([record.joints for record in records], np.float64)
     values = values.reshape(len(records), -1, 3)
+    size, note_size = picture.pixels_of(values[..., :2], image_size, found_size, assumed)
+    scale = size or (1.0, 1.0)
+    values = values * np.array([*scale, 1.0])
     provenance, note_source = _provenance(records, values.shape[1])
     if not np.isfinite(_present(values, min_score, completed(provenance))[0]).any():
         raise InputError(
@@ -184,8 +195,9 @@ def read(
     ]
     return PoseFile(
         tuple(sequences),
-        source=Source(content, values, frames, rows, skeleton, min_score, provenance),
-        notes=(*notes, *note_tracked, *note_kept, *note_source),
+        source=Source(content, values, frames, rows, skeleton, min_score, provenance, scale),
+        notes=(*notes, *note_size, *note_tracked, *note_kept, *note_source),
+        shares_of=size,
     )
 
 
@@ -354,7 +366,7 @@ def _present(
     low = scores < min_score
     if isinstance(min_score, OfDetectors):
         low &= ~np.asarray(done)
-    missing = low | (keypoints == 0).all(-1)
+    missing = low | (keypoints == 0).all(-1) | (scores == 0) & ~np.asarray(done)
     missing |= ~(np.abs(values) <= ABSURD).all(-1)  # NaN is not
     keypoints[missing], scores[missing] = np.nan, 0.0
     return keypoints, scores
@@ -404,7 +416,11 @@ def edits(
         for index in range(len(source.frames)):
             kept = Joints(source.values[index], None, source.provenance[index])
             changed.setdefault(index, _carried(kept, source.skeleton, skeleton))
-    return Edits(skeleton, changed, added)
+    return Edits(
+        skeleton, {index: _in_file(joints, source) for index, joints in changed.items()},
+        {frame: [new._replace(joints=_in_file(new.joints, source)) for new in news]
+         for frame, news in added.items()},
+    )
 
 
 def merge(old: Sequence, frames: Sequence[int], added: Mapping[int, list]) -> list:
@@ -542,6 +558,11 @@ def _flat(sequence: PoseSequence, t: int) -> np.ndarray:
     """(K, 3) x, y, score of a row, rounded, zeros where a joint is missing."""
     values = np.column_stack([sequence.keypoints[t], sequence.scores[t]])
     return np.nan_to_num(values).round(DIGITS)
+
+
+def _in_file(joints: Joints, source: Source) -> Joints:
+    """Pixels -> the file's units."""
+    return dataclasses.replace(joints, values=joints.values / np.array([*source.scale, 1.0]))
 
 
 def _carried(joints: Joints, old: str, new: str) -> Joints:

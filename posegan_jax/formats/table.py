@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from posegan_jax.errors import InputError
+from posegan_jax.formats import axes
+from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.joint_names import Joints, one_line
 from posegan_jax.formats.jsonfile import LONGEST
 from posegan_jax.formats.records import ABSURD, SKELETONS
@@ -55,6 +57,10 @@ class Track:
       columns: (K, 3) columns of x, y and score; -1 where there is none.
       scale: pixels of 1 in the file, along x and y; negative where y points up.
       names: the joints' names in the file, None where it lacks one.
+      height: pixels that are added to y, where it points up in a picture of this height.
+      depths: (K,) columns of the third axis, which a joint that is filled has no number for; -1
+        where there is none.
+      is_space: whether the joints are in space, so that a depth belongs to a place as it was read.
     """
 
     sequence: PoseSequence
@@ -62,6 +68,9 @@ class Track:
     columns: np.ndarray
     scale: tuple[float, float]
     names: tuple[str | None, ...]
+    height: float = 0.0
+    depths: np.ndarray | None = None
+    is_space: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,16 +244,18 @@ def near_frames(frames: list[int | None], tally: Tally) -> list[int | None]:
 
 
 def present(
-    values: np.ndarray, min_score: float, tally: Tally
+    values: np.ndarray, min_score: float, tally: Tally, done: np.ndarray | bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """(..., K, 3) numbers -> keypoints with NaN where missing, scores with 0 there.
 
-    A joint is missing at (0, 0), without a place, under ``min_score`` and at absurd places. A
-    joint that has a place and no score was put there by hand, and its score is 1.
+    A joint is missing at (0, 0), without a place, under ``min_score``, with a score of 0 unless it
+    is among those that we completed, ``done`` (..., K), and at absurd places. A joint that has a
+    place and no score was put there by hand, and its score is 1.
     """
     keypoints, scores = values[..., :2].copy(), values[..., 2].copy()
     scores[np.isnan(scores)] = 1.0
     missing = np.isnan(keypoints).any(-1) | (keypoints == 0).all(-1) | (scores < min_score)
+    missing |= (scores == 0) & ~np.asarray(done)
     absurd = ~missing & ((np.abs(keypoints) > ABSURD).any(-1) | np.isinf(scores))
     tally.add("joints at absurd or unreadable places, read as holes", int(absurd.sum()))
     missing |= absurd
@@ -256,6 +267,7 @@ def track(
     person: Any, joints: Joints, names: Sequence[str], columns: Mapping[str, Sequence[int]],
     rows: dict[int, list[int]], values: np.ndarray, min_score: float, tally: Tally,
     fps: float | None = None, scale: tuple[float, float] = (1.0, 1.0),
+    depths: Mapping[str, int] | None = None, is_space: bool = False,
 ) -> Track:
     """A person's track out of a table.
 
@@ -271,6 +283,8 @@ def track(
       tally: where decisions are counted.
       fps: frames per second.
       scale: pixels of 1 in the file.
+      depths: name -> its column of the third axis.
+      is_space: whether the joints are in space.
     """
     named = tuple(names[i] if i >= 0 else None for i in joints.source)
     places = np.array([columns[n] if n is not None else (-1, -1, -1) for n in named])
@@ -290,8 +304,48 @@ def track(
         np.array([frames[i] for i in kept], np.int64), person,
     )
     return Track(
-        sequence, {frame: int(index[i]) for frame, i in best.items()}, places, scale, named
+        sequence, {frame: int(index[i]) for frame, i in best.items()}, places, scale, named,
+        depths=np.array([(depths or {}).get(name, -1) for name in named]), is_space=is_space,
     )
+
+
+def turned(
+    tracks: dict[Any, Track], path: Path, vertical: Vertical | None = None, default: bool = False,
+    height: float = 0.0,
+) -> tuple[dict[Any, Track], list[str]]:
+    """Tracks with y turned over where it points up in the file, see ``axes``, and a note if it may.
+
+    Args:
+      tracks: of all people.
+      path: of the file.
+      vertical: what the user says.
+      default: whether y points up where nobody is upright.
+      height: of the picture, 0 where it is not known or there is none.
+
+    Raises:
+      InputError: z is to point up, and there is none.
+    """
+    if vertical == "z-up":
+        raise InputError(f"{path}: no joint has a z; --vertical z-up needs one")
+    up, notes = axes.is_turned((track.sequence for track in tracks.values()), vertical, default)
+    return ({who: upside_down(t, height) for who, t in tracks.items()} if up else tracks), notes
+
+
+def upside_down(track: Track, height: float = 0.0) -> Track:
+    """A track with y turned over, in a picture of this height."""
+    keypoints = track.sequence.keypoints * [1, -1] + [0, height]
+    scale = (track.scale[0], -track.scale[1])
+    sequence = track.sequence.replace(keypoints=keypoints)
+    return dataclasses.replace(track, sequence=sequence, scale=scale, height=height)
+
+
+def our_names(count: int, joints: Joints) -> list[str | None]:
+    """Our name for each of ``count`` names of a file, None where we know none."""
+    names: list[str | None] = [None] * count
+    for joint, i in zip(joints.skeleton.joints, joints.source, strict=True):
+        if i >= 0:
+            names[i] = joint
+    return names
 
 
 def followed(
@@ -325,8 +379,14 @@ def followed(
     return people, [f"rows without an id: followed {len(set(ids))} people by pose similarity"]
 
 
-def pose_file(table: Table, path: Path, notes: Iterable[str], tally: Tally) -> PoseFile:
-    """The people of a table. Raises InputError when none was seen."""
+def pose_file(
+    table: Table, path: Path, notes: Iterable[str], tally: Tally,
+    shares_of: tuple[float, float] | None = None,
+) -> PoseFile:
+    """The people of a table. Raises InputError when none was seen.
+
+    ``shares_of`` is the size of the picture that its coordinates are shares of.
+    """
     people = tuple(t.sequence for t in table.tracks.values() if len(t.sequence))
     absent = [str(person) for person, t in table.tracks.items() if not len(t.sequence)]
     lines = [*dict.fromkeys(notes), *tally.notes()]
@@ -335,7 +395,7 @@ def pose_file(table: Table, path: Path, notes: Iterable[str], tally: Tally) -> P
         raise InputError(f"{path}: nothing to use: {reason}")
     if absent:
         lines.append(f"people without any joint are left out: {one_line(absent)}")
-    return PoseFile(people, source=table, notes=tuple(lines))
+    return PoseFile(people, source=table, notes=tuple(lines), shares_of=shares_of)
 
 
 # --- writing --------------------------------------------------------------------------------------
@@ -364,7 +424,8 @@ def updated(
     for sequence in file:
         track = table.tracks[sequence.person]
         changed = changes(track.sequence, sequence)
-        values = cell_values(sequence, track.scale)
+        values = cell_values(sequence, track)
+        came = _came(track.sequence, sequence)
         for t in np.flatnonzero(changed.any((1, 2)) | _is_new(track, sequence)).tolist():
             frame = int(sequence.frames[t])
             index = track.rows.get(frame)
@@ -375,6 +436,7 @@ def updated(
             else:
                 row = new_row(sequence, t, track)
                 added[frame].append(row)
+            _clear_depths(row, track, came[t])
             fill(row, track.columns, values[t], changed[t])
     return _merged(rows, table.frames, added)
 
@@ -385,11 +447,11 @@ def fill(row: list[str], columns: np.ndarray, values: np.ndarray, which: np.ndar
         row[columns[k, c]] = text(values[k, c])
 
 
-def cell_values(
-    sequence: PoseSequence, scale: tuple[float, float] = (1.0, 1.0)
-) -> np.ndarray:
-    """(T, K, 3) x, y, score as cells hold them; NaN where a joint is missing."""
-    return triples(sequence) / [*scale, 1.0]
+def cell_values(sequence: PoseSequence, like: Track | None = None) -> np.ndarray:
+    """(T, K, 3) x, y, score as cells hold them, in the units of a track; NaN where missing."""
+    if like is None:
+        return triples(sequence)
+    return (triples(sequence) - [0, like.height, 0]) / [*like.scale, 1.0]
 
 
 def every_frame(sequences: Iterable[PoseSequence], first: int | None = None) -> list[int]:
@@ -454,6 +516,29 @@ def triples(sequence: PoseSequence) -> np.ndarray:
     values = np.concatenate([sequence.keypoints, sequence.scores[..., None]], -1)
     values[~sequence.observed] = np.nan
     return values
+
+
+def _clear_depths(row: list[str], track: Track, came: np.ndarray) -> None:
+    """Blanks the third axis of joints that were missing in a row (K,) and are filled.
+
+    In space it belonged to another place; elsewhere it stays, unless it says, with x and y, that
+    the joint is missing: all three are 0.
+    """
+    depths = np.full(len(came), -1) if track.depths is None else track.depths
+    for k in np.flatnonzero(came & (depths >= 0)).tolist():
+        cells = [row[column] for column in (*track.columns[k, :2], depths[k])]
+        if track.is_space or all(number(cell) == 0 for cell in cells):
+            row[depths[k]] = ""
+
+
+def _came(before: PoseSequence, after: PoseSequence) -> np.ndarray:
+    """(T, K) bool, joints of ``after`` that were missing before."""
+    place = {frame: i for i, frame in enumerate(before.frames.tolist())}
+    seen = np.zeros(after.observed.shape, bool)
+    for t, frame in enumerate(after.frames.tolist()):
+        if frame in place:
+            seen[t] = before.observed[place[frame]]
+    return after.observed & ~seen
 
 
 def changes(before: PoseSequence, after: PoseSequence) -> np.ndarray:

@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import picture, table
+from posegan_jax.formats import axes, picture, scores, table
+from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
-from posegan_jax.formats.joint_names import joint_name, resolve
+from posegan_jax.formats.joint_names import Joints, joint_name, resolve
 from posegan_jax.formats.jsonfile import FrameNames, frame_numbers
 from posegan_jax.formats.table import Table, Tally, Track
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
@@ -57,7 +58,7 @@ def sniff(path: Path) -> bool:
 
 def read(
     path: Path, min_score: float | None = None, names: Mapping[str, str] | None = None,
-    image_size: tuple[float, float] | None = None,
+    image_size: tuple[float, float] | None = None, vertical: Vertical | None = None,
 ) -> PoseFile:
     """Reads the people of a file; rows of one frame without an id are followed by their poses.
 
@@ -66,9 +67,10 @@ def read(
       min_score: joints with a lower score, and those at (0, 0), are missing.
       names: {file's name: our name} of joints, before the rule of ``joint_names``.
       image_size: (width, height) in pixels, for normalised coordinates.
+      vertical: the axis that is the picture's y, and which way it points.
 
     Raises:
-      InputError: a row is cut off, columns repeat, or nobody was seen.
+      InputError: a row is cut off, columns repeat, nobody was seen, or there is no such axis.
     """
     (first, *rows), newline = table.load_csv(path)
     header = _checked(first, path)
@@ -78,13 +80,16 @@ def read(
     if min_score is None:
         min_score = table.least_score(header.endings[2])
     frames, notes = _frames(header, rows, tally)
-    values, scale, note = _pixels(header, table.numbers(rows), image_size)
+    joints = resolve(list(header.joints), path, header.named | dict(names or {}))
+    values = table.numbers(rows)
+    header, guessed = _scored(first, header, values)
+    view = _view(first, header, joints, values, min_score, image_size, vertical)
+    values, header = view.values, view.header
     people: Sequence = [None] * len(rows)
     if header.person is not None:
         people = [table.person_id(row[header.person].strip()) for row in rows]
     places = np.array(list(header.joints.values()))
     people, followed = table.followed(people, frames, values, places, min_score)
-    joints = resolve(list(header.joints), path, header.named | dict(names or {}))
     found: dict = defaultdict(lambda: defaultdict(list))
     for i, (person, frame) in enumerate(zip(people, frames, strict=True)):
         if frame is not None:
@@ -92,12 +97,20 @@ def read(
     tracks = {
         person: table.track(
             person, joints, list(header.joints), header.joints, by_frame, values, min_score, tally,
-            scale=scale,
+            scale=view.size or (1.0, 1.0), depths=view.depths, is_space=view.is_space,
         )
         for person, by_frame in found.items()
     }
-    notes = [*joints.notes, *notes, *note, *followed]
-    return table.pose_file(Table([first], rows, frames, tracks, newline), path, notes, tally)
+    height = float((view.size or image_size or (0.0, 0.0))[1])
+    if view.is_z_up:
+        tracks, turned = {who: table.upside_down(t) for who, t in tracks.items()}, []
+    else:
+        tracks, turned = table.turned(tracks, path, vertical, height=height)
+    notes = [*joints.notes, *notes, *guessed, *view.notes, *turned, *followed]
+    notes += _unused(first, header)
+    return table.pose_file(
+        Table([first], rows, frames, tracks, newline), path, notes, tally, view.size
+    )
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -173,15 +186,83 @@ def _frames(
     return frame_numbers(cells)
 
 
-def _pixels(
-    header: _Header, values: np.ndarray, image_size: tuple[float, float] | None
-) -> tuple[np.ndarray, tuple[float, float], list[str]]:
-    """The numbers in pixels, pixels of 1 in the file, and a note where that is assumed."""
-    columns = np.array(list(header.joints.values()))[:, :2]
-    scale, notes = picture.pixels_of(values[:, columns], image_size)
-    values = values.copy()
-    values[:, columns] *= scale
-    return values, scale, notes
+def _scored(
+    first: Sequence[str], header: _Header, values: np.ndarray
+) -> tuple[_Header, list[str]]:
+    """The header with scores that go by no usual name, and a note of them."""
+    if any(score >= 0 for *_, score in header.joints.values()):
+        return header, []
+    cells = [cell.strip() for cell in first]
+    found, notes = scores.guess(cells, header.joints, values)
+    joints = {label: (x, y, found.get(label, -1)) for label, (x, y, _) in header.joints.items()}
+    return dataclasses.replace(header, joints=joints), notes
+
+
+@dataclasses.dataclass(frozen=True)
+class _View:
+    """How the table is seen as a picture.
+
+    Attributes:
+      values: (rows, columns) its numbers, in pixels where they were shares.
+      header: whose columns of y are those of z where z points up.
+      depths: label -> column of the axis that is not the picture's.
+      is_space: whether the joints are in space.
+      is_z_up: whether z is the picture's y, and points up.
+      size: (width, height) of the picture that places are shares of, None where they are none.
+      notes: what was decided.
+    """
+
+    values: np.ndarray
+    header: _Header
+    depths: dict[str, int]
+    is_space: bool
+    is_z_up: bool
+    size: tuple[float, float] | None
+    notes: list[str]
+
+
+def _view(
+    first: Sequence[str], header: _Header, joints: Joints, values: np.ndarray, min_score: float,
+    image_size: tuple[float, float] | None, vertical: Vertical | None,
+) -> _View:
+    """Finds the picture's axes and units, see ``axes`` and ``picture``."""
+    cells = [cell.strip() for cell in first]
+    depths = scores.by_word(cells, header.joints).get("z", {})
+    columns = np.array([(x, y, depths.get(label, -1), score)
+                        for label, (x, y, score) in header.joints.items()])
+    padded = np.column_stack([values, np.full(len(values), np.nan)])  # the column -1
+    numbers = padded[:, columns]
+    places = numbers[..., :3].copy()
+    places[(places[..., :2] == 0).all(-1) | (numbers[..., 3] < min_score)] = np.nan
+    places[~np.isfinite(places)] = np.nan
+    ours = table.our_names(len(columns), joints)
+    is_space = bool(depths) and axes.is_space(places, ours)
+    is_z_up = bool(depths) and (
+        vertical == "z-up" or vertical is None and axes.is_z_up(places, ours)
+    )
+    notes = []
+    if is_z_up:
+        notes = ["X and Z are read as the picture; Z points up and is turned over"]
+        places = places[..., [0, 2]]
+        old = header.joints
+        header = dataclasses.replace(header, joints={
+            label: (x, depths[label], score) for label, (x, _, score) in old.items()
+            if label in depths
+        })
+        depths = {label: old[label][1] for label in depths}
+    size, more = picture.pixels_of(places[..., :2], image_size)
+    if size is not None and not image_size and axes.is_metric(places, ours, size):
+        size, more = None, [picture.METRES]
+    if size is not None:
+        values = values.copy()
+        values[:, np.array(list(header.joints.values()))[:, :2]] *= size
+    return _View(values, header, depths, is_space, is_z_up, size, [*notes, *more])
+
+
+def _unused(first: Sequence[str], header: _Header) -> list[str]:
+    used = {i for columns in header.joints.values() for i in columns}
+    cells = [cell.strip() for cell in first]
+    return scores.unused(cells, used | {header.frame, header.person}, header.joints)
 
 
 # --- writing --------------------------------------------------------------------------------------
@@ -212,7 +293,6 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
         for i, default in ((old.frame, "frame"), (old.person, "person"))
     )
     track = next(iter(source.tracks.values()), None)
-    scale = track.scale if track else (1.0, 1.0)
     joints = table.all_joints(file)
     labels = table.file_names(joints, None if old.named else track)
     alone = people == [None]
@@ -221,7 +301,7 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
     columns = len(lead) + np.arange(3 * len(joints)).reshape(-1, 3)
     rows = []
     for sequence, who in zip(file, people, strict=True):
-        values = table.cell_values(sequence, scale)
+        values = table.cell_values(sequence, track)
         places = columns[[joints.index(joint) for joint in get_skeleton(sequence.skeleton).joints]]
         for t in np.flatnonzero(sequence.observed.any(-1)).tolist():
             number = int(sequence.frames[t])

@@ -36,6 +36,10 @@ def completed(provenance: np.ndarray) -> np.ndarray:
 class PoseSequence:
     """One person over time. Immutable: arrays are read-only, ``replace`` makes a changed copy.
 
+    A joint is missing where its place is not finite, and where its score is 0, as detectors give
+    for joints that they have not found, at (0, 0) or elsewhere; unless it is one that we refined or
+    filled. With no scores given, every finite place counts, (0, 0) too.
+
     Attributes:
       keypoints: (T, K, 2) float64 pixels, x right, y down; NaN where a joint is missing.
       scores: (T, K) float64 confidences, set to 0 where a joint is missing; 1 for joints that are
@@ -68,7 +72,6 @@ class PoseSequence:
                 f"not {keypoints.shape}"
             )
         missing = ~np.isfinite(keypoints).all(-1)
-        keypoints[missing] = np.nan
         scores = ~missing if self.scores is None else self.scores
         frames = np.arange(len(keypoints)) if self.frames is None else self.frames
         source = self.provenance
@@ -85,6 +88,8 @@ class PoseSequence:
         ):
             if arrays[name].shape != shape:
                 raise InputError(f"{name} must have shape {shape}, not {arrays[name].shape}")
+        missing |= (arrays["scores"] == 0) & ~completed(arrays["provenance"])
+        keypoints[missing] = np.nan
         arrays["scores"][missing], arrays["provenance"][missing] = 0.0, Provenance.UNKNOWN
         if not np.isfinite(arrays["scores"]).all():
             raise InputError("scores must be finite where there is a joint")
@@ -188,6 +193,8 @@ class PoseFile(Sequence):
       path: where it was read from, empty for these.
       source: the format's own record of the file, from which it is written back in full.
       notes: what the reader decided and the user should know, one line each.
+      shares_of: (width, height) of the picture that the file's coordinates are shares of; None
+        where they are not.
     """
 
     sequences: tuple[PoseSequence, ...]
@@ -195,6 +202,7 @@ class PoseFile(Sequence):
     path: str = ""
     source: Any = dataclasses.field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    shares_of: tuple[float, float] | None = None
 
     def __len__(self) -> int:
         return len(self.sequences)

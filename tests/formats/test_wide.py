@@ -51,7 +51,8 @@ def numbered(label, count=33, start=0, shares=True, frames=3):
 def test_names_in_the_header(reading, writing):
     (sequence,) = file = reading(NAMED)
     assert (file.format, sequence.skeleton) == ("wide", "joints:nose,left_knee,right_knee")
-    assert sequence.person is None and sequence.frames.tolist() == [3, 4, 6] and not file.notes
+    assert sequence.person is None and sequence.frames.tolist() == [3, 4, 6]
+    assert file.notes == ("columns that are not used: timestamp, detection, z of 3 joints",)
     # A visibility below a half is none.
     assert sequence.observed.tolist() == [[True, True, False], [True, False, True], [True] * 3]
     np.testing.assert_array_equal(sequence.keypoints[0, :2], [[960.5, 200.25], [945.2, 385.7]])
@@ -81,7 +82,9 @@ def test_numbers_in_the_header(label, start, reading, writing):
     (sequence,) = file = reading(text, image_size=SIZE)
     assert sequence.skeleton == "mediapipe33" and sequence.frames.tolist() == [0, 1, 2]
     np.testing.assert_allclose(sequence.keypoints, places)
-    assert file.notes == ("no column of frames: rows are counted from 0",)
+    assert file.notes == (
+        "no column of frames: rows are counted from 0", "columns that are not used: z of 33 joints"
+    )
     assert writing(file) == text
     assert any("unknown size" in note for note in reading(text).notes)
 
