@@ -17,6 +17,7 @@ Vertical = Literal["y-down", "y-up", "z-up"]
 VERTICALS: tuple[str, ...] = get_args(Vertical)
 
 UPWARDS = "Y points up and is turned over"
+Z_UPWARDS = "X and Z are read as the picture; Z points up and is turned over"
 
 _LEVELS = (
     ("head_top", "head", "nose", "left_eye", "right_eye", "left_ear", "right_ear"),

@@ -24,6 +24,12 @@ from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 
 _VISIBLE = 2
 
+_USED = (
+    "id", "image_id", "category_id", "keypoints", "num_keypoints", "bbox", "area", "iscrowd",
+    "segmentation", "track_id", "score", records.PROVENANCE,
+)
+"""Keys of an annotation that are of use, or of none to anyone here."""
+
 _CROWDPOSE = frozenset((*DETECTED_12, "head", "neck"))
 """The joints of a CrowdPose file, whose head is the top of it."""
 
@@ -63,12 +69,15 @@ def read(
     flag = _highest_flag(annotations)
     if flag:
         found = [record._replace(joints=_scored(record.joints, flag)) for record in found]
+    unused = jsonfile.unused_keys(annotations, _USED)
     known = records.SKELETONS | dict(skeletons or {})
     if found and len(found[0].joints) // 3 not in (skeletons or {}):
         named, more = _by_category(content, len(found[0].joints) // 3)
         known |= named
         notes += more
-    return records.read(path, content, found, min_score, known, notes, image_size, _size(content))
+    return records.read(
+        path, content, found, min_score, known, notes, image_size, _size(content), unused=unused
+    )
 
 
 def write(file: PoseFile, path: Path) -> None:

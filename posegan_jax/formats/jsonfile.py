@@ -4,7 +4,7 @@ import functools
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -13,6 +13,7 @@ from posegan_jax.runtime.files import atomic_path
 
 _HEAD = 65536
 _DEEPEST = 8
+_MANY = 8
 _TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"(\s*:)?|[\[\]{}]')
 _REST = re.compile(r"[\w.+\\-]*\s*")
 """What may follow an error when a file ends too early: a number or word that is not whole."""
@@ -97,6 +98,17 @@ def _keys(head: str) -> frozenset[tuple[str, str]]:
         if len(brackets) > _DEEPEST:
             break
     return frozenset(found)
+
+
+def unused_keys(objects: Iterable[Any], used: Collection[Any]) -> list[str]:
+    """A note that names the keys of objects that are not used and hold something."""
+    keys = dict.fromkeys(
+        key for item in objects if isinstance(item, dict)
+        for key, value in item.items() if key not in used and value not in ([], {}, None)
+    )
+    names = ", ".join(" ".join(str(key).split())[:40] for key in list(keys)[:_MANY])
+    more = f" and {len(keys) - _MANY} more" if len(keys) > _MANY else ""
+    return [f"keys that are not used: {names}{more}"] if keys else []
 
 
 # --- numbers --------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import picture, table
+from posegan_jax.formats import axes, picture, scores, table
+from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import one_line, resolve
 from posegan_jax.formats.table import Tally
@@ -46,7 +47,7 @@ def sniff(path: Path) -> bool:
 
 def read(
     path: Path, min_score: float | None = None, names: Mapping[str, str] | None = None,
-    image_size: tuple[float, float] | None = None,
+    image_size: tuple[float, float] | None = None, vertical: Vertical | None = None,
 ) -> PoseFile:
     """Reads the people of a file. A frame belongs to a person when any row of theirs has it.
 
@@ -56,9 +57,10 @@ def read(
         our own tables.
       names: {file's name: our name} of joints, before the rule of ``joint_names``.
       image_size: (width, height) in pixels, for normalised coordinates of other programs.
+      vertical: the axis that is the picture's y, and which way it points.
 
     Raises:
-      InputError: a column is missing, a row is cut off, or no row is of use.
+      InputError: a column is missing, a row is cut off, no row is of use, or there is no such axis.
     """
     (header, *rows), _ = table.load_csv(path)
     at = _columns(header)
@@ -85,18 +87,39 @@ def read(
     for i, cell in enumerate(column.get("person", [""] * len(rows))):
         if frames[i] is not None:
             people.setdefault(_person(cell), []).append(i)
-    sequences = []
-    for person, index in people.items():
-        given = list(dict.fromkeys(column["joint"][i] for i in index))
-        joints = resolve(given, path, names)
-        notes += joints.notes
-        place = {given[i]: k for k, i in enumerate(joints.source) if i >= 0}
-        sequences.append(
-            _sequence(
-                person, index, frames, column, values * scale, place, joints.skeleton, min_score,
-                tally,
+    given = {
+        person: resolve(list(dict.fromkeys(column["joint"][i] for i in index)), path, names)
+        for person, index in people.items()
+    }
+    notes += [note for joints in given.values() for note in joints.notes]
+
+    def seen(xy: np.ndarray, tally: Tally) -> list[PoseSequence]:
+        found = []
+        for person, index in people.items():
+            labels = list(dict.fromkeys(column["joint"][i] for i in index))
+            place = {labels[i]: k for k, i in enumerate(given[person].source) if i >= 0}
+            found.append(
+                _sequence(person, index, frames, column, xy, place, given[person].skeleton,
+                          min_score, tally)
             )
-        )
+        return found
+
+    sequences = seen(values * scale, tally)
+    z = table.column(header, ("z",))
+    if z is not None:
+        depths = np.array([table.number(row[z]) for row in rows])
+        along_z = seen(np.column_stack([values[:, 0], depths]), Tally())
+    if z is not None and (vertical == "z-up" or vertical is None and _is_z_up(sequences, along_z)):
+        sequences, up = along_z, True
+        notes.append(axes.Z_UPWARDS)
+    elif vertical == "z-up":
+        raise InputError(f"{path}: no joint has a z; --vertical z-up needs one")
+    else:
+        up, more = (False, []) if "provenance" in at else axes.is_turned(sequences, vertical)
+        notes += more
+    if up:
+        height = float((size or image_size or (0.0, 0.0))[1])
+        sequences = [s.replace(keypoints=s.keypoints * [1, -1] + [0, height]) for s in sequences]
     if not any(sequence.observed.any() for sequence in sequences):
         reason = "; ".join(tally.notes()) or "no joint has a place and enough score"
         raise InputError(f"{path}: nothing to use: {reason}")
@@ -130,7 +153,21 @@ def write(file: PoseFile, path: Path) -> None:
 def _columns(header: Sequence[str]) -> dict[str, int]:
     """Our name of a column -> its place, as far as the header has it."""
     found = {name: table.column(header, (name, *_OTHERS.get(name, ()))) for name in _HEADER}
+    if found["score"] is None:
+        found["score"] = next(
+            (i for i, cell in enumerate(header) if scores.is_surely_one(cell)), None
+        )
     return {name: i for name, i in found.items() if i is not None}
+
+
+def _is_z_up(sequences: Sequence[PoseSequence], along_z: Sequence[PoseSequence]) -> bool:
+    """Whether joints, seen along z and along y, are in space and z points up."""
+    return any(
+        axes.is_z_up(
+            np.concatenate([one.keypoints, other.keypoints[..., 1:]], -1),
+            get_skeleton(one.skeleton).joints,
+        ) for one, other in zip(sequences, along_z, strict=True)
+    )
 
 
 def _person(cell: str) -> int | str | None:

@@ -39,6 +39,9 @@ _SIZES = (
 )
 _FPS = ("fps", "frame_rate", "frameRate")
 _LABELS = ("id", "index", "idx", "landmark_id", "landmark", "name", "label")
+_SCORES = ("visibility", "score", "confidence", "likelihood", "presence")
+"""Keys of how sure a landmark is, of which the first counts."""
+
 _BY_NAME = {joint: k for k, joint in enumerate(get_skeleton("mediapipe33").joints)}
 
 _Body = list | dict  # of points, by their places, by what they say they are, or by names
@@ -79,19 +82,25 @@ def read(
     content = jsonfile.load(path)
     frames = _frames(content, path)
     one = all(len(frame.bodies) < 2 for frame in frames)
+    place = _score_place(frames)
     found = [
         records.Record(
-            frame.number, 0 if one else None, _joints(body, f"{path}: frame {frame.number}"),
-            math.nan,
+            frame.number, 0 if one else None,
+            _joints(body, f"{path}: frame {frame.number}", place), math.nan,
         )
         for frame in frames for body in frame.bodies
     ]
     notes = ["no ids in the file: the body of every frame is taken for one person"] * bool(
         one and found
     )
+    points = [point for frame in frames for body in frame.bodies for point in _points(body)]
+    notes += ["the third number of landmarks is taken for their score"] * (place == 2)
+    key = next((key for key in _SCORES if any(key in point for point in points)), None)
+    unused = jsonfile.unused_keys(points, ("x", "y", *_LABELS, key))
     known = records.SKELETONS | dict(skeletons or {})
     file = records.read(
-        path, content, found, min_score, known, notes, image_size, _size(content), assumed=True
+        path, content, found, min_score, known, notes, image_size, _size(content), assumed=True,
+        unused=unused,
     )
     fps = _fps(content)
     return file if fps is None else file.replace([s.replace(fps=fps) for s in file])
@@ -110,9 +119,13 @@ def write(file: PoseFile, path: Path) -> None:
     content = source.content
     edits = records.edits(file, source, path)
     frames = _frames(content, path)
-    bodies = records.updated([frame.bodies for frame in frames], edits, _put)
+    place = _score_place(frames)
+    bodies = records.updated(
+        [frame.bodies for frame in frames], edits,
+        lambda body, joints: _put(body, joints, place),
+    )
     example = next((_points(body)[0] for frame in frames for body in frame.bodies), None)
-    added = records.added(edits, lambda new: _put([], new.joints, example))
+    added = records.added(edits, lambda new: _put([], new.joints, place, example))
     entries = [
         frame.wrap(old + added.pop(frame.number, []))
         for frame, old in zip(frames, bodies, strict=True)
@@ -272,14 +285,36 @@ def _points(body: _Body) -> list:
     return list(body.values()) if isinstance(body, dict) else body
 
 
-def _joints(body: _Body, where: str) -> list[float]:
-    """x, y, visibility of every landmark; 1 where the file does not say how visible it is."""
+def _score_place(frames: list[_Frame]) -> int:
+    """Where landmarks that are lists have their score: behind z, or in its place.
+
+    There it is where all have three numbers, the third within 0 and 1 and mostly high: z is around
+    0 at the hips.
+    """
+    points = [point for frame in frames for body in frame.bodies for point in _points(body)]
+    thirds = [point[2] for point in points if isinstance(point, list) and len(point) == 3]
+    if not thirds or len(thirds) < len(points) or not all(map(jsonfile.is_number, thirds)):
+        return 3
+    return 2 if 0 <= min(thirds) and max(thirds) <= 1 and np.median(thirds) >= 0.5 else 3
+
+
+def _score_key(point: Any, place: int) -> str | int | None:
+    """Where a landmark says how sure it is, None if it does not."""
+    if isinstance(point, dict):
+        return next((key for key in _SCORES if key in point), None)
+    return place if len(point) > place else None
+
+
+def _joints(body: _Body, where: str, place: int) -> list[float]:
+    """x, y, visibility of every landmark; 1 where the file does not say how visible it is.
+
+    ``place`` is where lists have it.
+    """
     joints: list[float] = []
     for k, point in enumerate(_points(body)):
-        if isinstance(point, dict):
-            values = [point["x"], point["y"], point.get("visibility", 1.0)]
-        else:
-            values = [*point[:2], point[3] if len(point) > 3 else 1.0]
+        key = _score_key(point, place)
+        x, y = (point["x"], point["y"]) if isinstance(point, dict) else point[:2]
+        values = [x, y, 1.0 if key is None else point[key]]
         try:
             joints += jsonfile.floats(values, f"landmark {k}")
         except InputError as error:
@@ -292,25 +327,28 @@ def _joints(body: _Body, where: str) -> list[float]:
     return whole.ravel().tolist()
 
 
-def _put(body: _Body, joints: records.Joints, example: Any = None) -> _Body:
-    """A body with other numbers; from nothing after the example of a point."""
+def _put(body: _Body, joints: records.Joints, place: int, example: Any = None) -> _Body:
+    """A body with other numbers; from nothing after the example of a point.
+
+    ``place`` is where lists have the score.
+    """
     values = joints.values.tolist()
     points = _points(body)
     empty = _empty(points[0] if points else example)
     if joints.changed is None:
-        return [_point(empty, row, [True] * 3) for row in values]
+        return [_point(empty, row, [True] * 3, place) for row in values]
     changed = joints.changed.tolist()
     labels = _labels(body)
     places = range(len(points)) if labels is None else list(map(_landmark, labels))
     new = [
-        _point(point, values[k], changed[k]) if any(changed[k]) else point
+        _point(point, values[k], changed[k], place) if any(changed[k]) else point
         for point, k in zip(points, places, strict=True)
     ]
     if labels is None:
         return new
     more = [k for k in range(len(values)) if any(changed[k]) and k not in places]
     names = [_label_like(labels[0], k) for k in more]
-    added = [_point(empty, values[k], [True] * 3) for k in more]
+    added = [_point(empty, values[k], [True] * 3, place) for k in more]
     if isinstance(body, dict):
         return dict(zip([*labels, *names], [*new, *added], strict=True))
     key = _label_key(body)
@@ -335,13 +373,12 @@ def _label_like(label: Any, landmark: int) -> Any:
     return name.upper() if label.isupper() else name
 
 
-def _point(point: Any, values: list[float], changed: list[bool]) -> Any:
+def _point(point: Any, values: list[float], changed: list[bool], place: int) -> Any:
     """A landmark with those of x, y, visibility that changed and that it has."""
-    keys: tuple = ("x", "y", "visibility") if isinstance(point, dict) else (0, 1, 3)
+    keys = ("x", "y") if isinstance(point, dict) else (0, 1)
     result = point.copy()
-    for key, value, new in zip(keys, values, changed, strict=True):
-        has = key in point if isinstance(point, dict) else key < len(point)
-        if new and has:
+    for key, value, new in zip((*keys, _score_key(point, place)), values, changed, strict=True):
+        if new and key is not None:
             result[key] = value
     return result
 

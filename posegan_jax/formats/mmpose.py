@@ -66,6 +66,10 @@ def read(
         _record(item, frame, f"{path}: frame {frame}, instance {i}")
         for frame, group in zip(frames, groups, strict=True) for i, item in enumerate(group)
     ]
+    unused = jsonfile.unused_keys(
+        (item for group in groups for item in group),
+        ("keypoints", _SCORES, "bbox", "bbox_score", "track_id", records.PROVENANCE),
+    )
     known = dict(records.SKELETONS)
     one = next(iter(content.files.values()), None) if _in_folder(content) else content
     meta = one.get("meta_info") if isinstance(one, dict) else None
@@ -73,7 +77,9 @@ def read(
     if skeleton:
         known[len(get_skeleton(skeleton))] = skeleton
     known |= dict(skeletons or {})
-    return records.read(path, content, found, min_score, known, notes, image_size)
+    return records.read(
+        path, content, found, min_score, known, notes, image_size, unused=unused
+    )
 
 
 def write(file: PoseFile, path: Path) -> None:

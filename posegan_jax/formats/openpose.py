@@ -63,6 +63,10 @@ def read(
         for frame, (name, item) in frames for i, person in enumerate(item["people"])
     ]
     found = [record for record in found if record.joints]
+    unused = jsonfile.unused_keys(
+        (person for item in content.files.values() for person in item["people"]),
+        ("person_id", *_POSE, records.PROVENANCE),
+    )
     places = [place for r in found for place in zip(r.joints[::3], r.joints[1::3], strict=True)]
     if picture.units(np.array(places).reshape(-1, 2)) == "metres":
         raise InputError(
@@ -75,7 +79,7 @@ def read(
     known |= dict(skeletons or {})
     return records.read(
         path, content, found, min_score, known, notes, image_size,
-        _size(list(content.files.values())), assumed=True,
+        _size(list(content.files.values())), assumed=True, unused=unused,
     )
 
 

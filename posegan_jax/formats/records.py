@@ -153,7 +153,7 @@ def read(
     path: Path, content: Any, records: Sequence[Record], min_score: float,
     skeletons: Mapping[int, str] = SKELETONS, notes: Sequence[str] = (),
     image_size: tuple[float, float] | None = None, found_size: tuple[float, float] | None = None,
-    assumed: bool = False,
+    assumed: bool = False, unused: Sequence[str] = (),
 ) -> PoseFile:
     """Makes the people of a file from its records, each a PoseSequence of the frames with them.
 
@@ -168,6 +168,7 @@ def read(
       found_size: the same as the file says it.
       assumed: whether shares of a picture of unknown size are common in this format, so that one
         is assumed.
+      unused: what of the file is of no use here, as notes.
 
     Raises:
       InputError: records of different or unknown numbers of joints, or not one usable joint.
@@ -196,7 +197,7 @@ def read(
     return PoseFile(
         tuple(sequences),
         source=Source(content, values, frames, rows, skeleton, min_score, provenance, scale),
-        notes=(*notes, *note_size, *note_tracked, *note_kept, *note_source),
+        notes=(*notes, *note_size, *note_tracked, *note_kept, *note_source, *unused),
         shares_of=size,
     )
 

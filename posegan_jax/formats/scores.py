@@ -57,6 +57,11 @@ def is_like_one(name: str) -> bool:
     return bool(_LIKE.fullmatch(_word(name)))
 
 
+def is_surely_one(name: str) -> bool:
+    """Whether it says so by itself, without other columns of the joint, as 'p' and 'acc' do not."""
+    return is_like_one(name) and len(_word(name)) > 3
+
+
 def within(values: np.ndarray) -> bool:
     """Whether numbers, NaN where there are none, lie within 0 and 1 as scores do."""
     values = values[~np.isnan(values)]

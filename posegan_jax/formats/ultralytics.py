@@ -46,8 +46,12 @@ def read(
     if any(_groups(content, path)) and not found:
         raise InputError(f"{path}: no detection has keypoints; was it a pose model?")
     known = records.SKELETONS | dict(skeletons or {})
+    unused = jsonfile.unused_keys(
+        (item for group in _groups(content, path) for item in group),
+        ("name", "class", "confidence", "box", "keypoints", "track_id", records.PROVENANCE),
+    )
     return records.read(
-        path, content, found, min_score, known, (), image_size, assumed=True
+        path, content, found, min_score, known, (), image_size, assumed=True, unused=unused
     )
 
 

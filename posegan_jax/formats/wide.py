@@ -242,7 +242,7 @@ def _view(
     )
     notes = []
     if is_z_up:
-        notes = ["X and Z are read as the picture; Z points up and is turned over"]
+        notes = [axes.Z_UPWARDS]
         places = places[..., [0, 2]]
         old = header.joints
         header = dataclasses.replace(header, joints={

@@ -120,6 +120,13 @@ def test_the_same_joints_are_filled(holed, filled):
     assert np.isin(filled.provenance[holed.observed], kinds).all()
 
 
+def test_what_was_filled_before_does_not_become_observed(fill, filled):
+    again = fill(filled, observed="keep")
+    np.testing.assert_array_equal(again.keypoints, filled.keypoints)
+    np.testing.assert_array_equal(again.provenance, filled.provenance)
+    assert (fill(filled, joints="mpi_inf_3dhp").provenance >= Provenance.REFINED).any()
+
+
 def test_all_28_joints(holed, filled, whole):
     assert whole.skeleton == "mpi_inf_3dhp" and whole.keypoints.shape == (40, 28, 2)
     assert whole.person == "p7" and whole.fps == 25.0

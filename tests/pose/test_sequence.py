@@ -85,6 +85,25 @@ def test_a_missing_joint_may_come_without_a_score():
     assert PoseSequence(keypoints, scores).scores[0, NOSE] == 0
 
 
+def test_a_score_of_0_is_a_joint_that_was_not_found():
+    keypoints, scores = poses(), np.full((4, JOINTS), 0.5)
+    keypoints[1, NOSE], scores[1, NOSE] = 0, 0  # as most detectors give it
+    scores[2, WRIST] = 0
+    sequence = PoseSequence(keypoints, scores)
+    assert np.argwhere(~sequence.observed).tolist() == [[1, NOSE], [2, WRIST]]
+    assert (sequence.provenance == Provenance.UNKNOWN).sum() == 2
+    assert np.isnan(sequence.keypoints[[1, 2], [NOSE, WRIST]]).all()
+    assert PoseSequence(keypoints).observed.all()  # nothing says that the corner is none
+
+
+@pytest.mark.parametrize("kind", [Provenance.REFINED, Provenance.FILLED])
+def test_a_completed_joint_is_there_whatever_its_score(kind):
+    scores, provenance = np.ones((4, JOINTS)), np.ones((4, JOINTS))
+    scores[1, NOSE], provenance[1, NOSE] = 0, kind
+    sequence = PoseSequence(poses(), scores, provenance=provenance)
+    assert sequence.observed.all() and sequence.provenance[1, NOSE] == kind
+
+
 @pytest.mark.parametrize(
     "changes, message",
     [
