@@ -39,6 +39,9 @@ _JUDGED = 0.3
 _RIGID = 0.1
 """Bones in space vary less than this in their length over time, relative to it."""
 
+_EXACT = 1e-4
+"""Numbers are not compared more exactly: files round them."""
+
 _RIGIDER = 0.7
 """And less than this much of what they vary in the picture."""
 
@@ -113,11 +116,11 @@ def is_metric(
     """
     as_they_are = spread(places, joints)
     as_shares = spread(places * [size[0], size[1], size[0]][: places.shape[-1]], joints)
-    return places.shape[-1] > 2 and as_they_are < min(_RIGID, as_shares / 2)
+    return places.shape[-1] > 2 and as_they_are < min(_RIGID, as_shares / 2) - _EXACT
 
 
 def spread(places: np.ndarray, joints: Sequence[str | None]) -> float:
-    """How much bones vary in their length over time, relative to it: the median over bones.
+    """How much bones vary in their length over time, relative to it: the mean over bones.
 
     Infinite where no bone is seen in two frames.
 
@@ -131,7 +134,7 @@ def spread(places: np.ndarray, joints: Sequence[str | None]) -> float:
     lengths = lengths[:, seen.sum(0) > 1]
     means = np.nanmean(lengths, 0)
     spreads = np.nanstd(lengths, 0)[means > 0] / means[means > 0]
-    return float(np.median(spreads)) if len(spreads) else np.inf
+    return float(spreads.mean()) if len(spreads) else np.inf
 
 
 def _bones(joints: Sequence[str | None]) -> np.ndarray:

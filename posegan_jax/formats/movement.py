@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import table
+from posegan_jax.formats import axes, table
+from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import Joints, one_line, resolve
 from posegan_jax.formats.table import Tally
@@ -45,6 +46,7 @@ class Source:
       frames: frame of every step of time.
       joints: what the keypoints stand for.
       sequences: person -> its index and its sequence as read.
+      is_turned: whether y points up, and was turned over.
     """
 
     data: Any
@@ -52,6 +54,7 @@ class Source:
     frames: list[int]
     joints: Joints
     sequences: dict[Any, tuple[int, PoseSequence]]
+    is_turned: bool = False
 
 
 def sniff(path: Path) -> bool:
@@ -60,7 +63,8 @@ def sniff(path: Path) -> bool:
 
 
 def read(
-    path: Path, min_score: float | None = None, names: Mapping[str, str] | None = None
+    path: Path, min_score: float | None = None, names: Mapping[str, str] | None = None,
+    vertical: Vertical | None = None,
 ) -> PoseFile:
     """Reads the individuals of a file.
 
@@ -68,6 +72,7 @@ def read(
       path: the file.
       min_score: keypoints with a lower confidence, and those at (0, 0), are missing.
       names: {file's name: our name} of joints, before the rule of ``joint_names``.
+      vertical: which way y points.
 
     Raises:
       InputError: the packages are not installed, the file is damaged or holds something else,
@@ -90,11 +95,21 @@ def read(
         found[person] = i, PoseSequence(
             xy[kept], scores[kept], fps, joints.skeleton.name, np.array(frames)[kept], person
         )
+    if vertical == "z-up":
+        raise InputError(f"{path}: no joint has a z; --vertical z-up needs one")
+    up, turned = axes.is_turned((sequence for _, sequence in found.values()), vertical)
+    if up:
+        found = {
+            person: (i, sequence.replace(keypoints=sequence.keypoints * [1, -1]))
+            for person, (i, sequence) in found.items()
+        }
     people = tuple(sequence for _, sequence in found.values() if len(sequence))
-    notes = (*joints.notes, *notes, *tally.notes())
+    others = [str(name) for name in data.data_vars if name not in ("position", "confidence")]
+    unused = [f"variables that are not used: {one_line(others)}"] if others else []
+    notes = (*joints.notes, *notes, *turned, *unused, *tally.notes())
     if not people:
         raise InputError(f"{path}: nothing to use: no keypoint has a place and enough confidence")
-    return PoseFile(people, source=Source(data, engine, frames, joints, found), notes=notes)
+    return PoseFile(people, source=Source(data, engine, frames, joints, found, up), notes=notes)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -267,7 +282,7 @@ def _updated(source: Source, file: PoseFile) -> Any | None:
         if not fits or sequence.observed[:, columns < 0].any():
             return None
         changed = table.changes(old, sequence)
-        values = table.triples(sequence)
+        values = table.triples(sequence) * [1, -1 if source.is_turned else 1, 1]
         for t, k, c in np.argwhere(changed & (columns >= 0)[:, None]).tolist():
             at = step[int(sequence.frames[t])], i, columns[k]
             if c < 2:
@@ -293,7 +308,7 @@ def _new_data(file: PoseFile, source: Source | None, path: Path) -> Any:
     for i, sequence in enumerate(file):
         rows = [step[frame] for frame in sequence.frames.tolist()]
         own = [joints.index(joint) for joint in get_skeleton(sequence.skeleton).joints]
-        numbers = table.triples(sequence)
+        numbers = table.triples(sequence) * [1, -1 if source and source.is_turned else 1, 1]
         position[np.ix_(rows, (0, 1), own, [i])] = numbers[..., :2].transpose(0, 2, 1)[..., None]
         confidence[np.ix_(rows, own, [i])] = numbers[..., 2:]
     fps = next((sequence.fps for sequence in file if sequence.fps), None)

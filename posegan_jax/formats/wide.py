@@ -243,14 +243,13 @@ def _view(
     notes = []
     if is_z_up:
         notes = [axes.Z_UPWARDS]
-        places = places[..., [0, 2]]
         old = header.joints
         header = dataclasses.replace(header, joints={
             label: (x, depths[label], score) for label, (x, _, score) in old.items()
             if label in depths
         })
         depths = {label: old[label][1] for label in depths}
-    size, more = picture.pixels_of(places[..., :2], image_size)
+    size, more = (None, []) if is_z_up else picture.pixels_of(places[..., :2], image_size)
     if size is not None and not image_size and axes.is_metric(places, ours, size):
         size, more = None, [picture.METRES]
     if size is not None:
