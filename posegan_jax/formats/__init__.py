@@ -23,7 +23,9 @@ from posegan_jax.formats import (
     npz,
     openpose,
     picture,
+    records,
     sleap,
+    table,
     trc,
     ultralytics,
     wide,
@@ -250,9 +252,8 @@ def _idle(file: PoseFile, format: Format, image_size, min_score, skeletons, vert
     notes = []
     if image_size is not None and file.shares_of is None and len(file):
         notes.append("--image-size changes nothing: the coordinates are no shares of a picture")
-    seen = [sequence.scores[sequence.observed] for sequence in file]
-    if min_score is not None and min_score < 1 and all((scores == 1).all() for scores in seen):
-        notes.append("--min-score changes nothing: no joint has a score but 1")
+    if min_score is not None and min_score <= 1 and not _has_scores(file):
+        notes.append("--min-score changes nothing: no joint has another score than 1")
     if skeletons and len(file) and not any(s.skeleton in skeletons.values() for s in file):
         count = len(get_skeleton(file[0].skeleton))
         notes.append(
@@ -261,6 +262,15 @@ def _idle(file: PoseFile, format: Format, image_size, min_score, skeletons, vert
     if vertical is not None and "vertical" not in format.options:
         notes.append(f"--vertical changes nothing: in {format.name} files y points down")
     return notes
+
+
+def _has_scores(file: PoseFile) -> bool:
+    """Whether some joint of a file may have another score than 1."""
+    if isinstance(file.source, records.Source):
+        return bool((file.source.values[..., 2] != 1).any())
+    if isinstance(file.source, table.Table):
+        return any((track.columns[:, 2] >= 0).any() for track in file.source.tracks.values())
+    return not all((sequence.scores == 1).all() for sequence in file)
 
 
 def _from_folder(file: PoseFile) -> bool:

@@ -27,14 +27,17 @@ _LEVELS = (
 )
 """Joints of someone upright, from above to below."""
 
-_TILT = 0.5
+_TILT = 0.7
 """Least share of the way from feet to head that is along an axis, for someone to be upright so."""
 
 _ALL = 0.9
 """Share of the frames with someone upright that are so the same way where a file is clear."""
 
-_JUDGED = 0.3
+_JUDGED = 0.5
 """Least share of all frames in which someone is upright; in others people lie, or bend over."""
+
+_OFTEN = 3
+"""So much more often someone must be upright along z than along y, along which people may lie."""
 
 _RIGID = 0.1
 """Bones in space vary less than this in their length over time, relative to it."""
@@ -93,7 +96,8 @@ def is_z_up(places: np.ndarray, joints: Sequence[str | None]) -> bool:
     upright = upright[np.isfinite(upright).all(-1)]
     below, above = (upright[:, 2] < 0).sum(), (upright[:, 2] > 0).sum()
     along_y = (upright[:, 1] != 0).sum()
-    return bool(above >= _ALL * (above + below) and above > max(_JUDGED * len(upright), along_y))
+    clear = above >= _ALL * (above + below) and above >= _OFTEN * along_y
+    return bool(clear and above > _JUDGED * len(upright))
 
 
 def is_space(places: np.ndarray, joints: Sequence[str | None]) -> bool:

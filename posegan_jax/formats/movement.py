@@ -106,7 +106,7 @@ def read(
     people = tuple(sequence for _, sequence in found.values() if len(sequence))
     others = [str(name) for name in data.data_vars if name not in ("position", "confidence")]
     unused = [f"variables that are not used: {one_line(others)}"] if others else []
-    notes = (*joints.notes, *notes, *turned, *unused, *tally.notes())
+    notes = (*joints.notes, *notes, *turned, *tally.notes(), *unused)
     if not people:
         raise InputError(f"{path}: nothing to use: no keypoint has a place and enough confidence")
     return PoseFile(people, source=Source(data, engine, frames, joints, found, up), notes=notes)

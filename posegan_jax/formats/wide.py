@@ -255,6 +255,8 @@ def _view(
     if size is not None:
         values = values.copy()
         values[:, np.array(list(header.joints.values()))[:, :2]] *= size
+    if is_space and not is_z_up and size is None:
+        more = [*more, "joints are in space: X and Y are read as the picture"]
     return _View(values, header, depths, is_space, is_z_up, size, [*notes, *more])
 
 

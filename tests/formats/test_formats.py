@@ -240,3 +240,38 @@ def test_nowhere_to_write_to(suffix, tmp_path):
     with pytest.raises(InputError, match=f"{folder} is a folder; give a file name"):
         formats.write([SEQUENCE], folder)
     assert list(tmp_path.iterdir()) == [folder] and not list(folder.iterdir())
+
+
+# --- options without effect -----------------------------------------------------------------------
+
+
+def test_an_option_that_changes_nothing_says_so(reading):
+    content = [{"image_id": t, "idx": 1, "keypoints": [100.0 + t, 200.0, 1.0] * 17}
+               for t in range(3)]
+    assert reading(content).notes == ()
+    assert reading(content, min_score=0.5).notes == (
+        "--min-score changes nothing: no joint has another score than 1",
+    )
+    assert "--image-size changes nothing" in reading(content, image_size=(150, 300)).notes[0]
+    assert not reading(content, seen_in=(150, 300)).notes  # no option
+    content[0]["keypoints"][2] = 0.25
+    assert reading(content, min_score=0.5).notes == ()
+    shares = [{"image_id": t, "idx": 1, "keypoints": [0.1 + t / 99, 0.2, 1.0] * 17}
+              for t in range(3)]
+    for size in ("image_size", "seen_in"):
+        (sequence,) = file = reading(shares, **{size: (640, 480)})
+        assert file.shares_of == (640, 480) and file.notes == ()
+        assert sequence.keypoints[0, 0].tolist() == [64.0, 96.0]
+    (note,) = reading(shares).notes
+    assert "--image-size WIDTHxHEIGHT makes pixels of them" in note
+
+
+def test_ids_of_trackers_in_lists_of_results(reading, writing):
+    content = [
+        {"image_id": t, "track_id": p, "keypoints": [100.0 * p + t, 200.0, 0.9] * 17, "mood": 1}
+        for t in range(3) for p in (4, 7)
+    ]
+    file = reading(content)
+    assert [s.person for s in file] == [4, 7]
+    assert file.notes == ("keys that are not used: mood",)
+    assert writing(file) == content

@@ -380,3 +380,76 @@ def test_a_folder_without_frames(tmp_path):
     (tmp_path / "notes.json").write_text('{"title": 1}')
     with pytest.raises(InputError, match="a folder without frames"):
         formats.read(tmp_path)
+
+
+# --- shares of the picture ------------------------------------------------------------------------
+
+CANVAS = Path(__file__).parent / "cases" / "08-openpose-shares-of-the-picture" / "frames"
+
+
+def first_pose(folder):
+    (first, *_) = load(folder).values()
+    return np.reshape(first["people"][0]["pose_keypoints_2d"], (-1, 3))
+
+
+def test_shares_of_a_canvas(tmp_path):
+    """ControlNet's."""
+    (sequence,) = file = formats.read(CANVAS)
+    shares = first_pose(CANVAS)
+    np.testing.assert_allclose(sequence.keypoints[0], shares[:, :2] * [1280, 720])
+    assert file.shares_of == (1280, 720) and len(file.notes) == 1  # who is who
+    assert formats.read(CANVAS, image_size=(1280, 720)).notes == file.notes
+    formats.write(file, tmp_path / "same")
+    assert load(tmp_path / "same") == load(CANVAS)
+    keypoints = sequence.keypoints.copy()
+    keypoints[0, 4] = 128.0, 72.0
+    longer = sequence.replace(keypoints=keypoints)
+    formats.write(file.replace([longer]), tmp_path / "out")
+    after = first_pose(tmp_path / "out")
+    assert after[4].tolist() == [0.1, 0.1, 1.0]
+    after[4] = shares[4]
+    np.testing.assert_array_equal(after, shares)
+
+
+def test_a_new_frame_has_the_canvas(tmp_path, with_frames):
+    (sequence,) = file = formats.read(CANVAS)
+    formats.write(file.replace([with_frames(sequence, [8])]), tmp_path / "out")
+    *_, last = load(tmp_path / "out").values()
+    assert (last["canvas_width"], last["canvas_height"]) == (1280, 720) and "version" not in last
+    assert last["people"][0]["pose_keypoints_2d"][:2] == [7 / 1280, 7 / 720]
+
+
+def test_shares_of_a_picture_whose_size_the_user_says(reading, tmp_path):
+    """OpenPose's --keypoint_scale 3."""
+    content = {
+        name: {key: frame[key] for key in ("people",)} | {"version": 1.3}
+        for name, frame in load(CANVAS).items()
+    }
+    (sequence,) = file = reading(content, image_size=(640, 480))
+    np.testing.assert_allclose(sequence.keypoints[0], first_pose(CANVAS)[:, :2] * [640, 480])
+    formats.write(file, tmp_path / "out")
+    assert load(tmp_path / "out") == content
+    file = reading(content)
+    assert file.shares_of == (1920, 1080) and any("unknown size" in note for note in file.notes)
+
+
+def test_what_is_in_pixels_stays_so_whatever_the_canvas(reading):
+    content = {
+        name: frame | {"canvas_width": 1280, "canvas_height": 720}
+        for name, frame in video().items()
+    }
+    file = reading(content)
+    assert file.shares_of is None
+    np.testing.assert_array_equal(file[0].keypoints, reading(video())[0].keypoints)
+    notes = reading(content, image_size=(1280, 720)).notes
+    assert "--image-size changes nothing: the coordinates are no shares of a picture" in notes
+
+
+def test_shares_around_the_middle_are_refused(reading):
+    content = load(CANVAS)
+    for frame in content.values():
+        values = np.reshape(frame["people"][0]["pose_keypoints_2d"], (-1, 3))
+        values[:, :2] = 2 * (values[:, :2] - values[:, :2].mean(0))
+        frame["people"][0]["pose_keypoints_2d"] = values.ravel().tolist()
+    with pytest.raises(InputError, match="--keypoint_scale 4"):
+        reading(content)
