@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import jsonfile, records
+from posegan_jax.formats import jsonfile, picture, records
 from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_map import by_names
 from posegan_jax.formats.joint_names import in_order
@@ -180,12 +180,9 @@ def _names(content: dict) -> Sequence[str]:
 def _size(content: dict) -> tuple[float, float] | None:
     """Width and height of the images where they all have the same."""
     images = content.get("images")
-    sizes = {
-        (jsonfile.number(image.get("width")), jsonfile.number(image.get("height")))
-        for image in (images if isinstance(images, list) else [])
-    }
-    size = next(iter(sizes)) if len(sizes) == 1 else (0.0, 0.0)
-    return size if all(length > 1 for length in size) else None
+    return picture.common_size(
+        (image.get("width"), image.get("height")) for image in images or ()
+    )
 
 
 def _by_id(annotations: list) -> dict[Any, int]:

@@ -15,7 +15,7 @@ from posegan_jax.errors import InputError
 from posegan_jax.formats import picture, scores, table
 from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
-from posegan_jax.formats.joint_names import one_line, resolve
+from posegan_jax.formats.joint_names import not_in_file, one_line, resolve
 from posegan_jax.formats.jsonfile import FrameNames, frame_numbers
 from posegan_jax.formats.table import Table, Tally, Track
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
@@ -78,7 +78,8 @@ def read(
         )
     height = float((size or image_size or (0.0, 0.0))[1])
     tracks, turned = table.turned(tracks, path, vertical, height=height)
-    notes += [*sized, *turned, *unused]
+    every = {part for columns in people.values() for part in columns}
+    notes += [*not_in_file(names, every), *sized, *turned, *unused]
     return table.pose_file(Table(header, rows, frames, tracks, newline), path, notes, tally, size)
 
 

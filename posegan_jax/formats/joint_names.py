@@ -12,7 +12,7 @@ import functools
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from posegan_jax.errors import InputError
@@ -147,6 +147,12 @@ def load_names(joint_map: str | os.PathLike) -> dict[str, str] | None:
     if not isinstance(names, dict) or not all(isinstance(ours, str) for ours in names.values()):
         raise InputError(f'{joint_map}: "names" must be {{"name in the file": "our name"}}')
     return names
+
+
+def not_in_file(chosen: Mapping[str, str] | None, names: Collection[str]) -> list[str]:
+    """A note of the names of a joint map that none of a file's joints has."""
+    lacking = [name for name in chosen or {} if name not in names]
+    return [f"names of the joint map that the file lacks: {one_line(lacking)}"] if lacking else []
 
 
 def one_line(names: Iterable[str]) -> str:

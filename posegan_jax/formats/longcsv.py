@@ -18,7 +18,7 @@ from posegan_jax.errors import InputError
 from posegan_jax.formats import axes, picture, scores, table
 from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
-from posegan_jax.formats.joint_names import one_line, resolve
+from posegan_jax.formats.joint_names import not_in_file, one_line, resolve
 from posegan_jax.formats.table import Tally
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance, completed
 from posegan_jax.pose.skeleton import get_skeleton
@@ -82,6 +82,7 @@ def read(
         notes += more
         if min_score is None and "score" in at:
             min_score = table.least_score(header[at["score"]])
+    notes += not_in_file(names, set(column["joint"]))
     names = table.numbered(list(dict.fromkeys(column["joint"]))) | dict(names or {})
     people: dict = {}
     for i, cell in enumerate(column.get("person", [""] * len(rows))):

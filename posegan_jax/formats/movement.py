@@ -17,7 +17,7 @@ from posegan_jax.errors import InputError
 from posegan_jax.formats import axes, table
 from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
-from posegan_jax.formats.joint_names import Joints, one_line, resolve
+from posegan_jax.formats.joint_names import Joints, not_in_file, one_line, resolve
 from posegan_jax.formats.table import Tally
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
@@ -106,7 +106,8 @@ def read(
     people = tuple(sequence for _, sequence in found.values() if len(sequence))
     others = [str(name) for name in data.data_vars if name not in ("position", "confidence")]
     unused = [f"variables that are not used: {one_line(others)}"] if others else []
-    notes = (*joints.notes, *notes, *turned, *tally.notes(), *unused)
+    notes = [*not_in_file(names, keypoints), *notes, *turned]
+    notes = (*joints.notes, *notes, *tally.notes(), *unused)
     if not people:
         raise InputError(f"{path}: nothing to use: no keypoint has a place and enough confidence")
     return PoseFile(people, source=Source(data, engine, frames, joints, found, up), notes=notes)

@@ -162,9 +162,8 @@ def _load(path: Path) -> dict[str, Any]:
 
 def _size(frames: list[dict]) -> tuple[float, float] | None:
     """Width and height of the canvas where all frames have the same."""
-    sizes = {tuple(jsonfile.number(frame.get(key)) for key in _CANVAS) for frame in frames}
-    size = next(iter(sizes)) if len(sizes) == 1 else (0.0, 0.0)
-    return size if all(length > 1 for length in size) else None
+    width, height = _CANVAS
+    return picture.common_size((frame.get(width), frame.get(height)) for frame in frames)
 
 
 def _pose_of(person: dict) -> str | None:

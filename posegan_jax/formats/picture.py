@@ -1,10 +1,11 @@
 """The picture's size: for coordinates that are shares of it, and whether poses fit into it."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
+from posegan_jax.formats import jsonfile
 from posegan_jax.pose.sequence import PoseSequence, Provenance
 
 ASSUMED = (1920.0, 1080.0)
@@ -93,6 +94,13 @@ def misfit(
 def same_shape(a: tuple[float, float], b: tuple[float, float]) -> bool:
     """Whether one of two (width, height) is the other one enlarged, up to whole pixels."""
     return abs(a[0] * b[1] / (a[1] * b[0]) - 1) <= _SHAPE
+
+
+def common_size(sizes: Iterable[tuple[Any, Any]]) -> tuple[float, float] | None:
+    """The (width, height) that all pictures of a file have, None if there is no such one."""
+    known = {(jsonfile.number(width), jsonfile.number(height)) for width, height in sizes}
+    width, height = next(iter(known)) if len(known) == 1 else (0.0, 0.0)
+    return (width, height) if width > 1 and height > 1 else None
 
 
 def scale(

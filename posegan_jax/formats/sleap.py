@@ -15,7 +15,7 @@ from posegan_jax.errors import InputError
 from posegan_jax.formats import picture, scores, table
 from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
-from posegan_jax.formats.joint_names import resolve
+from posegan_jax.formats.joint_names import not_in_file, resolve
 from posegan_jax.formats.table import Table, Tally, Track
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
@@ -83,6 +83,7 @@ def read(
     tracks, turned = table.turned(tracks, path, vertical, height=height)
     used = {i for place in columns.values() for i in place}
     used |= {i for i, cell in enumerate(header) if cell in (_FRAME, _TRACK, _SCORE)}
+    notes += not_in_file(names, nodes)
     notes = [*joints.notes, *notes, *guessed, *sized, *turned]
     notes += scores.unused(header, used, columns)
     return table.pose_file(

@@ -15,7 +15,7 @@ from posegan_jax.errors import InputError
 from posegan_jax.formats import axes, table
 from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
-from posegan_jax.formats.joint_names import Joints, one_line, resolve
+from posegan_jax.formats.joint_names import Joints, not_in_file, one_line, resolve
 from posegan_jax.formats.table import Table, Tally, Track
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
@@ -83,7 +83,7 @@ def read(
         turned = []
     else:
         tracks, turned = table.turned(tracks, path, vertical, default=True)
-    notes = [*joints.notes, *_about(header, rows, up), *turned]
+    notes = [*joints.notes, *not_in_file(names, markers), *_about(header, rows, up), *turned]
     return table.pose_file(Table(header, rows, frames, tracks, newline), path, notes, tally)
 
 

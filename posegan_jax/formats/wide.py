@@ -19,7 +19,7 @@ from posegan_jax.errors import InputError
 from posegan_jax.formats import axes, picture, scores, table
 from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
-from posegan_jax.formats.joint_names import Joints, joint_name, resolve
+from posegan_jax.formats.joint_names import Joints, joint_name, not_in_file, resolve
 from posegan_jax.formats.jsonfile import FrameNames, frame_numbers
 from posegan_jax.formats.table import Table, Tally, Track
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
@@ -106,6 +106,7 @@ def read(
         tracks, turned = {who: table.upside_down(t) for who, t in tracks.items()}, []
     else:
         tracks, turned = table.turned(tracks, path, vertical, height=height)
+    notes += not_in_file(names, header.joints)
     notes = [*joints.notes, *notes, *guessed, *view.notes, *turned, *followed]
     notes += _unused(first, header)
     return table.pose_file(

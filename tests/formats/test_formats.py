@@ -256,12 +256,12 @@ def test_an_option_that_changes_nothing_says_so(reading):
     assert not reading(content, seen_in=(150, 300)).notes  # no option
     content[0]["keypoints"][2] = 0.25
     assert reading(content, min_score=0.5).notes == ()
-    shares = [{"image_id": t, "idx": 1, "keypoints": [0.1 + t / 99, 0.2, 1.0] * 17}
+    shares = [{"image_id": t, "idx": 1, "keypoints": [0.8 + t / 99, 0.5, 1.0] * 17}
               for t in range(3)]
     for size in ("image_size", "seen_in"):
         (sequence,) = file = reading(shares, **{size: (640, 480)})
         assert file.shares_of == (640, 480) and file.notes == ()
-        assert sequence.keypoints[0, 0].tolist() == [64.0, 96.0]
+        assert sequence.keypoints[0, 0].tolist() == [512.0, 240.0]
     (note,) = reading(shares).notes
     assert "--image-size WIDTHxHEIGHT makes pixels of them" in note
 

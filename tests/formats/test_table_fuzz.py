@@ -54,6 +54,26 @@ frame_index,track_id,t,NOSE_x,NOSE_y,NOSE_visibility,LEFT_KNEE_x,LEFT_KNEE_y,nec
 0,,.6,601,2,0.9,603,4,600,9
 3,b,.7,102,56,,,,,
 """,
+    "wide in space": """\
+frame,nose_x,nose_y,nose_z,nose_prob,left_hip_x,left_hip_y,left_hip_z,left_hip_prob,\
+left_knee_x,left_knee_y,left_knee_z,left_knee_prob
+0,.5,3,1.6,.9,.6,3,.9,.9,.6,3,.5,.9
+1,.6,3,1.6,.9,.7,3,.9,.1,.7,3,.5,.8
+2,0,0,0,0,.8,3,.9,.9,.7,3.3,.63,.9
+""",
+    "wide y up": """\
+frame,nose_x,nose_y,nose_acc,left_hip_x,left_hip_y,left_hip_acc,left_knee_x,left_knee_y,left_knee_acc
+0,50,160,.9,60,90,.9,60,50,.9
+1,51,161,.9,,,.9,61,52,.9
+2,0,0,0,63,90,.9,62,53,.9
+""",
+    "csv in space": """\
+Frame,LandmarkName,x,y,z,certainty
+0,LEFT_KNEE,101.5,2,1.0,0.7
+0,nose,103,4,90.5,0.5
+1,LEFT_KNEE,107,8,2,.9
+1,nose,103,4,91.5,0.5
+""",
     "wide numbers": ",".join(f"{a}{k}" for k in range(1, 18) for a in "xyz") + """
 """ + ",".join(f"0.{k + 10}" for k in range(51)) + """
 """ + ",".join(f"0.{k + 20}" for k in range(51)) + """

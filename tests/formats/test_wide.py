@@ -104,6 +104,13 @@ def test_a_joint_map_of_names(reading, tmp_path):
     assert sequence.skeleton == "joints:nose,left_ankle,right_knee,right_ankle,left_knee"
 
 
+def test_names_of_a_joint_map_that_the_file_lacks_are_told(reading, tmp_path):
+    names = '{"names": {"LEFT_KNEE": "left_ankle", "LEFT_KNE": "left_knee", "paw": "left_wrist"}}'
+    (tmp_path / "map.json").write_text(names)
+    file = reading(NAMED, joint_map=tmp_path / "map.json")
+    assert "names of the joint map that the file lacks: LEFT_KNE, paw" in file.notes
+
+
 def test_changes_in_shares_are_shares(reading, writing):
     text, places = numbered("{}{}")
     (sequence,) = file = reading(text, image_size=SIZE)
