@@ -457,6 +457,19 @@ def test_convert_to_a_named_format(run, detections, tmp_path):
     assert code == 0 and formats.read(tmp_path / "anything").format == "npz"
 
 
+def test_options_of_reading(run, detections, fails, tmp_path):
+    said = run("convert", detections, tmp_path / "a.npz", "--image-size", "2000x1200")[1]
+    assert "--image-size changes nothing" in said
+    said = run("convert", detections, tmp_path / "a.npz", "--vertical", "y-up")[1]
+    assert "--vertical changes nothing" in said
+    assert "invalid choice" in fails("convert", detections, tmp_path / "a.npz", "--vertical", "up")
+    assert run("render", detections, "-o", tmp_path / "a.png", "--min-score", "0.95")[0] == 2
+    table = tmp_path / "table.csv"
+    assert run("convert", detections, table, "--format", "wide", "--person", "1")[0] == 0
+    (before,), (after,) = formats.read(table), formats.read(table, vertical="y-up")
+    np.testing.assert_array_equal(after.keypoints, before.keypoints * [1, -1])
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_render_draws_stills_and_films(run, detections, tmp_path, count):
     inputs = [detections, *[tmp_path / "other.npz"] * (count - 1)]
@@ -496,6 +509,7 @@ def test_the_source_must_be_the_picture_of_the_poses(run, fails, detections, tmp
     command = ("render", detections, "-o", drawn, "--source", source)
     assert "of the joints are beyond the 160 x 96 picture" in run(*command)[1]
     said = run(*command, "--image-size", "1600x960")[1]
+    assert "changes nothing" not in said  # the poses are drawn in this size
     assert "beyond" not in said and f"wrote {drawn}" in said
     assert "160 x 96" in fails(*command, "--image-size", "640x480")
     shares = tmp_path / "shares.json"
