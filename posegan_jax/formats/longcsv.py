@@ -116,7 +116,8 @@ def read(
     elif vertical == "z-up":
         raise InputError(f"{path}: no joint has a z; --vertical z-up needs one")
     else:
-        up, more = (False, []) if "provenance" in at else axes.is_turned(sequences, vertical)
+        ours = "provenance" in at and vertical is None
+        up, more = (False, []) if ours else axes.is_turned(sequences, vertical)
         notes += more
     if up:
         height = float((size or image_size or (0.0, 0.0))[1])

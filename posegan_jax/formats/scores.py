@@ -23,6 +23,10 @@ _OTHERS = re.compile(
 _HIGHEST = 1.1
 """OpenPose's scores go a little beyond 1."""
 
+_MEDIAN = 0.4
+"""At least this is the median of numbers that may be something else, as accelerations: else more
+joints would be lost by a guess than stay."""
+
 _MANY = 8
 
 
@@ -44,10 +48,10 @@ def guess(
     """
     words = by_word(cells, joints)
     most = [word for word in words if 2 * len(words[word]) >= len(joints)]
-    for word in sorted(most, key=lambda word: not _LIKE.fullmatch(word)):
-        sure = bool(_LIKE.fullmatch(word))
+    for word in sorted(most, key=lambda word: not is_like_one(word)):
         columns = list(words[word].values())
-        if (sure or not _OTHERS.fullmatch(word)) and _are_scores(values[:, columns], sure):
+        possible = is_like_one(word) or not _OTHERS.fullmatch(word)
+        if possible and _are_scores(values[:, columns], is_surely_one(word)):
             return words[word], [f"taken for scores: {_listed(cells, words, columns)}"]
     return {}, []
 
@@ -132,5 +136,5 @@ def _word(name: str) -> str:
 
 
 def _are_scores(values: np.ndarray, sure: bool) -> bool:
-    """Whether numbers are scores; where their name does not say so most must be high, too."""
-    return within(values) and (sure or bool(np.nanmedian(values) >= 0.5))
+    """Whether numbers are scores; where their name does not say so many must be high, too."""
+    return within(values) and (sure or bool(np.nanmedian(values) >= _MEDIAN))

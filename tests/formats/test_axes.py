@@ -145,6 +145,26 @@ def test_every_table(name, reading, written):
     np.testing.assert_allclose(again[0].keypoints, pixels() + [0, 10], atol=1e-3)
 
 
+def test_a_table_with_a_row_per_joint(reading):
+    text = tidy(pixels() * [1, -1], "xy")
+    (sequence,) = file = reading(text)
+    assert (file.format, file.notes) == ("csv", (UPWARDS,))
+    np.testing.assert_array_equal(sequence.keypoints, pixels())
+    (sequence,) = file = reading(text, vertical="y-down")
+    assert not file.notes and sequence.keypoints[0, 0, 1] < 0
+    with pytest.raises(InputError, match="no joint has a z"):
+        reading(text, vertical="z-up")
+
+
+def test_y_points_down_in_our_own_tables(tmp_path):
+    people = [PoseSequence(pixels() * [1, -1], person=1)]
+    formats.write(people, tmp_path / "ours.csv")
+    (sequence,) = file = formats.read(tmp_path / "ours.csv")
+    assert not file.notes
+    np.testing.assert_array_equal(sequence.keypoints, people[0].keypoints)
+    assert formats.read(tmp_path / "ours.csv", vertical="y-up").notes == (UPWARDS,)
+
+
 def test_shares_with_y_up(reading, written):
     text = wide((pixels() / [1280, 720]) * [1, -1] + [0, 1], decimals=9)
     (sequence,) = file = reading(text, image_size=(1280, 720))

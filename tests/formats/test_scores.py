@@ -73,6 +73,7 @@ def test_names_that_begin_with_the_word(reading):
         ("z", 0.75, False), ("depth", 0.75, False), ("speed", 0.75, False), ("vx", 0.75, False),
         ("reprojection_error", 0.75, False), ("occluded", 0.75, False),
         ("uncertainty", 0.75, False),
+        ("acc", 0.25, False), ("prob", 0.25, True),
         ("prob", 75.0, False), ("prob", -0.5, False), ("zekerheid", np.inf, False),
     ],
 )
