@@ -23,7 +23,7 @@ def track(frames=range(4, 12), skeleton="coco17", seed=0, **attributes):
     keypoints = rng.uniform(0, 1, (*shape, 2)) * (1920, 1080)
     keypoints[rng.random(shape) < 0.1] = np.nan
     defaults = {
-        "scores": rng.uniform(0, 1, shape), "fps": 25.0, "person": 1,
+        "scores": rng.uniform(0.05, 1, shape), "fps": 25.0, "person": 1,
         "provenance": rng.integers(0, 4, shape),
     }
     return PoseSequence(keypoints, skeleton=skeleton, frames=frames, **(defaults | attributes))
