@@ -174,7 +174,8 @@ def converted(
     if name not in FORMATS:
         raise InputError(f"unknown format {name!r}; known: {', '.join(FORMATS)}")
     new = FORMATS[name]
-    if format and new.suffixes and path.suffix.lower() not in (*new.suffixes, ""):
+    others = () if new.is_frame and path.suffix.lower() not in suffixes() else new.suffixes
+    if format and others and path.suffix.lower() not in (*others, ""):
         endings = " or ".join(new.suffixes)
         note = f"{path.name} is in the format {name}, whose files end in {endings}"
         file = dataclasses.replace(file, notes=(*file.notes, note))

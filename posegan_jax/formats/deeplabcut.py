@@ -39,7 +39,7 @@ def read(path: Path, min_score: float, names: Mapping[str, str] | None = None) -
     Raises:
       InputError: the header or a row is not what DeepLabCut writes, or nobody was seen.
     """
-    rows, newline = table.load_csv(path)
+    rows, style = table.load_csv(path)
     levels = [row[0] for row in rows[:4]]
     length = levels.index("coords") + 1 if "coords" in levels else 0
     if "bodyparts" not in levels[:length]:
@@ -64,7 +64,7 @@ def read(path: Path, min_score: float, names: Mapping[str, str] | None = None) -
         tracks[person] = table.track(
             person, joints, list(columns), columns, by_frame, values, min_score, tally
         )
-    return table.pose_file(Table(header, rows, frames, tracks, newline), path, notes, tally)
+    return table.pose_file(Table(header, rows, frames, tracks, style), path, notes, tally)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -82,7 +82,7 @@ def write(file: PoseFile, path: Path) -> None:
     if file.source:
         rows = table.updated(source, file, _row_maker(source), shared=True)
     rows = _new_table(file, source, path) if rows is None else [*source.header, *rows]
-    table.save_csv(rows, path, source.newline)
+    table.save_csv(rows, path, source.style)
 
 
 def _index_width(header: list[list[str]]) -> int:

@@ -40,7 +40,7 @@ def read(path: Path, min_score: float, names: Mapping[str, str] | None = None) -
     Raises:
       InputError: a column or a row is not what SLEAP writes, or nobody was seen.
     """
-    (first, *rows), newline = table.load_csv(path)
+    (first, *rows), style = table.load_csv(path)
     header = _stripped(first)
     columns = _nodes(header, path)
     if not rows:
@@ -64,7 +64,7 @@ def read(path: Path, min_score: float, names: Mapping[str, str] | None = None) -
         for person, by_frame in found.items()
     }
     notes = [*joints.notes, *notes]
-    return table.pose_file(Table([first], rows, frames, tracks, newline), path, notes, tally)
+    return table.pose_file(Table([first], rows, frames, tracks, style), path, notes, tally)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -81,7 +81,7 @@ def write(file: PoseFile, path: Path) -> None:
     if file.source:
         rows = table.updated(source, file, lambda *new: _new_row(source, *new))
     rows = _new_table(file, source, path) if rows is None else [*source.header, *rows]
-    table.save_csv(rows, path, source.newline)
+    table.save_csv(rows, path, source.style)
 
 
 def _stripped(header: list[str]) -> list[str]:

@@ -75,7 +75,8 @@ def read(
         found = dataclasses.replace(
             found, sequence=found.sequence.replace(keypoints=flipped), scale=(1.0, -1.0)
         )
-    return table.pose_file(Table(header, rows, frames, {None: found}, newline), path, notes, tally)
+    whole = Table(header, rows, frames, {None: found}, table.Style(newline, "\t"))
+    return table.pose_file(whole, path, notes, tally)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -101,7 +102,7 @@ def write(file: PoseFile, path: Path) -> None:
     else:
         _add_depths(source, rows)
         rows = [*_counted(source.header, len(source.rows), len(rows)), *rows]
-    _save(rows, path, source.newline if source else "\n")
+    _save(rows, path, source.style.newline if source else "\n")
 
 
 # --- header ---------------------------------------------------------------------------------------

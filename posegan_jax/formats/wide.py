@@ -1,10 +1,10 @@
 """Tables with a row per frame and columns per joint: ``nose_x``, ``nose_y``, ``nose_visibility``.
 
 No program owns this layout; people write it out of MediaPipe, YOLO and others. A joint is a name
-(``LEFT_KNEE_x``, ``left knee.y``) or a number (``landmark_25_x``, ``x26``): 17 are COCO's, 33 those
-of MediaPipe. A frame is in the column ``frame`` or the like, else rows are counted; ``person_id``
-or the like says who it is. Places are pixels or, as MediaPipe has them, shares of the picture, see
-``picture``. All other columns stay as they are.
+(``LEFT_KNEE_x``, ``left knee.y``) or a number (``landmark_25_x``, ``X_26``), see ``numbered``. A
+frame is in the column ``frame`` or the like, else rows are counted; ``person_id`` or the like says
+who it is. Places are pixels or, as MediaPipe has them, shares of the picture, see ``picture``. All
+other columns stay as they are.
 """
 
 import dataclasses
@@ -18,14 +18,17 @@ import numpy as np
 from posegan_jax.errors import InputError
 from posegan_jax.formats import picture, table
 from posegan_jax.formats.format import Format
-from posegan_jax.formats.joint_names import joint_name, resolve
+from posegan_jax.formats.joint_names import joint_name, resolve, shared_beginning
 from posegan_jax.formats.jsonfile import FrameNames, frame_numbers
+from posegan_jax.formats.numbered import not_numbers, numbered
 from posegan_jax.formats.table import Table, Tally, Track
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 
 _SUFFIX = re.compile(rf"(.*[^ _.:-])[ _.:-]+(x|y|{'|'.join(table.SCORES)})", re.IGNORECASE)
-_NUMBERED = re.compile(rf"(x|y|{'|'.join(table.SCORES)})[ _]?(\d+)", re.IGNORECASE)
+_NUMBERED = re.compile(
+    rf"(?:(.*[^ _.:-])[ _.:-]+)?(x|y|{'|'.join(table.SCORES)})[ _.:\[-]?(\d+)\]?", re.IGNORECASE
+)
 _FEWEST = 3  # joints, for a table to be one of poses
 
 
@@ -39,6 +42,7 @@ class _Header:
       person: column of the id, None if there is none.
       endings: what follows a label in the names of the columns of x, y and score.
       named: {label: our name} where labels are numbers.
+      notes: where it is in doubt which these are.
     """
 
     joints: dict[str, tuple[int, int, int]]
@@ -46,18 +50,25 @@ class _Header:
     person: int | None
     endings: tuple[str, str, str]
     named: dict[str, str]
+    notes: list[str]
 
 
 def sniff(path: Path) -> bool:
     """Whether the first line has columns of x and y for joints that are known."""
     header = _parsed(table.first_cells(path))
-    known = len(header.named) or sum(joint_name(label) is not None for label in header.joints)
-    return known >= _FEWEST
+    beginning = shared_beginning(list(header.joints))
+    known = sum(joint_name(name.removeprefix(beginning)) is not None for name in header.joints)
+    return (len(header.named) or known) >= _FEWEST
+
+
+def joints_of(cells: Sequence[str]) -> list[str]:
+    """What a table calls the joints that it has columns of x and y for."""
+    return list(_parsed(cells).joints)
 
 
 def read(
     path: Path, min_score: float | None = None, names: Mapping[str, str] | None = None,
-    image_size: tuple[float, float] | None = None,
+    skeletons: Mapping[int, str] | None = None, image_size: tuple[float, float] | None = None,
 ) -> PoseFile:
     """Reads the people of a file; rows of one frame without an id are followed by their poses.
 
@@ -65,13 +76,15 @@ def read(
       path: the file.
       min_score: joints with a lower score, and those at (0, 0), are missing.
       names: {file's name: our name} of joints, before the rule of ``joint_names``.
+      skeletons: number of joints -> skeleton, for joints that are numbers.
       image_size: (width, height) in pixels, for normalised coordinates.
 
     Raises:
-      InputError: a row is cut off, columns repeat, or nobody was seen.
+      InputError: a row is cut off, columns repeat, nobody was seen, or joints are no numbers of
+        the skeleton that is given.
     """
-    (first, *rows), newline = table.load_csv(path)
-    header = _checked(first, path)
+    (first, *rows), style = table.load_csv(path)
+    header = _checked(first, path, skeletons)
     if not rows:
         raise InputError(f"{path}: a header and no frames; is the file cut off?")
     tally = Tally()
@@ -96,8 +109,8 @@ def read(
         )
         for person, by_frame in found.items()
     }
-    notes = [*joints.notes, *notes, *note, *followed]
-    return table.pose_file(Table([first], rows, frames, tracks, newline), path, notes, tally)
+    notes = [*joints.notes, *header.notes, *notes, *note, *followed]
+    return table.pose_file(Table([first], rows, frames, tracks, style), path, notes, tally)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -114,21 +127,24 @@ def write(file: PoseFile, path: Path) -> None:
     if file.source:
         rows = table.updated(source, file, lambda *new: _new_row(source, *new))
     rows = _new_table(file, source, path) if rows is None else [*source.header, *rows]
-    table.save_csv(rows, path, source.newline)
+    table.save_csv(rows, path, source.style)
 
 
 # --- reading --------------------------------------------------------------------------------------
 
 
-def _parsed(cells: Sequence[str]) -> _Header:
+def _parsed(
+    cells: Sequence[str], skeletons: Mapping[int, str] | None = None
+) -> _Header:
     """The header as far as it is one of poses."""
     cells = [cell.strip() for cell in cells]
     found: dict[str, dict[str, int]] = defaultdict(dict)
     for i, cell in enumerate(cells):
         match = _SUFFIX.fullmatch(cell)
         label, axis = match.groups() if match else (None, None)
-        if numbered := not match and _NUMBERED.fullmatch(cell):
-            axis, label = numbered.groups()
+        if first := not match and _NUMBERED.fullmatch(cell):
+            before, axis, label = first.groups()
+            label = f"{before}_{label}" if before else label
         if label:
             axis = axis.lower()
             found[label].setdefault("score" if axis in table.SCORES else axis, i)
@@ -137,7 +153,8 @@ def _parsed(cells: Sequence[str]) -> _Header:
         for label, axes in found.items() if "x" in axes and "y" in axes
     }
     frame, person = (table.column(cells, names) for names in (table.FRAMES, table.PEOPLE))
-    return _Header(joints, frame, person, _endings(cells, joints), table.numbered(list(joints)))
+    named, notes = numbered(list(joints), skeletons)
+    return _Header(joints, frame, person, _endings(cells, joints), named, notes)
 
 
 def _endings(
@@ -151,13 +168,18 @@ def _endings(
     return "_x", "_y", "_score"
 
 
-def _checked(first: Sequence[str], path: Path) -> _Header:
-    """The header. Raises InputError when two columns have one name."""
+def _checked(
+    first: Sequence[str], path: Path, skeletons: Mapping[int, str] | None
+) -> _Header:
+    """The header. Raises InputError when two columns have one name, or as of ``read``."""
     cells = [cell.strip() for cell in first]
     double = next((cell for cell in cells if cell and cells.count(cell) > 1), None)
     if double is not None:
         raise InputError(f"{path}: two columns are called {double!r}")
-    return _parsed(cells)
+    header = _parsed(cells, skeletons)
+    if skeletons and not header.named:
+        raise InputError(f"{path}: {not_numbers(skeletons)}")
+    return header
 
 
 def _frames(
@@ -232,4 +254,4 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
     return [header, *(row for _, row in sorted(rows, key=lambda pair: pair[0]))]
 
 
-FORMAT = Format(name="wide", sniff=sniff, read=read, write=write, suffixes=(".csv",))
+FORMAT = Format(name="wide", sniff=sniff, read=read, write=write, suffixes=(".csv", ".tsv"))

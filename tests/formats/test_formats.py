@@ -62,9 +62,11 @@ def test_the_content_decides_which_format_reads(name, detections, tmp_path):
         (b"PK\x05\x06" + b"\0" * 18, "a binary file, {unknown}"),
         (b"\x80\x04\x95", "a binary file, {unknown}"),
         ("frame,x,y\n".encode("utf-16"), "a binary file, {unknown}"),
-        (b"frame,x,y\n", "a text file, {unknown}"),
-        (b"frame;nose_x;nose_y\n0;1,5;2\n", "semicolons (tables need commas, and points in "
-         "numbers), {unknown}"),
+        (b"frame,x\n", "a text file, {unknown}"),
+        (b"frame,x,y\n", "a table whose first line is frame, x, y: no names of columns as nose_x, "
+         "nose_y, or frame, joint, x, y, {unknown}"),
+        (b"frame;nose_x;nose_y;a_x;a_y\n0;1,5;2;3;4\n", "a table with x and y of nose, a: fewer "
+         "than three joints that are known by their names, {unknown}"),
         (b'{"a": 1}\n{"a": 2}\n', "Extra data); a file holds one value: of JSON lines make one "
          "list"),
     ],
@@ -148,7 +150,7 @@ def test_a_suffix_that_is_not_the_format_s_is_told(detections):
     file = formats.read(detections)
     for name, format, said in (
         ("a.csv", "alphapose", ["a.csv is in the format alphapose, whose files end in .json"]),
-        ("a.trc", "csv", ["a.trc is in the format csv, whose files end in .csv"]),
+        ("a.trc", "csv", ["a.trc is in the format csv, whose files end in .csv or .tsv"]),
         ("a.JSON", "alphapose", []), ("a", "npz", []), ("a.d", "openpose", []), ("a.csv", None, []),
     ):
         notes = formats.converted(file, name, format).notes

@@ -120,6 +120,14 @@ def test_bytes_gone_wrong(valid, data, tmp_path):
     check(path, tmp_path / "out.json", normal)
 
 
+@few
+@given(data=st.data())
+def test_frames_in_one_file_gone_wrong(openpose_frames, data, tmp_path):
+    path = tmp_path / "in.json"
+    path.write_text(json.dumps(data.draw(spoilt(list(openpose_frames.values())))))
+    check(path, tmp_path / "out.json", normal)
+
+
 # --- folders --------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from posegan_jax import formats
 from posegan_jax.errors import InputError
+from posegan_jax.formats import table
 from posegan_jax.pose.sequence import PoseSequence, densify
 
 VALID = {
@@ -58,6 +59,17 @@ frame_index,track_id,t,NOSE_x,NOSE_y,NOSE_visibility,LEFT_KNEE_x,LEFT_KNEE_y,nec
 """ + ",".join(f"0.{k + 10}" for k in range(51)) + """
 """ + ",".join(f"0.{k + 20}" for k in range(51)) + """
 """,
+    "wide semicolons": """\
+frame;body_NOSE_x;body_NOSE_y;body_NOSE_score;body_LHip_x;body_LHip_y;body_RHip_x;body_RHip_y;note
+0;101,50;55,25;0,97;140;60;5;5;a,b
+2;601;2;0,9;603,5;4;600;9;
+""",
+    "wide tabs": ("frame\tCOM_x\tCOM_y\t" + "\t".join(
+        f"{a}_{k}" for k in (0, 2, 5, 11, 12, 13, 32) for a in "xy"
+    ) + """
+0""" + "".join(f"\t{k + 10}.5" for k in range(16)) + """
+2""" + "".join(f"\t{k + 20}" for k in range(16)) + """
+"""),
     "trc": """\
 PathFileType\t4\t(X/Y/Z)\twalk.trc
 DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits
@@ -84,7 +96,7 @@ every_format = pytest.mark.parametrize("name", VALID)
 
 
 def separator(name):
-    return "\t" if name == "trc" else ","
+    return {"trc": "\t", "wide tabs": "\t", "wide semicolons": ";"}.get(name, ",")
 
 
 @st.composite
@@ -127,7 +139,8 @@ def cells(path):
     if text.startswith("PathFileType"):
         rows = [line.removesuffix("\r").split("\t") for line in text.split("\n")]
         return [row for row in rows if any(cell.strip() for cell in row)]
-    return [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+    comma = table.separator_of(text.partition("\n")[0])
+    return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=comma) if row]
 
 
 def assert_same(one, other):
