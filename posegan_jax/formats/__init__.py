@@ -21,6 +21,7 @@ from posegan_jax.formats import (
     mmpose,
     movement,
     npz,
+    objects,
     openpose,
     picture,
     sleap,
@@ -38,9 +39,9 @@ from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.runtime.files import check_file, check_folder
 
 _OURS = (
-    alphapose.FORMAT, openpose.FORMAT, coco.FORMAT, mmpose.FORMAT, ultralytics.FORMAT,
-    mediapipe.FORMAT, npz.FORMAT, deeplabcut.FORMAT, sleap.FORMAT, longcsv.FORMAT, trc.FORMAT,
-    movement.FORMAT, wide.FORMAT,
+    objects.FORMAT, alphapose.FORMAT, openpose.FORMAT, coco.FORMAT, mmpose.FORMAT,
+    ultralytics.FORMAT, mediapipe.FORMAT, npz.FORMAT, deeplabcut.FORMAT, sleap.FORMAT,
+    longcsv.FORMAT, trc.FORMAT, movement.FORMAT, wide.FORMAT,
 )
 FORMATS: dict[str, Format] = {}
 """The known formats by their names, in the order in which they are asked whether a file is theirs.

@@ -130,11 +130,11 @@ def read(
         notes += more
         if min_score is None and "score" in at:
             min_score = table.least_score(header[at["score"]])
-    known, more = numbered(list(dict.fromkeys(column["joint"])), skeletons)
-    if skeletons and not known:
+    found = numbered(list(dict.fromkeys(column["joint"])), skeletons)
+    if skeletons and not found.names:
         raise InputError(f"{path}: {not_numbers(skeletons)}")
-    notes += more
-    known |= names or {}
+    notes += found.notes
+    known = found.names | dict(names or {})
     people: dict = {}
     for i, cell in enumerate(column.get("person", [""] * len(rows))):
         if frames[i] is not None:

@@ -87,12 +87,12 @@ def read(
         one and found
     )
     if found and picture.is_normalised([record.joints for record in found]):
-        scale, note = picture.scale(image_size, _size(content))
+        scale, note = picture.scale(image_size, picture_size(content))
         notes += note
         found = [r._replace(joints=picture.times(r.joints, scale)) for r in found]
     known = records.SKELETONS | dict(skeletons or {})
     file = records.read(path, (content, scale), found, min_score, known, notes)
-    fps = _fps(content)
+    fps = rate(content)
     return file if fps is None else file.replace([s.replace(fps=fps) for s in file])
 
 
@@ -342,7 +342,7 @@ def _about(content: Any) -> list[dict]:
     return [content, *(value for value in content.values() if isinstance(value, dict))]
 
 
-def _size(content: Any) -> tuple[float, float] | None:
+def picture_size(content: Any) -> tuple[float, float] | None:
     """Width and height of the picture as far as the file says them."""
     for item in _about(content):
         pairs = [(item.get(width), item.get(height)) for width, height in _SIZES]
@@ -357,7 +357,8 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2
 
 
-def _fps(content: Any) -> float | None:
+def rate(content: Any) -> float | None:
+    """Frames per second as far as the file says them."""
     values = [jsonfile.number(item.get(key)) for item in _about(content) for key in _FPS]
     return next((value for value in values if value > 0), None)
 

@@ -9,6 +9,7 @@ such as a centre of mass.
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from posegan_jax.formats.joint_names import joint_name
 from posegan_jax.formats.records import SKELETONS
@@ -20,10 +21,22 @@ _FEWEST = 6
 _PARTS = ("coco17", "mediapipe33")
 
 
-def numbered(
-    labels: Sequence[str], skeletons: Mapping[int, str] | None = None
-) -> tuple[dict[str, str], list[str]]:
-    """{label: our name} where labels are numbers of a skeleton's joints, and a note if in doubt.
+class Numbered(NamedTuple):
+    """What numbers stand for.
+
+    Attributes:
+      names: {label: our name}, empty where labels are no numbers of joints.
+      skeleton: whose joints they are, None without any.
+      notes: a line where that is in doubt.
+    """
+
+    names: dict[str, str] = {}
+    skeleton: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def numbered(labels: Sequence[str], skeletons: Mapping[int, str] | None = None) -> Numbered:
+    """Which joints labels are that are numbers of a skeleton's.
 
     Args:
       labels: what the file calls its joints.
@@ -31,22 +44,23 @@ def numbered(
     """
     numbers = _numbers(labels)
     if not numbers:
-        return {}, []
+        return Numbered()
     low, high = min(numbers.values()), max(numbers.values())
     if skeletons:
         ((count, name),) = skeletons.items()
         start = int(low > 0 and high == count)
-        return (_named(numbers, name, start), []) if high - start < count else ({}, [])
+        return _named(numbers, name, start) if high - start < count else Numbered()
     if low <= 1 and set(numbers.values()) == set(range(low, high + 1)):
         known = len(numbers) in SKELETONS
-        return (_named(numbers, SKELETONS[len(numbers)], low), []) if known else ({}, [])
+        return _named(numbers, SKELETONS[len(numbers)], low) if known else Numbered()
     name = next((name for name in _PARTS if high < len(get_skeleton(name))), None)
     if name is None or len(numbers) < _FEWEST:
-        return {}, []
-    return _named(numbers, name, 0), [
+        return Numbered()
+    note = (
         f"{len(numbers)} joints have numbers up to {high}: taken for those of {name}; --joint-map "
         "says otherwise"
-    ]
+    )
+    return _named(numbers, name, 0)._replace(notes=(note,))
 
 
 def not_numbers(skeletons: Mapping[int, str]) -> str:
@@ -58,9 +72,9 @@ def not_numbers(skeletons: Mapping[int, str]) -> str:
     )
 
 
-def _named(numbers: Mapping[str, int], skeleton: str, start: int) -> dict[str, str]:
+def _named(numbers: Mapping[str, int], skeleton: str, start: int) -> Numbered:
     joints = get_skeleton(skeleton).joints
-    return {label: joints[number - start] for label, number in numbers.items()}
+    return Numbered({label: joints[n - start] for label, n in numbers.items()}, skeleton)
 
 
 def _numbers(labels: Collection[str]) -> dict[str, int]:

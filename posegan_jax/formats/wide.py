@@ -50,7 +50,7 @@ class _Header:
     person: int | None
     endings: tuple[str, str, str]
     named: dict[str, str]
-    notes: list[str]
+    notes: tuple[str, ...]
 
 
 def sniff(path: Path) -> bool:
@@ -153,8 +153,8 @@ def _parsed(
         for label, axes in found.items() if "x" in axes and "y" in axes
     }
     frame, person = (table.column(cells, names) for names in (table.FRAMES, table.PEOPLE))
-    named, notes = numbered(list(joints), skeletons)
-    return _Header(joints, frame, person, _endings(cells, joints), named, notes)
+    found = numbered(list(joints), skeletons)
+    return _Header(joints, frame, person, _endings(cells, joints), found.names, found.notes)
 
 
 def _endings(
