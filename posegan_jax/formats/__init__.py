@@ -28,6 +28,7 @@ from posegan_jax.formats import (
     trc,
     ultralytics,
     wide,
+    yolo,
 )
 from posegan_jax.formats import joint_map as joint_maps
 from posegan_jax.formats.fit import fit, skeleton_for
@@ -42,6 +43,7 @@ _OURS = (
     objects.FORMAT, alphapose.FORMAT, openpose.FORMAT, coco.FORMAT, mmpose.FORMAT,
     ultralytics.FORMAT, mediapipe.FORMAT, npz.FORMAT, deeplabcut.FORMAT, sleap.FORMAT,
     longcsv.FORMAT, trc.FORMAT, movement.FORMAT, wide.FORMAT,
+    yolo.FORMAT,
 )
 FORMATS: dict[str, Format] = {}
 """The known formats by their names, in the order in which they are asked whether a file is theirs.
@@ -109,7 +111,9 @@ def read(
     notes = file.notes
     if image_size is not None or format.in_pixels:
         notes = (*notes, *picture.misfit(file.sequences, image_size))
-    file = dataclasses.replace(file, format=format.name, path=str(path), notes=notes)
+    file = dataclasses.replace(
+        file, format=format.name, path=str(path), notes=notes, image_size=image_size
+    )
     if fps is not None:
         file = file.replace([sequence.replace(fps=fps) for sequence in file])
     return file

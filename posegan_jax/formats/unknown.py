@@ -49,7 +49,10 @@ def _folder(path: Path) -> str:
             "people, as OpenPose's have, or of MMPose's instances; of another format give one file"
         )
     held = ", ".join(f"{count} {kind} files" for kind, count in kinds.most_common(_MANY))
-    return f"a folder without frames: it holds {held}, and only .json files can be frames"
+    return (
+        f"a folder without frames: it holds {held}, and only .json files, and YOLO's labels of "
+        "poses as .txt, can be frames"
+    )
 
 
 def _about(content) -> str:

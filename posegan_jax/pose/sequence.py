@@ -188,6 +188,7 @@ class PoseFile(Sequence):
       path: where it was read from, empty for these.
       source: the format's own record of the file, from which it is written back in full.
       notes: what the reader decided and the user should know, one line each.
+      image_size: (width, height) in pixels of the picture, as far as the user says it.
     """
 
     sequences: tuple[PoseSequence, ...]
@@ -195,6 +196,7 @@ class PoseFile(Sequence):
     path: str = ""
     source: Any = dataclasses.field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    image_size: tuple[float, float] | None = None
 
     def __len__(self) -> int:
         return len(self.sequences)

@@ -7,15 +7,16 @@ import pytest
 
 from posegan_jax import cli, formats
 from posegan_jax.errors import InputError
-from posegan_jax.pose.sequence import PoseSequence
+from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 
+SIZE = (1920.0, 1080.0)
 FRAMES, JOINT = 24, get_skeleton("coco17").index("left_wrist")
 NAN, ABSURD = 5, 9  # frames in which this joint is spoilt
-TEXT = sorted(set(formats.FORMATS) - {"npz", "movement", "openpose"})
+TEXT = sorted(set(formats.FORMATS) - {"npz", "movement", "openpose", "yolo"})
 TABLES = ("csv", "deeplabcut", "sleap", "trc", "wide")
 ALONE = {"trc"}  # formats of one person
-NUMBERED = set(TEXT) - {"ultralytics"}  # formats whose frames have numbers
+NUMBERED = set(TEXT) - {"ultralytics", "objects"}  # formats whose frames have numbers
 
 
 def people(count=2):
@@ -42,8 +43,13 @@ def name(request):
 @pytest.fixture
 def clean(name, tmp_path):
     path = tmp_path / f"in-{name}"
-    formats.write(people(1 if name in ALONE else 2), path, format=name)
+    write(people(1 if name in ALONE else 2), path, name)
     return path
+
+
+def write(sequences, path, name):
+    """Into a new file; YOLO's labels need the picture's size, and have few digits."""
+    formats.write(PoseFile(tuple(sequences), image_size=SIZE), path, format=name)
 
 
 def places(file):
@@ -74,6 +80,12 @@ def spoil(path, name, new, frame, person=0):
         return
     x = people()[person].keypoints[frame, JOINT, 0].item()
     x = x / 1920 if name == "mediapipe" else x
+    if name == "yolo":
+        path = path / f"frame_{frame:06d}.txt"
+        lines = [line.split() for line in path.read_text().splitlines()]
+        lines[person][5 + 3 * JOINT] = new
+        path.write_text("".join(" ".join(line) + "\n" for line in lines))
+        return
     if name == "openpose":
         path = path / f"frame_{frame:012d}_keypoints.json"
     text = path.read_text()
@@ -184,8 +196,8 @@ def nudged(item):
 
 
 def test_all_flaws_together_are_one_line(name, clean):
-    if name in ("npz", "openpose", "ultralytics", "movement"):
-        pytest.skip("frames cannot be there twice")
+    if name in ("npz", "openpose", "ultralytics", "movement", "objects", "yolo"):
+        pytest.skip("frames cannot be there twice")  # or have no numbers
     before = formats.read(clean).notes
     spoil(clean, name, "NaN", NAN)
     spoil(clean, name, "-1e7", ABSURD)
@@ -197,8 +209,8 @@ def test_nothing_usable_is_an_error(name, tmp_path):
     path = tmp_path / "in"
     count = 1 if name in ALONE else 2
     far = [s.replace(keypoints=s.keypoints + 2e6) for s in people(count)]
-    formats.write(far, path, format=name)
-    if name in ("npz", "mediapipe"):  # shares of it are no absurd numbers
+    write(far, path, name)
+    if name in ("npz", "mediapipe", "yolo"):  # shares of it are no absurd numbers
         return
     with pytest.raises(InputError) as caught:
         formats.read(path)

@@ -8,7 +8,7 @@ import pytest
 
 from posegan_jax import formats
 from posegan_jax.formats import movement, table
-from posegan_jax.pose.sequence import PoseSequence, Provenance
+from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 from posegan_jax.pose.skeleton import SKELETONS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
@@ -41,7 +41,8 @@ def test_where_joints_come_from_is_kept_or_not(name, tmp_path):
     kinds = np.full((2, 17), Provenance.FILLED)
     places = np.random.default_rng(0).uniform(50, 900, (2, 17, 2))
     sequence = PoseSequence(places, None, 25, "coco17", None, 1, kinds)
-    formats.write([sequence], tmp_path / "out", format=name)
+    file = PoseFile((sequence,), image_size=(1920, 1080))
+    formats.write(file, tmp_path / "out", format=name)
     (again,) = formats.read(tmp_path / "out")
     kept = bool((again.provenance == Provenance.FILLED).any())
     assert kept == (ROWS[name][5] == "yes")

@@ -208,7 +208,7 @@ def test_a_folder_is_no_file_name(tmp_path):
 
 
 def test_a_format_that_there_is_not(tmp_path):
-    with pytest.raises(InputError, match="unknown format 'doc'; known: alphapose, "):
+    with pytest.raises(InputError, match="unknown format 'doc'; known: objects, "):
         formats.write([SEQUENCE], tmp_path / "a.json", format="doc")
     with pytest.raises(InputError, match="unknown format 'doc'"):
         formats.write(PoseFile((SEQUENCE,), "doc", "a.doc"), tmp_path / "b.doc")

@@ -146,3 +146,22 @@ def test_a_file_of_a_folder_gone_wrong(openpose_frames, data, tmp_path):
         (folder / name).write_text(json.dumps(data.draw(spoiling)))
     shutil.rmtree(tmp_path / "out", ignore_errors=True)  # where a frame may be none any more
     check(folder, tmp_path / "out", lambda folder: json.dumps(frames(folder), sort_keys=True))
+
+
+@few
+@given(data=st.data())
+def test_labels_gone_wrong(data, tmp_path):
+    folder = tmp_path / "labels"
+    folder.mkdir(exist_ok=True)
+    for t in range(3):
+        cells = [f"0.{10 + (7 * k + t) % 90}" for k in range(4 + 17 * 3)]
+        cells = ["0", *cells, "0.8", "2"]
+        for _ in range(data.draw(st.integers(0, 2))):
+            at = data.draw(st.integers(0, len(cells) - 1))
+            cells[at] = data.draw(st.sampled_from(["", "nan", "inf", "-1e308", "x", "2", "1 2"]))
+        text = " ".join(cells) + "\n"
+        (folder / f"v_{t}.txt").write_text(text[: data.draw(st.integers(0, 2 * len(text)))])
+    shutil.rmtree(tmp_path / "out", ignore_errors=True)
+    check(folder, tmp_path / "out", lambda folder: [
+        path.read_text().split() for path in sorted(folder.iterdir())
+    ])
