@@ -13,6 +13,7 @@ from pathlib import Path
 from posegan_jax.errors import InputError
 from posegan_jax.formats import (
     alphapose,
+    arrays,
     coco,
     deeplabcut,
     joint_names,
@@ -41,9 +42,8 @@ from posegan_jax.runtime.files import check_file, check_folder
 
 _OURS = (
     objects.FORMAT, alphapose.FORMAT, openpose.FORMAT, coco.FORMAT, mmpose.FORMAT,
-    ultralytics.FORMAT, mediapipe.FORMAT, npz.FORMAT, deeplabcut.FORMAT, sleap.FORMAT,
-    longcsv.FORMAT, trc.FORMAT, movement.FORMAT, wide.FORMAT,
-    yolo.FORMAT,
+    ultralytics.FORMAT, mediapipe.FORMAT, npz.FORMAT, arrays.FORMAT, deeplabcut.FORMAT,
+    sleap.FORMAT, longcsv.FORMAT, trc.FORMAT, movement.FORMAT, wide.FORMAT, yolo.FORMAT,
 )
 FORMATS: dict[str, Format] = {}
 """The known formats by their names, in the order in which they are asked whether a file is theirs.

@@ -13,7 +13,7 @@ from posegan_jax.pose.skeleton import get_skeleton
 SIZE = (1920.0, 1080.0)
 FRAMES, JOINT = 24, get_skeleton("coco17").index("left_wrist")
 NAN, ABSURD = 5, 9  # frames in which this joint is spoilt
-TEXT = sorted(set(formats.FORMATS) - {"npz", "movement", "openpose", "yolo"})
+TEXT = sorted(set(formats.FORMATS) - {"npz", "arrays", "movement", "openpose", "yolo"})
 TABLES = ("csv", "deeplabcut", "sleap", "trc", "wide")
 ALONE = {"trc"}  # formats of one person
 NUMBERED = set(TEXT) - {"ultralytics", "objects"}  # formats whose frames have numbers
@@ -71,6 +71,12 @@ def spoil(path, name, new, frame, person=0):
         with open(path, "wb") as handle:
             np.savez(handle, **arrays)
         return
+    if name == "arrays":
+        values = np.load(path)
+        values[person, frame, JOINT, 0] = float(new)
+        with open(path, "wb") as handle:
+            np.save(handle, values)
+        return
     if name == "movement":
         import xarray
 
@@ -100,7 +106,7 @@ def said(path, before):
 
 @pytest.mark.parametrize("new", ["NaN", "1e30", "-Infinity", "1" + "0" * 400])
 def test_numbers_that_are_none_are_holes(name, clean, new):
-    if name == "movement" and len(new) > 99:
+    if name in ("movement", "arrays") and len(new) > 99:
         pytest.skip("an array has no such number")
     before = formats.read(clean)
     spoil(clean, name, new, NAN)
@@ -114,7 +120,7 @@ def test_numbers_that_are_none_are_holes(name, clean, new):
     assert places(after) == expected
     more = said(clean, before.notes)
     # NaN is how tables and arrays say that a joint is missing; a sequence takes infinity for it.
-    arrays = "npz", "movement"
+    arrays = "npz", "movement", "arrays"
     silent = new == "NaN" and name in (*TABLES, *arrays) or name == "npz" and new != "1e30"
     assert len(more) == (0 if silent else 1) and all("2" in note for note in more)
 
@@ -196,7 +202,7 @@ def nudged(item):
 
 
 def test_all_flaws_together_are_one_line(name, clean):
-    if name in ("npz", "openpose", "ultralytics", "movement", "objects", "yolo"):
+    if name not in NUMBERED:
         pytest.skip("frames cannot be there twice")  # or have no numbers
     before = formats.read(clean).notes
     spoil(clean, name, "NaN", NAN)

@@ -85,7 +85,7 @@ def test_shares_are_no_pixels_but_may_be_metres(tmp_path):
         formats.write([sequence], tmp_path / name, format=name)
         notes = formats.read(tmp_path / name).notes
         assert any("from 0 to 1" in n for n in notes) == (
-            name not in ("ultralytics", "trc", "wide", "objects")
+            name not in ("ultralytics", "trc", "wide", "objects", "arrays")
         )
 
 
