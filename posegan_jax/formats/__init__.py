@@ -16,6 +16,7 @@ from posegan_jax.formats import (
     arrays,
     coco,
     deeplabcut,
+    hdf5,
     joint_names,
     longcsv,
     mediapipe,
@@ -43,7 +44,8 @@ from posegan_jax.runtime.files import check_file, check_folder
 _OURS = (
     objects.FORMAT, alphapose.FORMAT, openpose.FORMAT, coco.FORMAT, mmpose.FORMAT,
     ultralytics.FORMAT, mediapipe.FORMAT, npz.FORMAT, arrays.FORMAT, deeplabcut.FORMAT,
-    sleap.FORMAT, longcsv.FORMAT, trc.FORMAT, movement.FORMAT, wide.FORMAT, yolo.FORMAT,
+    sleap.FORMAT, longcsv.FORMAT, trc.FORMAT, hdf5.FORMAT, movement.FORMAT, wide.FORMAT,
+    yolo.FORMAT,
 )
 FORMATS: dict[str, Format] = {}
 """The known formats by their names, in the order in which they are asked whether a file is theirs.

@@ -58,7 +58,7 @@ def read(path: Path, min_score: float, names: Mapping[str, str] | None = None) -
             by_frame[frame].append(i)
     values = table.numbers(rows)
     tracks = {}
-    for person, columns in _columns(header, path).items():
+    for person, columns in columns_of(header, path).items():
         joints = resolve(list(columns), path, names)
         notes += joints.notes
         tracks[person] = table.track(
@@ -101,7 +101,7 @@ def _frames(
     return frame_numbers(cells)
 
 
-def _columns(
+def columns_of(
     header: list[list[str]], path: Path
 ) -> dict[int | str | None, dict[str, tuple[int, int, int]]]:
     """person -> body part -> columns of x, y and likelihood (-1: there is none)."""

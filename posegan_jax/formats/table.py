@@ -391,7 +391,7 @@ def updated(
     Returns:
       The rows; None when people or joints are others than the table has columns for.
     """
-    if not all(_fits(table, sequence) for sequence in file):
+    if not all(fits(table.tracks, sequence) for sequence in file):
         return None
     rows = list(table.rows)
     added: dict[int, list[list[str]]] = defaultdict(list)
@@ -477,8 +477,9 @@ def distinct_people(
     return [next(free) if person is None else person for person in people]
 
 
-def _fits(table: Table, sequence: PoseSequence) -> bool:
-    track = table.tracks.get(sequence.person)
+def fits(tracks: Mapping[Any, Track], sequence: PoseSequence) -> bool:
+    """Whether a table has the person, their skeleton and columns for all that is seen of them."""
+    track = tracks.get(sequence.person)
     if track is None or track.sequence.skeleton != sequence.skeleton:
         return False
     return not sequence.observed[:, track.columns[:, 0] < 0].any()

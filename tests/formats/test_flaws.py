@@ -13,7 +13,7 @@ from posegan_jax.pose.skeleton import get_skeleton
 SIZE = (1920.0, 1080.0)
 FRAMES, JOINT = 24, get_skeleton("coco17").index("left_wrist")
 NAN, ABSURD = 5, 9  # frames in which this joint is spoilt
-TEXT = sorted(set(formats.FORMATS) - {"npz", "arrays", "movement", "openpose", "yolo"})
+TEXT = sorted(set(formats.FORMATS) - {"npz", "arrays", "movement", "openpose", "yolo", "hdf5"})
 TABLES = ("csv", "deeplabcut", "sleap", "trc", "wide")
 ALONE = {"trc"}  # formats of one person
 NUMBERED = set(TEXT) - {"ultralytics", "objects"}  # formats whose frames have numbers
@@ -37,6 +37,8 @@ def name(request):
     if request.param == "movement":
         pytest.importorskip("h5netcdf")
         pytest.importorskip("xarray")
+    if request.param == "hdf5":
+        pytest.importorskip("h5py")
     return request.param
 
 
@@ -77,6 +79,12 @@ def spoil(path, name, new, frame, person=0):
         with open(path, "wb") as handle:
             np.save(handle, values)
         return
+    if name == "hdf5":
+        import h5py
+
+        with h5py.File(path, "r+") as handle:
+            handle["tracks"][person, 0, JOINT, frame] = float(new)
+        return
     if name == "movement":
         import xarray
 
@@ -106,13 +114,15 @@ def said(path, before):
 
 @pytest.mark.parametrize("new", ["NaN", "1e30", "-Infinity", "1" + "0" * 400])
 def test_numbers_that_are_none_are_holes(name, clean, new):
-    if name in ("movement", "arrays") and len(new) > 99:
+    if name in ("movement", "arrays", "hdf5") and len(new) > 99:
         pytest.skip("an array has no such number")
     before = formats.read(clean)
     spoil(clean, name, new, NAN)
     spoil(clean, name, new, ABSURD)
     after = formats.read(clean)
     joint = "left_wrist"
+    if name == "arrays":  # in which nothing says which joint is which
+        joint = get_skeleton(before[0].skeleton).joints[JOINT]
     expected = places(before)
     person = before[0].person
     for frame in (NAN, ABSURD):
@@ -120,7 +130,7 @@ def test_numbers_that_are_none_are_holes(name, clean, new):
     assert places(after) == expected
     more = said(clean, before.notes)
     # NaN is how tables and arrays say that a joint is missing; a sequence takes infinity for it.
-    arrays = "npz", "movement", "arrays"
+    arrays = "npz", "movement", "arrays", "hdf5"
     silent = new == "NaN" and name in (*TABLES, *arrays) or name == "npz" and new != "1e30"
     assert len(more) == (0 if silent else 1) and all("2" in note for note in more)
 
