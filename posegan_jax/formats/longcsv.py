@@ -74,6 +74,8 @@ class _Source:
       tracks: person -> what was read of them.
       scale: pixels of 1 in the file, along x and y.
       style: how the text is written.
+      ours: whether it has columns of ours alone, though not all: it is left as it is only where
+        nothing changed.
     """
 
     header: list[str]
@@ -82,6 +84,7 @@ class _Source:
     tracks: dict[Any, _Track]
     scale: tuple[float, float]
     style: table.Style
+    ours: bool
 
 
 _PROVENANCE = {kind.name.lower(): int(kind) for kind in Provenance}
@@ -154,7 +157,8 @@ def read(
         raise InputError(f"{path}: nothing to use: {reason}")
     notes = (*dict.fromkeys(notes), *tally.notes())
     ours = ours and not extra and style.separator == ","
-    source = None if ours else _Source(header, rows, frames, tracks, scale, style)
+    source = _Source(header, rows, frames, tracks, scale, style, ours)
+    source = None if ours and len(at) == len(_HEADER) else source
     return PoseFile(tuple(sequences), source=source, notes=notes)
 
 
@@ -168,7 +172,7 @@ def write(file: PoseFile, path: Path) -> None:
     """
     source = file.source
     rows = _updated(source, file) if source else None
-    if rows is None:
+    if rows is None or source.ours and rows != source.rows:
         table.save_csv(_new_table(file, path), path)
     else:
         table.save_csv([source.header, *rows], path, source.style)
