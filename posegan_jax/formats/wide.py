@@ -10,7 +10,7 @@ other columns stay as they are.
 import dataclasses
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,9 @@ from posegan_jax.pose.skeleton import get_skeleton
 _SUFFIX = re.compile(rf"(.*[^ _.:-])[ _.:-]+(x|y|{'|'.join(table.SCORES)})", re.IGNORECASE)
 _NUMBERED = re.compile(
     rf"(?:(.*[^ _.:-])[ _.:-]+)?(x|y|{'|'.join(table.SCORES)})[ _.:\[-]?(\d+)\]?", re.IGNORECASE
+)
+_PREFIX = re.compile(
+    rf"(x|y|{'|'.join(table.SCORES)})[ _.:-]+(.*[^ _.:-])", re.IGNORECASE
 )
 _FEWEST = 3  # joints, for a table to be one of poses
 
@@ -55,10 +58,7 @@ class _Header:
 
 def sniff(path: Path) -> bool:
     """Whether the first line has columns of x and y for joints that are known."""
-    header = _parsed(table.first_cells(path))
-    beginning = shared_beginning(list(header.joints))
-    known = sum(joint_name(name.removeprefix(beginning)) is not None for name in header.joints)
-    return (len(header.named) or known) >= _FEWEST
+    return _known(_parsed(table.first_cells(path)).joints) >= _FEWEST
 
 
 def joints_of(cells: Sequence[str]) -> list[str]:
@@ -136,25 +136,56 @@ def write(file: PoseFile, path: Path) -> None:
 def _parsed(
     cells: Sequence[str], skeletons: Mapping[int, str] | None = None
 ) -> _Header:
-    """The header as far as it is one of poses."""
+    """The header as far as it is one of poses.
+
+    The axis stands behind a joint's name, or before it where that makes no joints that are known.
+    """
     cells = [cell.strip() for cell in cells]
-    found: dict[str, dict[str, int]] = defaultdict(dict)
-    for i, cell in enumerate(cells):
-        match = _SUFFIX.fullmatch(cell)
-        label, axis = match.groups() if match else (None, None)
-        if first := not match and _NUMBERED.fullmatch(cell):
-            before, axis, label = first.groups()
-            label = f"{before}_{label}" if before else label
-        if label:
-            axis = axis.lower()
-            found[label].setdefault("score" if axis in table.SCORES else axis, i)
-    joints = {
-        label: (axes["x"], axes["y"], axes.get("score", -1))
-        for label, axes in found.items() if "x" in axes and "y" in axes
-    }
+    joints = _joints(cells, _axis_behind)
+    if _known(joints) < _FEWEST <= _known(before := _joints(cells, _axis_before)):
+        joints = before
     frame, person = (table.column(cells, names) for names in (table.FRAMES, table.PEOPLE))
     found = numbered(list(joints), skeletons)
     return _Header(joints, frame, person, _endings(cells, joints), found.names, found.notes)
+
+
+def _joints(
+    cells: Sequence[str], parse: Callable[[str], tuple[str, str] | None]
+) -> dict[str, tuple[int, int, int]]:
+    """label -> columns of x, y and score, of all that have the first two."""
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for i, cell in enumerate(cells):
+        if parsed := parse(cell):
+            label, axis = parsed
+            axis = axis.lower()
+            found[label].setdefault("score" if axis in table.SCORES else axis, i)
+    return {
+        label: (axes["x"], axes["y"], axes.get("score", -1))
+        for label, axes in found.items() if "x" in axes and "y" in axes
+    }
+
+
+def _axis_behind(cell: str) -> tuple[str, str] | None:
+    """Label and axis of 'nose_x', and of 'x26' and 'landmark_x_26'."""
+    if match := _SUFFIX.fullmatch(cell):
+        return match[1], match[2]
+    if match := _NUMBERED.fullmatch(cell):
+        return f"{match[1]}_{match[3]}" if match[1] else match[3], match[2]
+    return None
+
+
+def _axis_before(cell: str) -> tuple[str, str] | None:
+    """Label and axis of 'x_nose'."""
+    match = _PREFIX.fullmatch(cell)
+    return (match[2], match[1]) if match else None
+
+
+def _known(labels: Collection[str]) -> int:
+    """How many joints of a header are known, by their numbers or their names."""
+    labels = list(labels)
+    beginning = shared_beginning(labels)
+    names = sum(joint_name(label.removeprefix(beginning)) is not None for label in labels)
+    return len(numbered(labels).names) or names
 
 
 def _endings(

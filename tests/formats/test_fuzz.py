@@ -165,3 +165,37 @@ def test_labels_gone_wrong(data, tmp_path):
     check(folder, tmp_path / "out", lambda folder: [
         path.read_text().split() for path in sorted(folder.iterdir())
     ])
+
+
+# --- arrays ---------------------------------------------------------------------------------------
+
+
+@few
+@given(data=st.data())
+def test_arrays_gone_wrong(data, tmp_path):
+    """Bytes of a file with places, scores and an array that needs pickle, anywhere and cut off."""
+    values = np.arange(2 * 3 * 17 * 2.0).reshape(2, 3, 17, 2) + 5
+    path = tmp_path / data.draw(st.sampled_from(["in.npy", "in.npz"]))
+    with open(path, "wb") as handle:
+        if path.suffix == ".npy":
+            np.save(handle, values.astype(data.draw(st.sampled_from(["f4", "f8", "i4"]))))
+        else:
+            more = np.array([{"a": 1}], object)
+            np.savez(handle, keypoints=values, scores=np.full((2, 3, 17), 0.5), more=more)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(0, 3))):
+        at = data.draw(st.integers(0, min(len(content), 300) - 1))
+        content[at] = data.draw(st.integers(0, 255))
+    path.write_bytes(content[: data.draw(st.sampled_from([len(content), len(content) // 2, 90]))])
+    file = attempt(path)
+    if file is None or file.format != "arrays":
+        return
+    out = tmp_path / f"out{path.suffix}"
+    formats.write(file, out)
+    for one, other in zip(file, formats.read(out), strict=True):
+        np.testing.assert_array_equal(one.keypoints, other.keypoints)
+    whole = [
+        s.replace(keypoints=np.where(s.observed[..., None], s.keypoints, 7.5)) for s in file
+    ]
+    formats.write(file.replace(whole), out)
+    formats.read(out)

@@ -59,6 +59,17 @@ frame_index,track_id,t,NOSE_x,NOSE_y,NOSE_visibility,LEFT_KNEE_x,LEFT_KNEE_y,nec
 """ + ",".join(f"0.{k + 10}" for k in range(51)) + """
 """ + ",".join(f"0.{k + 20}" for k in range(51)) + """
 """,
+    "csv tidy": """\
+frame,time,model,keypoint,x,y,z,score,provenance
+0,0.0,rtm,body_LHip,101.50,2,1.0,0.7,
+0,0.0,rtm,body_nose,103,4,0.5,0.5,filled
+0,0.0,rtm,body_RHip,103,4,0.5,,
+2,0.2,rtm,body_LHip,107,8,,,
+2,0.2,rtm,COM,107,8,,,
+""",
+    "csv numbers": "Frame;Landmark_ID;Landmark_X;Landmark_Y\n" + "".join(
+        f"{t};{k};{k + 10}.5;{k + 20 + t}\n" for t in (0, 3) for k in (0, 11, 12, 13, 14, 32)
+    ),
     "wide semicolons": """\
 frame;body_NOSE_x;body_NOSE_y;body_NOSE_score;body_LHip_x;body_LHip_y;body_RHip_x;body_RHip_y;note
 0;101,50;55,25;0,97;140;60;5;5;a,b
@@ -96,7 +107,8 @@ every_format = pytest.mark.parametrize("name", VALID)
 
 
 def separator(name):
-    return {"trc": "\t", "wide tabs": "\t", "wide semicolons": ";"}.get(name, ",")
+    others = {"trc": "\t", "wide tabs": "\t", "wide semicolons": ";", "csv numbers": ";"}
+    return others.get(name, ",")
 
 
 @st.composite

@@ -234,7 +234,22 @@ def test_some_of_the_numbers(tmp_path):
     np.testing.assert_array_equal(again.keypoints, sequence.keypoints)
 
 
-@pytest.mark.parametrize("label", ["{0}_{1}", "pose_{0}_{1}", "{0}[{1}]", "{0}.{1}"])
+def test_the_axis_before_the_name(reading, writing):
+    names = ("nose", "left_hip", "RHip")
+    text = table(["frame", *(f"{a}_{n}" for n in names for a in "XY"), "x_min", "y_min"],
+                 [[t, *range(9 + t, 17 + t)] for t in range(2)])
+    (sequence,) = file = reading(text)
+    np.testing.assert_array_equal(sequence.keypoints[0, :3], [[9, 10], [11, 12], [13, 14]])
+    assert sequence.skeleton == "joints:nose,left_hip,right_hip,min" and writing(file) == text
+    # Where names come first the others are no joints.
+    text = table(["nose_x", "nose_y", "LHip_x", "LHip_y", "RHip_x", "RHip_y", "x_min", "y_min"],
+                 [range(9, 17)])
+    assert reading(text)[0].skeleton == "joints:nose,left_hip,right_hip"
+
+
+@pytest.mark.parametrize(
+    "label", ["{0}_{1}", "pose_{0}_{1}", "{0}[{1}]", "{0}.{1}", "{0}_kp_{1}", "{0}_landmark{1}"]
+)
 def test_the_axis_before_the_number(label, reading, writing):
     text, places = numbered(label)
     (sequence,) = file = reading(text, image_size=SIZE)
