@@ -20,7 +20,7 @@ from posegan_jax.formats import deeplabcut, movement, table
 from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import resolve
 from posegan_jax.formats.jsonfile import frame_numbers
-from posegan_jax.formats.table import Tally, Track
+from posegan_jax.formats.table import Table, Tally, Track
 from posegan_jax.pose.sequence import PoseFile
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime.files import atomic_path
@@ -52,19 +52,17 @@ class _Numbers:
     save: Callable[[Any, np.ndarray], None]
 
 
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """A file as it was read.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Source(Table):
+    """A file as it was read: a table without cells of text.
 
     Attributes:
       content: its bytes.
       numbers: what they hold.
-      tracks: person -> where its numbers stand.
     """
 
     content: bytes
     numbers: _Numbers
-    tracks: dict[Any, Track]
 
 
 def sniff(path: Path) -> bool:
@@ -103,14 +101,15 @@ def read(
     rows: dict[int, list[int]] = {}
     for i, frame in enumerate(numbers.frames):
         rows.setdefault(frame, []).append(i)
-    tracks = {}
+    tracks: dict[Any, Track] = {}
     for person, columns in numbers.columns.items():
         joints = resolve(list(columns), path, names)
         notes += joints.notes
         tracks[person] = table.track(
             person, joints, list(columns), columns, rows, numbers.values, limit, tally
         )
-    return table.pose_file(Source(path.read_bytes(), numbers, tracks), path, notes, tally)
+    whole = Source([], [], [*numbers.frames], tracks, content=path.read_bytes(), numbers=numbers)
+    return table.pose_file(whole, path, notes, tally)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -292,8 +291,10 @@ def _of_deeplabcut(handle: Any, name: str, path: Path) -> _Numbers:
     names = depth[len(labels[0])]
     header = [[names[i], *(str(label[i]) for label in labels)] for i in range(len(names))]
     columns = {  # without the column of the index, which a CSV has in front
-        person: {part: tuple(at - 1 if at > 0 else at for at in places)
-                 for part, places in parts.items()}
+        person: {
+            part: (x - 1, y - 1, score - 1 if score > 0 else -1)
+            for part, (x, y, score) in parts.items()
+        }
         for person, parts in deeplabcut.columns_of(header, path).items()
     }
     frames = frame_numbers([cell if isinstance(cell, str) else int(cell) for cell in index])[0]

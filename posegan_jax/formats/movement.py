@@ -7,6 +7,7 @@ which is HDF5; netCDF3 is read as well. Needs optional packages: xarray, h5netcd
 """
 
 import dataclasses
+import mmap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,7 @@ class Source:
 
 
 _MARKS = (b"_NCProperties", b"_Netcdf4", b"DIMENSION_LIST", b"This is a netCDF dimension")
-"""What HDF5 that is netCDF holds, some of it near its beginning."""
-
-_HEAD = 1 << 20
+"""Some of this is in every HDF5 that is netCDF."""
 
 
 def is_hdf5(path: Path) -> bool:
@@ -67,9 +66,11 @@ def is_hdf5(path: Path) -> bool:
 
 def is_netcdf4(path: Path) -> bool:
     """Whether HDF5 says that it is netCDF."""
-    with open(path, "rb") as handle:
-        head = handle.read(_HEAD)
-    return any(mark in head for mark in _MARKS)
+    with (
+        open(path, "rb") as handle,
+        mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        return any(content.find(mark) >= 0 for mark in _MARKS)
 
 
 def sniff(path: Path) -> bool:

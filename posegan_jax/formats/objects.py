@@ -46,6 +46,9 @@ _SCORES = (
     "score", "confidence", "conf", "likelihood", "inFrameLikelihood", "probability", "prob",
     "visibility",
 )
+_NOT_THEIRS = {"part", "type", "joint", "bodyPart", "body_part", "class"}
+"""Labels that ``mediapipe`` does not know; with others landmarks are left to it."""
+
 _BY_PLACE = ""
 _FEWEST = 3  # names that are known, for an object to be one of joints
 
@@ -103,7 +106,7 @@ def sniff(path: Path) -> bool:
         if not placed and not {"x", "y"} <= held:
             continue
         scored = placed or bool(held & {*_SCORES} - {"visibility"})
-        if theirs and not scored:
+        if theirs and not placed and not (scored and held & _NOT_THEIRS):
             continue
         if brackets.endswith("[{") and (scored or held & {*_LABELS}) and holder & {*_BODIES}:
             return True

@@ -150,7 +150,7 @@ def write(file: PoseFile, path: Path) -> None:
     examples = [p for frame in old.values() for p in frame["people"] if _pose_of(p)]
     key = None if in_folder else source.content.number_key()
     for frame, new in sorted(records.added(edits, lambda new: _new(new, examples)).items()):
-        own = content.get(names(frame), {"version": version, "people": []})
+        own: dict[str, Any] = content.get(names(frame), {"version": version, "people": []})
         own = own if key is None or names(frame) in content else {key: frame} | own
         content[names(frame)] = own | {"people": own["people"] + new}
         numbers[names(frame)] = frame

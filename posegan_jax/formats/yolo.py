@@ -284,7 +284,7 @@ def _new_source(file: PoseFile, path: Path) -> records.Source:
 def _ids(file: PoseFile) -> dict[Any, int]:
     """A number for everyone: their own where it is one."""
     people = [sequence.person for sequence in file]
-    ids = {p: int(p) for p in people if jsonfile.is_whole(p) and p >= 0}
+    ids = {person: person for person in people if isinstance(person, int) and person >= 0}
     free = (i for i in range(1, len(people) + len(ids) + 2) if i not in ids.values())
     return ids | {person: next(free) for person in people if person not in ids}
 
