@@ -99,6 +99,7 @@ def _fill(options: argparse.Namespace, rest: list[str]) -> None:
     _check_output(options.picture, PICTURES)
     _check_output(options.report, REPORTS)
     filled = _complete(file, how, options.checkpoint)
+    _check_filled(file, filled, options.output)
     _write_all(
         file, filled, Path(options.output), options.video, options.picture, options.report, source
     )
@@ -286,6 +287,16 @@ def _check_kept(
     for given, path in itertools.product(filter(None, inputs), filter(None, outputs)):
         if is_same(given, path):
             raise InputError(f"{given} would be written over; give another name than {path}")
+
+
+def _check_filled(file: PoseFile, filled: PoseFile, output: str | os.PathLike) -> None:
+    """Raises InputError where nothing was filled and a file of another format would be written."""
+    left = all(new is old for new, old in zip(filled, file, strict=True))
+    if len(file) and left and formats.converted(filled, output).format != file.format:
+        raise InputError(
+            f"{file.path}: nothing could be filled, so {output} is not written; posegan "
+            "convert changes the format alone"
+        )
 
 
 def _complete(file: PoseFile, how: FillOptions, checkpoint: str | None = None) -> PoseFile:

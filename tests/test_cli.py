@@ -195,6 +195,18 @@ def test_fill_with_all_its_options(run, detections, tmp_path):
         assert still.format == "PNG"
 
 
+def test_where_nothing_could_be_filled_nothing_is_written_in_another_format(run, tmp_path):
+    rows = [f"{t},{p},{10 * k + t},{20 * k},red" for t in range(8) for k, p in enumerate("pqr", 1)]
+    text = "\n".join(["frame,keypoint,x,y,colour", *rows]) + "\n"
+    (tmp_path / "in.csv").write_text(text)
+    fill = ("fill", tmp_path / "in.csv", "--fps", 30, "--quality", "fast", "-o")
+    code, said, _ = run(*fill, tmp_path / "out.csv")
+    assert code == 0 and (tmp_path / "out.csv").read_text() == text
+    code, _, said = run(*fill, tmp_path / "out.npz")
+    assert code == 2 and "nothing could be filled, so" in said and "posegan convert" in said
+    assert not (tmp_path / "out.npz").exists()
+
+
 def test_people_who_cannot_be_completed_are_left_as_they_are(run, tmp_path):
     seen = PoseSequence(walking(10), skeleton="coco17", person="seen")
     single = np.full((4, 17, 2), np.nan)

@@ -13,14 +13,17 @@ from pathlib import Path
 from posegan_jax.errors import InputError
 from posegan_jax.formats import (
     alphapose,
+    arrays,
     coco,
     deeplabcut,
+    hdf5,
     joint_names,
     longcsv,
     mediapipe,
     mmpose,
     movement,
     npz,
+    objects,
     openpose,
     picture,
     records,
@@ -29,6 +32,7 @@ from posegan_jax.formats import (
     trc,
     ultralytics,
     wide,
+    yolo,
 )
 from posegan_jax.formats import joint_map as joint_maps
 from posegan_jax.formats.axes import Vertical
@@ -42,9 +46,10 @@ from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime.files import check_file, check_folder
 
 _OURS = (
-    alphapose.FORMAT, openpose.FORMAT, coco.FORMAT, mmpose.FORMAT, ultralytics.FORMAT,
-    mediapipe.FORMAT, npz.FORMAT, deeplabcut.FORMAT, sleap.FORMAT, longcsv.FORMAT, trc.FORMAT,
-    movement.FORMAT, wide.FORMAT,
+    objects.FORMAT, alphapose.FORMAT, openpose.FORMAT, coco.FORMAT, mmpose.FORMAT,
+    ultralytics.FORMAT, mediapipe.FORMAT, npz.FORMAT, arrays.FORMAT, deeplabcut.FORMAT,
+    sleap.FORMAT, longcsv.FORMAT, trc.FORMAT, hdf5.FORMAT, movement.FORMAT, wide.FORMAT,
+    yolo.FORMAT,
 )
 FORMATS: dict[str, Format] = {}
 """The known formats by their names, in the order in which they are asked whether a file is theirs.
@@ -123,7 +128,9 @@ def read(
         notes += picture.misfit(file.sequences, size, _remedy(format))
     told = len(notes) > len(file.notes)  # of what the size does not fit
     notes += _idle(file, format, None if told else image_size, min_score, skeletons, vertical)
-    file = dataclasses.replace(file, format=format.name, path=str(path), notes=tuple(notes))
+    file = dataclasses.replace(
+        file, format=format.name, path=str(path), notes=tuple(notes), image_size=size
+    )
     if fps is not None:
         file = file.replace([sequence.replace(fps=fps) for sequence in file])
     return file
@@ -189,7 +196,8 @@ def converted(
     if name not in FORMATS:
         raise InputError(f"unknown format {name!r}; known: {', '.join(FORMATS)}")
     new = FORMATS[name]
-    if format and new.suffixes and path.suffix.lower() not in (*new.suffixes, ""):
+    others = () if new.is_frame and path.suffix.lower() not in suffixes() else new.suffixes
+    if format and others and path.suffix.lower() not in (*others, ""):
         endings = " or ".join(new.suffixes)
         note = f"{path.name} is in the format {name}, whose files end in {endings}"
         file = dataclasses.replace(file, notes=(*file.notes, note))

@@ -45,7 +45,7 @@ def read(
     Raises:
       InputError: the header or a row is not what DeepLabCut writes, or nobody was seen.
     """
-    rows, newline = table.load_csv(path)
+    rows, style = table.load_csv(path)
     levels = [row[0] for row in rows[:4]]
     length = levels.index("coords") + 1 if "coords" in levels else 0
     if "bodyparts" not in levels[:length]:
@@ -63,7 +63,7 @@ def read(
         if frame is not None:
             by_frame[frame].append(i)
     values = table.numbers(rows)
-    people, unused = _columns(header, path)
+    people, unused = columns_of(header, path)
     places = np.array([place[:2] for columns in people.values() for place in columns.values()])
     size, sized = picture.pixels_of(values[:, places], image_size, assumed=False)
     if size is not None:
@@ -80,7 +80,7 @@ def read(
     tracks, turned = table.turned(tracks, path, vertical, height=height)
     every = {part for columns in people.values() for part in columns}
     notes += [*not_in_file(names, every), *sized, *turned, *unused]
-    return table.pose_file(Table(header, rows, frames, tracks, newline), path, notes, tally, size)
+    return table.pose_file(Table(header, rows, frames, tracks, style), path, notes, tally, size)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -98,7 +98,7 @@ def write(file: PoseFile, path: Path) -> None:
     if file.source:
         rows = table.updated(source, file, _row_maker(source), shared=True)
     rows = _new_table(file, source, path) if rows is None else [*source.header, *rows]
-    table.save_csv(rows, path, source.newline)
+    table.save_csv(rows, path, source.style)
 
 
 def _index_width(header: list[list[str]]) -> int:
@@ -117,7 +117,7 @@ def _frames(
     return frame_numbers(cells)
 
 
-def _columns(
+def columns_of(
     header: list[list[str]], path: Path
 ) -> tuple[dict[int | str | None, dict[str, tuple[int, int, int]]], list[str]]:
     """person -> body part -> columns of x, y and likelihood (-1: there is none).
@@ -186,7 +186,9 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
         for row in rows.values():
             row += [""] * width
         columns = start + np.arange(width).reshape(-1, 3)
-        values = table.cell_values(sequence, old or next(iter(source.tracks.values()), None))
+        like = old or next(iter(source.tracks.values()), None)
+        scale, height = (like.scale, like.height) if like else ((1.0, 1.0), 0.0)
+        values = table.cell_values(sequence, scale, height)
         for t, frame in enumerate(sequence.frames.tolist()):
             table.fill(rows[frame], columns, values[t], ~np.isnan(values[t]))
     return [header[0], *([] if alone else [header[1]]), *header[2:], *rows.values()]

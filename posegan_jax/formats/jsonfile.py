@@ -140,6 +140,31 @@ def number(value: Any) -> float:
 
 # --- frames ---------------------------------------------------------------------------------------
 
+NUMBERS = (
+    "frame", "frame_id", "frame_number", "frame_idx", "frame_index", "frame_nr", "frameNumber",
+    "frameIndex", "frameId",
+)
+"""Keys that hold the number of a frame, in objects of one frame each."""
+
+
+def number_key(entries: list) -> str | None:
+    """The key that holds the number in every frame."""
+    for key in NUMBERS:
+        if entries and all(
+            isinstance(entry, dict) and is_whole(entry.get(key)) for entry in entries
+        ):
+            return key
+    return None
+
+
+def entry_numbers(entries: list) -> list[int] | None:
+    """Frame numbers as the file has them, None where it has none that can be used."""
+    key = number_key(entries)
+    numbers = [int(entry[key]) for entry in entries] if key else []
+    usable = numbers and max(numbers) - min(numbers) <= LONGEST
+    # A frame may have been written twice, but a number that hardly changes is none.
+    return numbers if usable and len(set(numbers)) > len(numbers) / 2 else None
+
 
 def frame_numbers(names: Sequence[int | float | str]) -> tuple[list[int], list[str]]:
     """Frame number of every image: its number, or the last number in its name.

@@ -29,10 +29,6 @@ from posegan_jax.pose.skeleton import get_skeleton
 
 _LISTS = ("frames", "landmarks", "poses", "results", "data")
 _POSES = ("pose_landmarks", "poseLandmarks", "landmarks", "pose", "landmark")
-_NUMBERS = (
-    "frame", "frame_id", "frame_number", "frame_idx", "frame_index", "frame_nr", "frameNumber",
-    "frameIndex", "frameId",
-)
 _SIZES = (
     ("width", "height"), ("image_width", "image_height"), ("frame_width", "frame_height"),
     ("video_width", "video_height"), ("imageWidth", "imageHeight"), ("w", "h"),
@@ -99,10 +95,10 @@ def read(
     unused = jsonfile.unused_keys(points, ("x", "y", *_LABELS, key))
     known = records.SKELETONS | dict(skeletons or {})
     file = records.read(
-        path, content, found, min_score, known, notes, image_size, _size(content), assumed=True,
-        unused=unused,
+        path, content, found, min_score, known, notes, image_size, picture_size(content),
+        assumed=True, unused=unused,
     )
-    fps = _fps(content)
+    fps = rate(content)
     return file if fps is None else file.replace([s.replace(fps=fps) for s in file])
 
 
@@ -166,32 +162,13 @@ def _frames(content: Any, path: Path) -> list[_Frame]:
         held = one_line(dict.fromkeys(keys))[:200]
         raise InputError(f"{path}: no frame has pose_landmarks; their keys are {held}")
     parts = [_unwrapped(entry, f"{path}: frame {i}") for i, entry in enumerate(entries)]
-    numbers = _numbers(entries) or range(len(entries))
+    numbers = jsonfile.entry_numbers(entries) or range(len(entries))
     return [_Frame(n, bodies, wrap) for n, (bodies, wrap) in zip(numbers, parts, strict=True)]
 
 
 def _may_hold(entry: Any) -> bool:
     """Whether a frame has a place for landmarks, be it an empty one."""
     return not isinstance(entry, dict) or _is_landmarks(entry) or any(k in entry for k in _POSES)
-
-
-def _number_key(entries: list) -> str | None:
-    """The key that holds the number in every frame."""
-    for key in _NUMBERS:
-        if entries and all(
-            isinstance(entry, dict) and jsonfile.is_whole(entry.get(key)) for entry in entries
-        ):
-            return key
-    return None
-
-
-def _numbers(entries: list) -> list[int] | None:
-    """Frame numbers as the file has them, None where it has none that can be used."""
-    key = _number_key(entries)
-    numbers = [int(entry[key]) for entry in entries] if key else []
-    usable = numbers and max(numbers) - min(numbers) <= jsonfile.LONGEST
-    # A frame may have been written twice, but a number that hardly changes is none.
-    return numbers if usable and len(set(numbers)) > len(numbers) / 2 else None
 
 
 def _unwrapped(
@@ -237,7 +214,8 @@ def _extended(
     objects = not old or isinstance(next(filter(None, old), None), dict)
     example = next((entry for entry in old if isinstance(entry, dict)), {})
     pose = next((name for name in _POSES if name in example), _POSES[0])
-    number = _number_key(old) if _numbers(old) else None if old else _NUMBERS[0]
+    numbered = jsonfile.entry_numbers(old)
+    number = jsonfile.number_key(old) if numbered else None if old else jsonfile.NUMBERS[0]
 
     def entry(frame: int, bodies: list) -> Any:
         one = bodies[0] if len(bodies) == 1 else bodies
@@ -393,7 +371,7 @@ def _about(content: Any) -> list[dict]:
     return [content, *(value for value in content.values() if isinstance(value, dict))]
 
 
-def _size(content: Any) -> tuple[float, float] | None:
+def picture_size(content: Any) -> tuple[float, float] | None:
     """Width and height of the picture as far as the file says them."""
     for item in _about(content):
         pairs = [(item.get(width), item.get(height)) for width, height in _SIZES]
@@ -408,7 +386,8 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2
 
 
-def _fps(content: Any) -> float | None:
+def rate(content: Any) -> float | None:
+    """Frames per second as far as the file says them."""
     values = [jsonfile.number(item.get(key)) for item in _about(content) for key in _FPS]
     return next((value for value in values if value > 0), None)
 

@@ -7,6 +7,7 @@ which is HDF5; netCDF3 is read as well. Needs optional packages: xarray, h5netcd
 """
 
 import dataclasses
+import mmap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,24 @@ class Source:
     joints: Joints
     sequences: dict[Any, tuple[int, PoseSequence]]
     is_turned: bool = False
+
+
+_MARKS = (b"_NCProperties", b"_Netcdf4", b"DIMENSION_LIST", b"This is a netCDF dimension")
+"""Some of this is in every HDF5 that is netCDF."""
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether a file begins as HDF5."""
+    return not path.is_dir() and _engine(path) == "h5netcdf"
+
+
+def is_netcdf4(path: Path) -> bool:
+    """Whether HDF5 says that it is netCDF."""
+    with (
+        open(path, "rb") as handle,
+        mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        return any(content.find(mark) >= 0 for mark in _MARKS)
 
 
 def sniff(path: Path) -> bool:
@@ -165,14 +184,14 @@ def _load(path: Path) -> Any:
     options = {"mmap": False} if engine == "scipy" else {}
     try:
         if engine == "h5netcdf":
-            _check_sizes(path)
+            check_sizes(path)
         return xarray.load_dataset(path, engine=engine, decode_times=False, **options)
     except Exception as error:  # h5py, SciPy and xarray raise a dozen kinds
         line = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: cannot be read as netCDF ({line}); is it cut off?") from error
 
 
-def _check_sizes(path: Path) -> None:
+def check_sizes(path: Path) -> None:
     """Raises an error for a file that is cut off, or says to hold more than it possibly can.
 
     h5netcdf would print a traceback of the one, and make arrays of the other until no memory is

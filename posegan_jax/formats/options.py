@@ -29,7 +29,7 @@ class ReadOptions:
     joint_map: str | None = option(
         None, 'which joint is which: {"joints": ["left_shoulder", ...]} in their order or '
         '{"names": {"theirs": "ours"}} in JSON, or the name of a skeleton, e.g. body25b',
-        metavar="FILE",
+        metavar="FILE", alias="skeleton",
     )
     image_size: tuple[float, float] | None = option(
         None, "of the pictures that the poses were detected in: for normalised coordinates, and "

@@ -46,7 +46,7 @@ def read(
     Raises:
       InputError: a column or a row is not what SLEAP writes, or nobody was seen.
     """
-    (first, *rows), newline = table.load_csv(path)
+    (first, *rows), style = table.load_csv(path)
     header = _stripped(first)
     columns = _nodes(header, path)
     if not rows:
@@ -87,7 +87,7 @@ def read(
     notes = [*joints.notes, *notes, *guessed, *sized, *turned]
     notes += scores.unused(header, used, columns)
     return table.pose_file(
-        Table([first], rows, frames, tracks, newline), path, notes, tally, size
+        Table([first], rows, frames, tracks, style), path, notes, tally, size
     )
 
 
@@ -105,7 +105,7 @@ def write(file: PoseFile, path: Path) -> None:
     if file.source:
         rows = table.updated(source, file, lambda *new: _new_row(source, *new))
     rows = _new_table(file, source, path) if rows is None else [*source.header, *rows]
-    table.save_csv(rows, path, source.newline)
+    table.save_csv(rows, path, source.style)
 
 
 def _stripped(header: list[str]) -> list[str]:
@@ -152,6 +152,7 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
     people = table.distinct_people(file, path, blank=True)
     joints = table.all_joints(file)
     old = next(iter(source.tracks.values()), None)
+    scale, height = (old.scale, old.height) if old else ((1.0, 1.0), 0.0)
     names = table.file_names(joints, old)
     header = [_TRACK, _FRAME, _SCORE, *(name + end for name in names for end in _NODE)]
     columns = 3 + np.arange(3 * len(joints)).reshape(-1, 3)
@@ -159,7 +160,7 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
     score = before.index(_SCORE) if _SCORE in before else None
     rows = []
     for sequence, person in zip(file, people, strict=True):
-        values = table.cell_values(sequence, old)
+        values = table.cell_values(sequence, scale, height)
         places = columns[[joints.index(joint) for joint in get_skeleton(sequence.skeleton).joints]]
         known = source.tracks[sequence.person].rows if sequence.person in source.tracks else {}
         for t in np.flatnonzero(sequence.observed.any(-1)).tolist():

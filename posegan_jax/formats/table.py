@@ -18,9 +18,9 @@ import numpy as np
 from posegan_jax.errors import InputError
 from posegan_jax.formats import axes
 from posegan_jax.formats.axes import Vertical
-from posegan_jax.formats.joint_names import Joints, one_line
+from posegan_jax.formats.joint_names import Joints, one_line, shared_beginning
 from posegan_jax.formats.jsonfile import LONGEST
-from posegan_jax.formats.records import ABSURD, SKELETONS
+from posegan_jax.formats.records import ABSURD
 from posegan_jax.pose import tracking
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
@@ -44,7 +44,20 @@ VISIBLE = 0.5
 visibility, below which MediaPipe draws no landmark."""
 
 _HEAD = 65536
+_SEPARATORS = ",", "\t", ";"
 _BLANK = {"", "nan", "na", "n/a", "null", "none"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Style:
+    """How a table is written: what ends a line, parts cells, and comes before decimals."""
+
+    newline: str = "\n"
+    separator: str = ","
+    decimal: str = "."
+
+
+PLAIN = Style()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,14 +95,14 @@ class Table:
       rows: the data.
       frames: frame of every row, None where it has none.
       tracks: person -> where its numbers stand.
-      newline: what ends a line.
+      style: how the text is written.
     """
 
     header: list[list[str]]
     rows: list[list[str]]
     frames: list[int | None]
     tracks: dict[Any, Track]
-    newline: str = "\n"
+    style: Style = PLAIN
 
 
 class Tally:
@@ -119,10 +132,11 @@ def head(path: Path) -> list[str]:
 
 
 def first_cells(path: Path) -> list[str]:
-    """The cells of a file's first line, as far as it begins like a table with commas."""
+    """The cells of a file's first line, as far as it begins like a table."""
     lines = head(path)[:1]
     try:
-        return [cell.strip() for cell in next(csv.reader(lines), [])]
+        rows = csv.reader(lines, delimiter=separator_of("".join(lines)))
+        return [cell.strip() for cell in next(rows, [])]
     except csv.Error:
         return []
 
@@ -136,15 +150,24 @@ def load(path: Path) -> tuple[str, str]:
     return text, "\r\n" if "\r\n" in text[:_HEAD] else "\n"
 
 
-def load_csv(path: Path) -> tuple[list[list[str]], str]:
-    """The rows of a file with commas, empty lines left out, and what ends its lines.
+def separator_of(line: str) -> str:
+    """What parts the cells of a table: what its first line has most of, a comma if any other."""
+    return max(_SEPARATORS, key=line.count)
+
+
+def load_csv(path: Path) -> tuple[list[list[str]], Style]:
+    """The rows of a table, empty lines left out, and how it is written.
+
+    Where cells are not parted by commas these may stand before decimals. They are points in the
+    rows that are returned, and commas again where ``save_csv`` writes in this style.
 
     Raises:
       InputError: no text, or a row with more or fewer cells than the first one.
     """
     text, newline = load(path)
     rows: list[list[str]] = []
-    reader = csv.reader(io.StringIO(text, newline=""))
+    separator = separator_of(text.partition("\n")[0])
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         for row in reader:
             if row and len(row) != len(rows[0] if rows else row):
@@ -157,7 +180,30 @@ def load_csv(path: Path) -> tuple[list[list[str]], str]:
         raise InputError(f"{path}: line {reader.line_num}: {error}") from None
     if not rows:
         raise InputError(f"{path}: the file is empty")
-    return rows, newline
+    decimal = "," if separator != "," and _has_commas(rows) else "."
+    return _exchanged(rows, decimal, "."), Style(newline, separator, decimal)
+
+
+def _has_commas(rows: list[list[str]]) -> bool:
+    """Whether some numbers have a comma before their decimals, and none has a point."""
+    found = {mark for row in rows for cell in row for mark in ",." if _is_decimal(cell, mark)}
+    return found == {","}
+
+
+def _is_decimal(cell: str, mark: str) -> bool:
+    """Whether a cell is a number with a mark before its decimals."""
+    pattern = rf"\s*[+-]?\d*{re.escape(mark)}\d+([eE][+-]?\d+)?\s*"
+    return mark in cell and re.fullmatch(pattern, cell) is not None
+
+
+def _exchanged(rows: Iterable[list[str]], old: str, new: str) -> list[list[str]]:
+    """The rows with another mark before decimals."""
+    if old == new:
+        return list(rows)
+    return [
+        [cell.replace(old, new) if _is_decimal(cell, old) else cell for cell in row]
+        for row in rows
+    ]
 
 
 def column(header: Sequence[str], names: Sequence[str]) -> int | None:
@@ -166,31 +212,19 @@ def column(header: Sequence[str], names: Sequence[str]) -> int | None:
     return next((cells.index(name) for name in names if name in cells), None)
 
 
-def numbered(labels: Sequence[str]) -> dict[str, str]:
-    """{label: our name} where labels are the numbers, from 0 or 1, of a skeleton's joints."""
-    numbers = [re.fullmatch(r"\D*?(\d{1,4})", label) for label in labels]
-    if None in numbers or len(labels) not in SKELETONS:
-        return {}
-    counted = [int(match[1]) for match in numbers]
-    start = min(counted)
-    if start > 1 or sorted(counted) != list(range(start, start + len(labels))):
-        return {}
-    joints = get_skeleton(SKELETONS[len(labels)]).joints
-    return {label: joints[n - start] for label, n in zip(labels, counted, strict=True)}
-
-
 def least_score(name: str) -> float:
     """The default least score where the column of scores ends in this name."""
     return VISIBLE if name.strip().lower().endswith("visibility") else MIN_SCORE
 
 
-def save_csv(rows: Iterable[Sequence[str]], path: Path, newline: str = "\n") -> None:
-    """Writes rows with commas; the file appears under its name when it is whole."""
+def save_csv(rows: Iterable[list[str]], path: Path, style: Style = PLAIN) -> None:
+    """Writes rows; the file appears under its name when it is whole."""
     with (
         atomic_path(path) as temporary,
         open(temporary, "w", encoding="utf-8", newline="") as handle,
     ):
-        csv.writer(handle, lineterminator=newline).writerows(rows)
+        writer = csv.writer(handle, delimiter=style.separator, lineterminator=style.newline)
+        writer.writerows(_exchanged(rows, ".", style.decimal))
 
 
 # --- cells ----------------------------------------------------------------------------------------
@@ -417,15 +451,15 @@ def updated(
     Returns:
       The rows; None when people or joints are others than the table has columns for.
     """
-    if not all(_fits(table, sequence) for sequence in file):
+    if not all(fits(table.tracks, sequence) for sequence in file):
         return None
     rows = list(table.rows)
     added: dict[int, list[list[str]]] = defaultdict(list)
     for sequence in file:
         track = table.tracks[sequence.person]
         changed = changes(track.sequence, sequence)
-        values = cell_values(sequence, track)
-        came = _came(track.sequence, sequence)
+        values = cell_values(sequence, track.scale, track.height)
+        came = those_that_came(track.sequence, sequence)
         for t in np.flatnonzero(changed.any((1, 2)) | _is_new(track, sequence)).tolist():
             frame = int(sequence.frames[t])
             index = track.rows.get(frame)
@@ -438,7 +472,7 @@ def updated(
                 added[frame].append(row)
             _clear_depths(row, track, came[t])
             fill(row, track.columns, values[t], changed[t])
-    return _merged(rows, table.frames, added)
+    return merged(rows, table.frames, added)
 
 
 def fill(row: list[str], columns: np.ndarray, values: np.ndarray, which: np.ndarray) -> None:
@@ -447,11 +481,16 @@ def fill(row: list[str], columns: np.ndarray, values: np.ndarray, which: np.ndar
         row[columns[k, c]] = text(values[k, c])
 
 
-def cell_values(sequence: PoseSequence, like: Track | None = None) -> np.ndarray:
-    """(T, K, 3) x, y, score as cells hold them, in the units of a track; NaN where missing."""
-    if like is None:
-        return triples(sequence)
-    return (triples(sequence) - [0, like.height, 0]) / [*like.scale, 1.0]
+def cell_values(
+    sequence: PoseSequence, scale: tuple[float, float] = (1.0, 1.0), height: float = 0.0
+) -> np.ndarray:
+    """(T, K, 3) x, y, score as cells hold them; NaN where a joint is missing.
+
+    Args:
+      sequence: in pixels.
+      scale, height: as of a ``Track``.
+    """
+    return (triples(sequence) - [0, height, 0]) / [*scale, 1.0]
 
 
 def every_frame(sequences: Iterable[PoseSequence], first: int | None = None) -> list[int]:
@@ -478,7 +517,8 @@ def file_names(joints: Sequence[str], old: Track | None) -> list[str]:
     if old is None:
         return list(joints)
     known = dict(zip(get_skeleton(old.sequence.skeleton).joints, old.names, strict=True))
-    return [known.get(joint) or joint for joint in joints]
+    beginning = shared_beginning([name for name in old.names if name])
+    return [known.get(joint) or beginning + joint for joint in joints]
 
 
 def distinct_people(
@@ -504,8 +544,9 @@ def distinct_people(
     return [next(free) if person is None else person for person in people]
 
 
-def _fits(table: Table, sequence: PoseSequence) -> bool:
-    track = table.tracks.get(sequence.person)
+def fits(tracks: Mapping[Any, Track], sequence: PoseSequence) -> bool:
+    """Whether a table has the person, their skeleton and columns for all that is seen of them."""
+    track = tracks.get(sequence.person)
     if track is None or track.sequence.skeleton != sequence.skeleton:
         return False
     return not sequence.observed[:, track.columns[:, 0] < 0].any()
@@ -531,7 +572,7 @@ def _clear_depths(row: list[str], track: Track, came: np.ndarray) -> None:
             row[depths[k]] = ""
 
 
-def _came(before: PoseSequence, after: PoseSequence) -> np.ndarray:
+def those_that_came(before: PoseSequence, after: PoseSequence) -> np.ndarray:
     """(T, K) bool, joints of ``after`` that were missing before."""
     place = {frame: i for i, frame in enumerate(before.frames.tolist())}
     seen = np.zeros(after.observed.shape, bool)
@@ -561,8 +602,8 @@ def _is_new(track: Track, sequence: PoseSequence) -> np.ndarray:
     return lacking & sequence.observed.any(-1)
 
 
-def _merged(
-    rows: list[list[str]], frames: list[int | None], added: dict[int, list[list[str]]]
+def merged(
+    rows: list[list[str]], frames: list[int | None], added: Mapping[int, list[list[str]]]
 ) -> list[list[str]]:
     """Every new row after the last old one of its frame, or of the nearest frame before."""
     if not added:

@@ -84,7 +84,8 @@ def read(
     else:
         tracks, turned = table.turned(tracks, path, vertical, default=True)
     notes = [*joints.notes, *not_in_file(names, markers), *_about(header, rows, up), *turned]
-    return table.pose_file(Table(header, rows, frames, tracks, newline), path, notes, tally)
+    whole = Table(header, rows, frames, tracks, table.Style(newline, "\t"))
+    return table.pose_file(whole, path, notes, tally)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -110,7 +111,7 @@ def write(file: PoseFile, path: Path) -> None:
     else:
         _add_depths(source, rows)
         rows = [*_counted(source.header, len(source.rows), len(rows)), *rows]
-    _save(rows, path, source.newline if source else "\n")
+    _save(rows, path, source.style.newline if source else "\n")
 
 
 # --- header ---------------------------------------------------------------------------------------
@@ -250,7 +251,7 @@ def _new_file(sequence: PoseSequence, source: Table | None, path: Path) -> list[
     up = _up(source) if source else 1
     columns = np.array([(2 + 3 * i, 2 + up + 3 * i, -1) for i in range(len(joints))])
     columns = columns.reshape(-1, 3)
-    values = table.cell_values(sequence, old)
+    values = table.cell_values(sequence, old.scale if old else (1.0, 1.0))
     place = {frame: t for t, frame in enumerate(sequence.frames.tolist())}
     depth = _depths(source, names)
     rows = []

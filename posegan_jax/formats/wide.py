@@ -1,16 +1,16 @@
 """Tables with a row per frame and columns per joint: ``nose_x``, ``nose_y``, ``nose_visibility``.
 
 No program owns this layout; people write it out of MediaPipe, YOLO and others. A joint is a name
-(``LEFT_KNEE_x``, ``left knee.y``) or a number (``landmark_25_x``, ``x26``): 17 are COCO's, 33 those
-of MediaPipe. A frame is in the column ``frame`` or the like, else rows are counted; ``person_id``
-or the like says who it is. Places are pixels or, as MediaPipe has them, shares of the picture, see
-``picture``. All other columns stay as they are.
+(``LEFT_KNEE_x``, ``left knee.y``) or a number (``landmark_25_x``, ``X_26``), see ``numbered``. A
+frame is in the column ``frame`` or the like, else rows are counted; ``person_id`` or the like says
+who it is. Places are pixels or, as MediaPipe has them, shares of the picture, see ``picture``. All
+other columns stay as they are.
 """
 
 import dataclasses
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +19,26 @@ from posegan_jax.errors import InputError
 from posegan_jax.formats import axes, picture, scores, table
 from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
-from posegan_jax.formats.joint_names import Joints, joint_name, not_in_file, resolve
+from posegan_jax.formats.joint_names import (
+    Joints,
+    joint_name,
+    not_in_file,
+    resolve,
+    shared_beginning,
+)
 from posegan_jax.formats.jsonfile import FrameNames, frame_numbers
+from posegan_jax.formats.numbered import not_numbers, numbered
 from posegan_jax.formats.table import Table, Tally, Track
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 
 _SUFFIX = re.compile(rf"(.*[^ _.:-])[ _.:-]+(x|y|{'|'.join(table.SCORES)})", re.IGNORECASE)
-_NUMBERED = re.compile(rf"(x|y|{'|'.join(table.SCORES)})[ _]?(\d+)", re.IGNORECASE)
+_NUMBERED = re.compile(
+    rf"(?:(.*[^ _.:-])[ _.:-]+)?(x|y|{'|'.join(table.SCORES)})[ _.:\[-]?(\d+)\]?", re.IGNORECASE
+)
+_PREFIX = re.compile(
+    rf"(x|y|{'|'.join(table.SCORES)})[ _.:-]+(.*[^ _.:-])", re.IGNORECASE
+)
 _FEWEST = 3  # joints, for a table to be one of poses
 
 
@@ -40,6 +52,7 @@ class _Header:
       person: column of the id, None if there is none.
       endings: what follows a label in the names of the columns of x, y and score.
       named: {label: our name} where labels are numbers.
+      notes: where it is in doubt which these are.
     """
 
     joints: dict[str, tuple[int, int, int]]
@@ -47,18 +60,23 @@ class _Header:
     person: int | None
     endings: tuple[str, str, str]
     named: dict[str, str]
+    notes: tuple[str, ...]
 
 
 def sniff(path: Path) -> bool:
     """Whether the first line has columns of x and y for joints that are known."""
-    header = _parsed(table.first_cells(path))
-    known = len(header.named) or sum(joint_name(label) is not None for label in header.joints)
-    return known >= _FEWEST
+    return _known(_parsed(table.first_cells(path)).joints) >= _FEWEST
+
+
+def joints_of(cells: Sequence[str]) -> list[str]:
+    """What a table calls the joints that it has columns of x and y for."""
+    return list(_parsed(cells).joints)
 
 
 def read(
     path: Path, min_score: float | None = None, names: Mapping[str, str] | None = None,
-    image_size: tuple[float, float] | None = None, vertical: Vertical | None = None,
+    skeletons: Mapping[int, str] | None = None, image_size: tuple[float, float] | None = None,
+    vertical: Vertical | None = None,
 ) -> PoseFile:
     """Reads the people of a file; rows of one frame without an id are followed by their poses.
 
@@ -66,14 +84,16 @@ def read(
       path: the file.
       min_score: joints with a lower score, and those at (0, 0), are missing.
       names: {file's name: our name} of joints, before the rule of ``joint_names``.
+      skeletons: number of joints -> skeleton, for joints that are numbers.
       image_size: (width, height) in pixels, for normalised coordinates.
       vertical: the axis that is the picture's y, and which way it points.
 
     Raises:
-      InputError: a row is cut off, columns repeat, nobody was seen, or there is no such axis.
+      InputError: a row is cut off, columns repeat, nobody was seen, joints are no numbers of the
+        skeleton that is given, or there is no such axis.
     """
-    (first, *rows), newline = table.load_csv(path)
-    header = _checked(first, path)
+    (first, *rows), style = table.load_csv(path)
+    header = _checked(first, path, skeletons)
     if not rows:
         raise InputError(f"{path}: a header and no frames; is the file cut off?")
     tally = Tally()
@@ -107,10 +127,10 @@ def read(
     else:
         tracks, turned = table.turned(tracks, path, vertical, height=height)
     notes += not_in_file(names, header.joints)
-    notes = [*joints.notes, *notes, *guessed, *view.notes, *turned, *followed]
+    notes = [*joints.notes, *header.notes, *notes, *guessed, *view.notes, *turned, *followed]
     notes += _unused(first, header)
     return table.pose_file(
-        Table([first], rows, frames, tracks, newline), path, notes, tally, view.size
+        Table([first], rows, frames, tracks, style), path, notes, tally, view.size
     )
 
 
@@ -128,30 +148,65 @@ def write(file: PoseFile, path: Path) -> None:
     if file.source:
         rows = table.updated(source, file, lambda *new: _new_row(source, *new))
     rows = _new_table(file, source, path) if rows is None else [*source.header, *rows]
-    table.save_csv(rows, path, source.newline)
+    table.save_csv(rows, path, source.style)
 
 
 # --- reading --------------------------------------------------------------------------------------
 
 
-def _parsed(cells: Sequence[str]) -> _Header:
-    """The header as far as it is one of poses."""
+def _parsed(
+    cells: Sequence[str], skeletons: Mapping[int, str] | None = None
+) -> _Header:
+    """The header as far as it is one of poses.
+
+    The axis stands behind a joint's name, or before it where that makes no joints that are known.
+    """
     cells = [cell.strip() for cell in cells]
+    joints = _joints(cells, _axis_behind)
+    if _known(joints) < _FEWEST <= _known(before := _joints(cells, _axis_before)):
+        joints = before
+    frame, person = (table.column(cells, names) for names in (table.FRAMES, table.PEOPLE))
+    found = numbered(list(joints), skeletons)
+    return _Header(joints, frame, person, _endings(cells, joints), found.names, found.notes)
+
+
+def _joints(
+    cells: Sequence[str], parse: Callable[[str], tuple[str, str] | None]
+) -> dict[str, tuple[int, int, int]]:
+    """label -> columns of x, y and score, of all that have the first two."""
     found: dict[str, dict[str, int]] = defaultdict(dict)
     for i, cell in enumerate(cells):
-        match = _SUFFIX.fullmatch(cell)
-        label, axis = match.groups() if match else (None, None)
-        if numbered := not match and _NUMBERED.fullmatch(cell):
-            axis, label = numbered.groups()
-        if label:
+        if parsed := parse(cell):
+            label, axis = parsed
             axis = axis.lower()
             found[label].setdefault("score" if axis in table.SCORES else axis, i)
-    joints = {
+    return {
         label: (axes["x"], axes["y"], axes.get("score", -1))
         for label, axes in found.items() if "x" in axes and "y" in axes
     }
-    frame, person = (table.column(cells, names) for names in (table.FRAMES, table.PEOPLE))
-    return _Header(joints, frame, person, _endings(cells, joints), table.numbered(list(joints)))
+
+
+def _axis_behind(cell: str) -> tuple[str, str] | None:
+    """Label and axis of 'nose_x', and of 'x26' and 'landmark_x_26'."""
+    if match := _SUFFIX.fullmatch(cell):
+        return match[1], match[2]
+    if match := _NUMBERED.fullmatch(cell):
+        return f"{match[1]}_{match[3]}" if match[1] else match[3], match[2]
+    return None
+
+
+def _axis_before(cell: str) -> tuple[str, str] | None:
+    """Label and axis of 'x_nose'."""
+    match = _PREFIX.fullmatch(cell)
+    return (match[2], match[1]) if match else None
+
+
+def _known(labels: Collection[str]) -> int:
+    """How many joints of a header are known, by their numbers or their names."""
+    labels = list(labels)
+    beginning = shared_beginning(labels)
+    names = sum(joint_name(label.removeprefix(beginning)) is not None for label in labels)
+    return len(numbered(labels).names) or names
 
 
 def _endings(
@@ -165,13 +220,18 @@ def _endings(
     return "_x", "_y", "_score"
 
 
-def _checked(first: Sequence[str], path: Path) -> _Header:
-    """The header. Raises InputError when two columns have one name."""
+def _checked(
+    first: Sequence[str], path: Path, skeletons: Mapping[int, str] | None
+) -> _Header:
+    """The header. Raises InputError when two columns have one name, or as of ``read``."""
     cells = [cell.strip() for cell in first]
     double = next((cell for cell in cells if cell and cells.count(cell) > 1), None)
     if double is not None:
         raise InputError(f"{path}: two columns are called {double!r}")
-    return _parsed(cells)
+    header = _parsed(cells, skeletons)
+    if skeletons and not header.named:
+        raise InputError(f"{path}: {not_numbers(skeletons)}")
+    return header
 
 
 def _frames(
@@ -295,6 +355,7 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
         for i, default in ((old.frame, "frame"), (old.person, "person"))
     )
     track = next(iter(source.tracks.values()), None)
+    scale, height = (track.scale, track.height) if track else ((1.0, 1.0), 0.0)
     joints = table.all_joints(file)
     labels = table.file_names(joints, None if old.named else track)
     alone = people == [None]
@@ -303,7 +364,7 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
     columns = len(lead) + np.arange(3 * len(joints)).reshape(-1, 3)
     rows = []
     for sequence, who in zip(file, people, strict=True):
-        values = table.cell_values(sequence, track)
+        values = table.cell_values(sequence, scale, height)
         places = columns[[joints.index(joint) for joint in get_skeleton(sequence.skeleton).joints]]
         for t in np.flatnonzero(sequence.observed.any(-1)).tolist():
             number = int(sequence.frames[t])
@@ -314,4 +375,4 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
     return [header, *(row for _, row in sorted(rows, key=lambda pair: pair[0]))]
 
 
-FORMAT = Format(name="wide", sniff=sniff, read=read, write=write, suffixes=(".csv",))
+FORMAT = Format(name="wide", sniff=sniff, read=read, write=write, suffixes=(".csv", ".tsv"))

@@ -195,6 +195,7 @@ class PoseFile(Sequence):
       notes: what the reader decided and the user should know, one line each.
       shares_of: (width, height) of the picture that the file's coordinates are shares of; None
         where they are not.
+      image_size: (width, height) in pixels of the picture, as far as the user says it.
     """
 
     sequences: tuple[PoseSequence, ...]
@@ -203,6 +204,7 @@ class PoseFile(Sequence):
     source: Any = dataclasses.field(default=None, repr=False)
     notes: tuple[str, ...] = ()
     shares_of: tuple[float, float] | None = None
+    image_size: tuple[float, float] | None = None
 
     def __len__(self) -> int:
         return len(self.sequences)

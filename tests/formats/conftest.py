@@ -141,7 +141,43 @@ def mediapipe():
     }
 
 
+NAMES = get_skeleton("coco17").joints
+
+
+def named(frame, person, make):
+    """The joints of a body, each made of its name, x, y and score."""
+    return [make(*values) for values in zip(NAMES, *points(frame, person), strict=True)]
+
+
+def movenet():
+    return [
+        [{"id": p, "score": 0.8, "keypoints": named(
+            t, p, lambda name, x, y, v: {"x": x, "y": y, "score": v, "name": name}
+        )} for p in (1, 2)]
+        for t in range(3)
+    ]
+
+
+def by_names():
+    return {"width": 640, "frames": [
+        {"frame_id": t, "persons": [
+            {"person_id": p, "keypoints": dict(named(
+                t, p, lambda name, x, y, v: (name, {"x": x, "y": y, "confidence": v})
+            ))} for p in (1, 2)
+        ]}
+        for t in range(3)
+    ]}
+
+
 VALID = {
+    "objects movenet": movenet, "objects by names": by_names,
+    "objects flat": lambda: [
+        {"frame": t, "track_id": p, "keypoints": [
+            {"id": k, "position": {"x": x, "y": y, "z": 1.5}, "inFrameLikelihood": v}
+            for k, (x, y, v) in enumerate(zip(*points(t, p), strict=True))
+        ]}
+        for t in range(3) for p in (1, 2)
+    ],
     "alphapose": alphapose, "alphapose cmu": alphapose_cmu, "coco": coco, "coco named": coco_named,
     "mmpose": mmpose,
     "mmpose lists": lambda: [frame["instances"] for frame in mmpose()["instance_info"]],

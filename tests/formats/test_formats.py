@@ -62,9 +62,11 @@ def test_the_content_decides_which_format_reads(name, detections, tmp_path):
         (b"PK\x05\x06" + b"\0" * 18, "a binary file, {unknown}"),
         (b"\x80\x04\x95", "a binary file, {unknown}"),
         ("frame,x,y\n".encode("utf-16"), "a binary file, {unknown}"),
-        (b"frame,x,y\n", "a text file, {unknown}"),
-        (b"frame;nose_x;nose_y\n0;1,5;2\n", "semicolons (tables need commas, and points in "
-         "numbers), {unknown}"),
+        (b"frame,x\n", "a text file, {unknown}"),
+        (b"frame,x,y\n", "a table whose first line is frame, x, y: no names of columns as nose_x, "
+         "nose_y, or frame, joint, x, y, {unknown}"),
+        (b"frame;nose_x;nose_y;a_x;a_y\n0;1,5;2;3;4\n", "a table with x and y of nose, a: fewer "
+         "than three joints that are known by their names, {unknown}"),
         (b'{"a": 1}\n{"a": 2}\n', "Extra data); a file holds one value: of JSON lines make one "
          "list"),
     ],
@@ -82,7 +84,7 @@ def test_what_no_format_knows(content, message, tmp_path):
 
 def test_other_programs_npz_files(tmp_path):
     np.savez(tmp_path / "a.npz", keypoints=np.zeros(3))
-    with pytest.raises(InputError, match="not a known format"):
+    with pytest.raises(InputError, match=r"no array of \(frames, joints, .*keypoints \(3,\)"):
         formats.read(tmp_path / "a.npz")
     np.savez(tmp_path / "a.npz", format=np.array("theirs"))
     with pytest.raises(InputError, match="a.npz: .*not one of posegan's"):
@@ -148,7 +150,7 @@ def test_a_suffix_that_is_not_the_format_s_is_told(detections):
     file = formats.read(detections)
     for name, format, said in (
         ("a.csv", "alphapose", ["a.csv is in the format alphapose, whose files end in .json"]),
-        ("a.trc", "csv", ["a.trc is in the format csv, whose files end in .csv"]),
+        ("a.trc", "csv", ["a.trc is in the format csv, whose files end in .csv or .tsv"]),
         ("a.JSON", "alphapose", []), ("a", "npz", []), ("a.d", "openpose", []), ("a.csv", None, []),
     ):
         notes = formats.converted(file, name, format).notes
@@ -194,7 +196,8 @@ def test_a_suffix_that_stands_for_nothing(name, tmp_path):
     with pytest.raises(InputError) as caught:
         formats.write([SEQUENCE], tmp_path / name)
     assert str(caught.value) == (
-        f"{tmp_path / name}: no format for this suffix; use one of .json, .npz, .csv, .trc, .nc"
+        f"{tmp_path / name}: no format for this suffix; use one of .json, .npz, .npy, .csv, .trc, "
+        ".nc"
     )
     assert not list(tmp_path.iterdir())
 
@@ -206,7 +209,7 @@ def test_a_folder_is_no_file_name(tmp_path):
 
 
 def test_a_format_that_there_is_not(tmp_path):
-    with pytest.raises(InputError, match="unknown format 'doc'; known: alphapose, "):
+    with pytest.raises(InputError, match="unknown format 'doc'; known: objects, "):
         formats.write([SEQUENCE], tmp_path / "a.json", format="doc")
     with pytest.raises(InputError, match="unknown format 'doc'"):
         formats.write(PoseFile((SEQUENCE,), "doc", "a.doc"), tmp_path / "b.doc")

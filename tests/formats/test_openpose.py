@@ -11,6 +11,7 @@ from posegan_jax.errors import InputError
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 
+CASES = Path(__file__).parent / "cases" / "09-frames-of-people-in-one-file"
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "detections"
 REAL = {
     "openpose_body25/workout_march": "body25",
@@ -453,3 +454,79 @@ def test_shares_around_the_middle_are_refused(reading):
         frame["people"][0]["pose_keypoints_2d"] = values.ravel().tolist()
     with pytest.raises(InputError, match="--keypoint_scale 4"):
         reading(content)
+# --- other wrappings ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["comfy.json", "lists", "object"])
+def test_what_other_programs_write(name, tmp_path, with_frames):
+    (sequence,) = file = formats.read(CASES / name)
+    assert (file.format, sequence.skeleton, len(sequence)) == ("openpose", "coco18", 8)
+    np.testing.assert_array_equal(sequence.keypoints[0, [0, 13]], [[330.64, 226], [308.25, 579.7]])
+    out = tmp_path / name
+    formats.write(file, out)
+    files = [out] if out.is_file() else sorted(out.iterdir())
+    for path in files:
+        old = CASES / name if out.is_file() else CASES / name / path.name
+        assert json.loads(path.read_text()) == json.loads(old.read_text())
+    frame = int(sequence.frames[-1]) + 2
+    formats.write(file.replace([with_frames(sequence, [frame])]), out)
+    again = {frame for sequence in formats.read(out) for frame in sequence.frames.tolist()}
+    assert again == {*sequence.frames.tolist(), frame}
+
+
+FRAMES = [
+    {"people": [someone("coco18", p, t, person_id=[p]) for p in range(count)], "canvas_width": 900}
+    for t, count in enumerate((1, 0, 2))
+]
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        list,
+        lambda frames: {"version": 2, "frames": frames},
+        lambda frames: [[frame] for frame in frames],
+        lambda frames: [{"frame_id": 3 * t} | frame for t, frame in enumerate(frames)],
+    ],
+    ids=["list", "key", "lists", "numbers"],
+)
+def test_frames_in_one_file(wrap, tmp_path, with_frames):
+    path, out = tmp_path / "in.json", tmp_path / "out.json"
+    content = wrap(FRAMES)
+    path.write_text(json.dumps(content))
+    file = formats.read(path)
+    assert [len(sequence) for sequence in file] == [2, 1]
+    formats.write(file, out)
+    assert json.loads(out.read_text()) == content
+    step = int(file[0].frames[1]) // 2
+    longer = with_frames(file[0], [step, 5 * step])
+    formats.write(file.replace([longer, file[1]]), out)
+    after = json.loads(out.read_text())
+    assert type(after) is type(content)
+    (again, _) = formats.read(out)
+    assert again.frames.tolist() == [0, step, 2 * step, 5 * step]
+    np.testing.assert_array_equal(again.keypoints, longer.keypoints)
+
+
+def test_a_new_file_of_frames(tmp_path):
+    sequence = PoseSequence(np.ones((2, 18, 2)), None, None, "coco18", [1, 3], 2)
+    formats.write([sequence], tmp_path / "out.json", "openpose")
+    frames = json.loads((tmp_path / "out.json").read_text())
+    assert [len(frame["people"]) for frame in frames] == [0, 1, 0, 1]
+    assert formats.read(tmp_path / "out.json")[0].frames.tolist() == [1, 3]
+    with pytest.raises(InputError, match="a list of frames has places 0 to"):
+        formats.write([sequence.replace(frames=[-1, 3])], tmp_path / "out.json", "openpose")
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ([*FRAMES, 5], "in.json: frame 3 has no list of people"),
+        ([FRAMES[0], {"people": [{"pose_keypoints_2d": [1]}]}], "frame 1: person 0: .*x, y, score"),
+        (FRAMES[0], "one frame of OpenPose; give the folder"),
+    ],
+)
+def test_a_file_of_frames_gone_wrong(content, message, tmp_path):
+    (tmp_path / "in.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=message):
+        formats.read(tmp_path / "in.json")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from posegan_jax import formats
 from posegan_jax.errors import InputError
+from posegan_jax.formats import table
 from posegan_jax.pose.sequence import PoseSequence, densify
 
 VALID = {
@@ -78,6 +79,28 @@ Frame,LandmarkName,x,y,z,certainty
 """ + ",".join(f"0.{k + 10}" for k in range(51)) + """
 """ + ",".join(f"0.{k + 20}" for k in range(51)) + """
 """,
+    "csv tidy": """\
+frame,time,model,keypoint,x,y,z,score,provenance
+0,0.0,rtm,body_LHip,101.50,2,1.0,0.7,
+0,0.0,rtm,body_nose,103,4,0.5,0.5,filled
+0,0.0,rtm,body_RHip,103,4,0.5,,
+2,0.2,rtm,body_LHip,107,8,,,
+2,0.2,rtm,COM,107,8,,,
+""",
+    "csv numbers": "Frame;Landmark_ID;Landmark_X;Landmark_Y\n" + "".join(
+        f"{t};{k};{k + 10}.5;{k + 20 + t}\n" for t in (0, 3) for k in (0, 11, 12, 13, 14, 32)
+    ),
+    "wide semicolons": """\
+frame;body_NOSE_x;body_NOSE_y;body_NOSE_score;body_LHip_x;body_LHip_y;body_RHip_x;body_RHip_y;note
+0;101,50;55,25;0,97;140;60;5;5;a,b
+2;601;2;0,9;603,5;4;600;9;
+""",
+    "wide tabs": ("frame\tCOM_x\tCOM_y\t" + "\t".join(
+        f"{a}_{k}" for k in (0, 2, 5, 11, 12, 13, 32) for a in "xy"
+    ) + """
+0""" + "".join(f"\t{k + 10}.5" for k in range(16)) + """
+2""" + "".join(f"\t{k + 20}" for k in range(16)) + """
+"""),
     "trc": """\
 PathFileType\t4\t(X/Y/Z)\twalk.trc
 DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits
@@ -104,7 +127,8 @@ every_format = pytest.mark.parametrize("name", VALID)
 
 
 def separator(name):
-    return "\t" if name == "trc" else ","
+    others = {"trc": "\t", "wide tabs": "\t", "wide semicolons": ";", "csv numbers": ";"}
+    return others.get(name, ",")
 
 
 @st.composite
@@ -147,7 +171,8 @@ def cells(path):
     if text.startswith("PathFileType"):
         rows = [line.removesuffix("\r").split("\t") for line in text.split("\n")]
         return [row for row in rows if any(cell.strip() for cell in row)]
-    return [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+    comma = table.separator_of(text.partition("\n")[0])
+    return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=comma) if row]
 
 
 def assert_same(one, other):
