@@ -263,7 +263,7 @@ def _read(path: str, how: ReadOptions, source=None) -> PoseFile:
     """A file, as seen in a video."""
     return formats.read(
         path, fps=how.fps, min_score=how.min_score, joint_map=how.joint_map,
-        image_size=how.image_size or (source.shape if source else None),
+        image_size=how.image_size or (source.shape if source else None), ignore_ids=how.ignore_ids,
     )
 
 

@@ -59,7 +59,7 @@ def fill(
     """
     file = formats.read(
         job.input, fps=options.fps, min_score=options.min_score, joint_map=options.joint_map,
-        image_size=options.image_size,
+        image_size=options.image_size, ignore_ids=options.ignore_ids,
     )
     people: list[Person] = []
     for group in _groups(file):

@@ -34,6 +34,7 @@ from posegan_jax.formats.folder import Folder
 from posegan_jax.formats.format import Format, OfDetectors
 from posegan_jax.formats.options import ReadOptions
 from posegan_jax.formats.unknown import explain
+from posegan_jax.pose.people import Moves, relabel, tracked
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.runtime.files import check_file, check_folder
 
@@ -80,6 +81,7 @@ for _format in _OURS:
 def read(
     path: str | os.PathLike, *, fps: float | None = None, min_score: float | None = None,
     joint_map: str | os.PathLike | None = None, image_size: tuple[float, float] | None = None,
+    ignore_ids: bool = False,
 ) -> PoseFile:
     """Reads a detector's file, whatever its format.
 
@@ -92,6 +94,7 @@ def read(
         {"names": {"name in the file": "our name"}}.
       image_size: (width, height) in pixels of the video that the poses were detected in: for files
         with normalised coordinates that do not hold it, and to check all others against.
+      ignore_ids: follow people by their poses, whatever the file's ids are.
 
     Raises:
       InputError: no such file, an unknown format, content that is not what the format says, or
@@ -111,7 +114,34 @@ def read(
     file = dataclasses.replace(file, format=format.name, path=str(path), notes=notes)
     if fps is not None:
         file = file.replace([sequence.replace(fps=fps) for sequence in file])
-    return file
+    return _by_poses(file) if ignore_ids else file
+
+
+def relabelled(file: PoseFile, moves: Moves, notes: Sequence[str] = ()) -> PoseFile:
+    """The same file with frames of people that are other people's, and more notes.
+
+    It is written with the ids that these have then.
+    """
+    notes = (*file.notes, *notes)
+    if not moves:
+        return dataclasses.replace(file, notes=notes)
+    people, source, format = relabel(file, moves), file.source, FORMATS.get(file.format)
+    if format is not None and format.relabel is not None:
+        people = [sequence for sequence in people if sequence.observed.any()]
+        if source is not None:
+            source = format.relabel(source, moves)
+    return dataclasses.replace(file, sequences=tuple(people), source=source, notes=notes)
+
+
+def _by_poses(file: PoseFile) -> PoseFile:
+    """A file whose people are followed by their poses."""
+    known = {str(sequence.person) for sequence in file}
+    if len(known) < len(file):
+        return dataclasses.replace(file, notes=(*file.notes, "people without ids: none to ignore"))
+    moves = tracked(file)
+    found = relabelled(file, moves)
+    note = f"ids are ignored: tracked {len(found)} people by pose similarity"
+    return dataclasses.replace(found, notes=(*found.notes, note))
 
 
 def check_reading(

@@ -232,4 +232,10 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
     return [header, *(row for _, row in sorted(rows, key=lambda pair: pair[0]))]
 
 
-FORMAT = Format(name="wide", sniff=sniff, read=read, write=write, suffixes=(".csv",))
+def _relabelled(source: Table, moves: Mapping) -> Table:
+    return table.relabelled(source, moves, _parsed(source.header[0]).person)
+
+
+FORMAT = Format(
+    name="wide", sniff=sniff, read=read, write=write, suffixes=(".csv",), relabel=_relabelled,
+)

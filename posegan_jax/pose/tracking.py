@@ -2,13 +2,16 @@
 
 The detections of a frame are assigned to the people followed so far by the Hungarian method on
 object keypoint similarity (COCO's OKS) with each person's last pose, as SORT (Bewley et al., 2016)
-does on boxes. Someone unseen for longer than ``max_age`` frames is forgotten.
+does on boxes. Poses of which one is larger by ``continuity.LARGER`` are not of one person, wherever they
+are. Someone unseen for longer than ``max_age`` frames is forgotten.
 """
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+
+from posegan_jax.pose.continuity import LARGER, larger
 
 SIGMA = 0.1
 """Twice COCO's mean keypoint sigma, for all joints alike: this decides identity, not accuracy."""
@@ -73,7 +76,10 @@ def track(
     for here in by_frame(frames):
         last = last[frames[here[:1]] - frames[last] <= max_age]
         # Pairs that cannot be one person must not sway the matching of the others.
-        known, seen = _matching(similarity(found, last, here, MIN_SIMILARITY))
+        alike = similarity(found, last, here, MIN_SIMILARITY)
+        i, j = np.nonzero(alike)
+        alike[i, j] *= larger(poses[last[i]], poses[here[j]]) < LARGER
+        known, seen = _matching(alike)
         ids[here[seen]] = ids[last[known]]
         last[known] = here[seen]
         new = np.delete(here, seen)
