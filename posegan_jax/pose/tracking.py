@@ -2,8 +2,8 @@
 
 The detections of a frame are assigned to the people followed so far by the Hungarian method on
 object keypoint similarity (COCO's OKS) with each person's last pose, as SORT (Bewley et al., 2016)
-does on boxes. Poses of which one is larger by ``continuity.LARGER`` are not of one person, wherever they
-are. Someone unseen for longer than ``max_age`` frames is forgotten.
+does on boxes. Poses of which one is larger by ``continuity.LARGER`` are not of one person, wherever
+they are. Someone unseen for longer than ``max_age`` frames is forgotten.
 """
 
 from collections.abc import Iterator
