@@ -114,16 +114,14 @@ class Completer:
         completion = yield from self.complete(track, rate, settings, observed, repair_sides)
         return layout.deliver(deliver(layout.dense, completion, self.skeleton, target))
 
-    def can_complete(self, sequence: PoseSequence) -> bool:
+    def can_complete(self, sequence: PoseSequence, bridge: float | None = None) -> bool:
         """Whether some window shows two of the joints that the model observes, at two places."""
         _check(sequence)
         rate = Rate.of(sequence.fps)
-        dense = self._layout(sequence, rate).dense
+        dense = self._layout(sequence, rate, bridge).dense
         return self._can_start(Track.from_sequence(dense, self.skeleton, self.inputs), rate)
 
-    def _layout(
-        self, sequence: PoseSequence, rate: Rate, bridge: float | None = None
-    ) -> Layout:
+    def _layout(self, sequence: PoseSequence, rate: Rate, bridge: float | None) -> Layout:
         """A track's stretches, further apart than what is seen in one reaches into another."""
         return Layout.of(sequence, bridge, 2 * self._reach(rate))
 

@@ -195,9 +195,9 @@ class Inpainter:
             self.completer, solver, skeleton, fps, joints, people, observed, delay, settings
         )
 
-    def can_complete(self, sequence: PoseSequence) -> bool:
+    def can_complete(self, sequence: PoseSequence, bridge: float | None = None) -> bool:
         """Whether some window shows two of the joints that the model observes, at two places."""
-        return self.completer.can_complete(sequence)
+        return self.completer.can_complete(sequence, bridge)
 
     def search(
         self, x: np.ndarray, mask: np.ndarray, options: DescentOptions,

@@ -84,7 +84,8 @@ def moved(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def is_jump(a: np.ndarray, b: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     """(N,) bool, whether nobody becomes poses b so many seconds (N,) after a, (N, K, 2)."""
     far = moved(a, b) > np.maximum(1.0, FASTEST * seconds)
-    return far | (larger(a, b) >= LARGER ** np.maximum(1.0, seconds))
+    grown = np.log(larger(a, b)) >= np.maximum(1.0, seconds) * math.log(LARGER)
+    return far | grown
 
 
 def rate_of(sequence: PoseSequence) -> float:

@@ -30,7 +30,7 @@ MOST = 5.0
 CLEAR, DOUBTFUL = 1.5, 0.6
 """By how much less it costs, for each person of an exchange, that it was one, to be put right and
 to be told; it has to be less than half of what it costs that it was none. Of pairs of people of
-motion capture who cross, or meet and turn round, with one or both of them hidden for up to 14 frames
+motion capture who cross, or meet and turn round, with one or both hidden for up to 14 frames
 and noise of a hundredth or a fiftieth of the body's height, none in 2,800 was exchanged at 2, and
 four at 1.2; of those who cross with their ids exchanged, 47 to 100 % and 90 to 100 % are put right.
 """
