@@ -125,11 +125,11 @@ def relabelled(file: PoseFile, moves: Moves, notes: Sequence[str] = ()) -> PoseF
     notes = (*file.notes, *notes)
     if not moves:
         return dataclasses.replace(file, notes=notes)
-    people, source, format = relabel(file, moves), file.source, FORMATS.get(file.format)
-    if format is not None and format.relabel is not None:
-        people = [sequence for sequence in people if sequence.observed.any()]
-        if source is not None:
-            source = format.relabel(source, moves)
+    source, format = file.source, FORMATS.get(file.format)
+    in_place = source is not None and format is not None and format.relabel is None
+    people = relabel(file, moves, blank=in_place)
+    if source is not None and format is not None and format.relabel is not None:
+        source = format.relabel(source, moves)
     return dataclasses.replace(file, sequences=tuple(people), source=source, notes=notes)
 
 
@@ -140,7 +140,8 @@ def _by_poses(file: PoseFile) -> PoseFile:
         return dataclasses.replace(file, notes=(*file.notes, "people without ids: none to ignore"))
     moves = tracked(file)
     found = relabelled(file, moves)
-    note = f"ids are ignored: tracked {len(found)} people by pose similarity"
+    count = sum(bool(sequence.observed.any()) for sequence in found)
+    note = f"ids are ignored: tracked {count} people by pose similarity"
     return dataclasses.replace(found, notes=(*found.notes, note))
 
 

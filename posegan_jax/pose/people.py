@@ -13,15 +13,16 @@ Moves = Mapping[tuple[Any, int], Any]
 """(person, frame) as read -> whose this is."""
 
 
-def relabel(people: Sequence[PoseSequence], moves: Moves) -> list[PoseSequence]:
-    """Tracks of which some frames are another one's.
-
-    A person keeps a row without joints where a frame went to another one and none came. People who
-    were not there are behind the others.
+def relabel(
+    people: Sequence[PoseSequence], moves: Moves, blank: bool = False
+) -> list[PoseSequence]:
+    """Tracks of which some frames are another one's; new people are behind the others.
 
     Args:
       people: with different ids; those among whom frames go have one skeleton.
       moves: frames that are another one's.
+      blank: whether people keep a row without joints where a frame of theirs went to another one
+        and none came. Else who has no frame left is left out.
     """
     rows: dict[Any, dict[int, tuple[PoseSequence, int | None]]] = {}
     like: dict[Any, PoseSequence] = {sequence.person: sequence for sequence in people}
@@ -30,14 +31,19 @@ def relabel(people: Sequence[PoseSequence], moves: Moves) -> list[PoseSequence]:
         own = rows.setdefault(sequence.person, {})
         for t, frame in enumerate(sequence.frames.tolist()):
             to = moves.get((sequence.person, frame), sequence.person)
-            own[frame] = sequence, t if to == sequence.person else None
+            if to == sequence.person:
+                own[frame] = sequence, t
+            elif blank:
+                own[frame] = sequence, None
             if to != sequence.person:
                 come[to][frame] = sequence, t
                 like.setdefault(to, sequence)
     changed = set(come) | {person for person, _ in moves}
+    for person in changed:
+        rows[person] = {**rows.get(person, {}), **come[person]}
     return [
-        _of(person, like[person], {**rows.get(person, {}), **come[person]})
-        if person in changed else like[person] for person in like
+        _of(person, like[person], rows[person]) if person in changed else like[person]
+        for person in like if rows[person] or person not in changed
     ]
 
 

@@ -35,7 +35,9 @@ def test_frames_go_to_other_people():
     people = relabel([a, b, c], moves)
     assert [s.person for s in people] == ["a", "b", "c", "d"] and people[2] is c
     assert at(people[0]) == {5: 100, 6: 101, 7: 102}
-    assert at(people[1]) == {6: 201, 7: 202, 9: None}
+    assert at(people[1]) == {6: 201, 7: 202}
+    assert at(relabel([a, b, c], moves, blank=True)[1]) == {6: 201, 7: 202, 9: None}
+    assert [s.person for s in relabel([a, c], {("c", 0): "a"})] == ["a"]
     assert at(people[3]) == {9: 203}
     for sequence in people:
         assert sequence.fps == 30 and sequence.skeleton == "coco17"
