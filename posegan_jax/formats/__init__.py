@@ -35,6 +35,7 @@ from posegan_jax.formats.format import Format, OfDetectors
 from posegan_jax.formats.options import ReadOptions
 from posegan_jax.formats.unknown import explain
 from posegan_jax.pose.people import Moves, relabel, tracked
+from posegan_jax.pose.rate import disagreement
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.runtime.files import check_file, check_folder
 
@@ -113,7 +114,11 @@ def read(
         notes = (*notes, *picture.misfit(file.sequences, image_size))
     file = dataclasses.replace(file, format=format.name, path=str(path), notes=notes)
     if fps is not None:
-        file = file.replace([sequence.replace(fps=fps) for sequence in file])
+        said = next((s.fps for s in file if s.fps is not None), None)
+        notes = (*notes, *disagreement("the file says", said, fps))
+        file = dataclasses.replace(
+            file, sequences=tuple(s.replace(fps=fps) for s in file), notes=notes
+        )
     return _by_poses(file) if ignore_ids else file
 
 

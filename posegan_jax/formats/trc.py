@@ -17,6 +17,7 @@ from posegan_jax.formats import table
 from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import one_line, resolve
 from posegan_jax.formats.table import Table, Tally, Track
+from posegan_jax.pose.rate import by_times, disagreement
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime.files import atomic_path
@@ -68,7 +69,7 @@ def read(
     found = table.track(
         None, joints, markers, columns, by_frame, values, 0.0, tally, _rate(header)
     )
-    notes = [*joints.notes, *_about(header, rows)]
+    notes = [*joints.notes, *_about(header, rows), *_times(header, frames, values[:, 1])]
     if _points_up(header, found.sequence):
         notes.append("Y points up and is turned over")
         flipped = found.sequence.keypoints * [1, -1]
@@ -142,6 +143,12 @@ def _field(header: list[list[str]], name: str) -> str:
 def _rate(header: list[list[str]]) -> float | None:
     rate = table.number(_field(header, "DataRate") or _field(header, "CameraRate"))
     return float(rate) if np.isfinite(rate) and rate > 0 else None
+
+
+def _times(header: list[list[str]], frames: list[int | None], times: np.ndarray) -> list[str]:
+    known = [i for i, frame in enumerate(frames) if frame is not None]
+    found = by_times(np.array([frames[i] for i in known]), times[known])
+    return disagreement("the times of its rows are those of", found, _rate(header))
 
 
 def _about(header: list[list[str]], rows: list[list[str]]) -> list[str]:

@@ -18,6 +18,8 @@ UNKNOWN_FPS = 30.0
 """Assumed where a file does not say."""
 SLOW, ALONE, FASTEST = 5.0, 1.0, 240.0
 """Frames per second from which on motion is known, up to which frames are alone, and the most."""
+_SAME = 0.05
+"""Relative difference of two rates that are taken for one: times are rounded."""
 _AS_IT_IS = 1.25
 """Largest ratio to the model's rate that training covers."""
 
@@ -94,6 +96,32 @@ def limits(fps: float | None) -> str | None:
         f"{fps:g} frames per second: how people move between frames is not known; joints are "
         "completed from the poses of about a second"
     )
+
+
+def by_times(frames: np.ndarray, times: np.ndarray) -> float | None:
+    """Frames per second of frame numbers (T,) at times (T,) in seconds, NaN where there is none.
+
+    None where the times do not tell: there are fewer than three, or they do not count up.
+    """
+    known = np.isfinite(times)
+    steps, seconds = np.diff(frames[known]), np.diff(times[known])
+    if len(steps) < 2 or not ((steps > 0).all() and (seconds > 0).all()):
+        return None
+    return float(np.median(steps / seconds))
+
+
+def disagreement(what: str, found: float | None, fps: float | None) -> list[str]:
+    """A line where a file says another rate than the one that counts.
+
+    Args:
+      what: says so, as the beginning of a sentence: 'the times in the file are those of'.
+      found: frames per second that it says, None if it says nothing.
+      fps: those that count.
+    """
+    if found is None or fps is None or abs(found / fps - 1) <= _SAME:
+        return []
+    return [f"{what} {found:.4g} frames per second, and {fps:.4g} counts: if that is wrong, people "
+            "move too fast or too slowly; --fps says it"]
 
 
 def _nearest(ratio: float) -> int:

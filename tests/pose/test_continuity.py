@@ -51,7 +51,8 @@ def test_a_few_wrong_joints_are_no_other_size():
 def test_the_height_of_a_body_and_how_far_people_get():
     height = 200.0
     for heights, seconds, jump in (
-        (0.6, 0.04, False), (1.8, 0.04, True), (1.8, 1.0, False), (4.0, 1.0, False), (9.0, 1.0, True)
+        (0.6, 0.04, False), (1.8, 0.04, True), (1.8, 1.0, False), (4.0, 1.0, False),
+        (9.0, 1.0, True),
     ):
         there = BODY + [heights * height, 0]
         assert is_jump(BODY[None], there[None], np.array([seconds])).item() == jump

@@ -1,4 +1,4 @@
-"""Parts of tracks that were exchanged between people: found, put right, told; and left where right."""
+"""Parts of tracks that were exchanged between people: found and put right, or told; else left."""
 
 import numpy as np
 import pytest
