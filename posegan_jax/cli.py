@@ -480,7 +480,7 @@ def _all(filled) -> str:
 def _counts(joints: dict[str, int], bridged: int, gaps: int, confident: int, moved: int) -> str:
     parts = [f"joints {', '.join(f'{count} {name}' for name, count in joints.items() if count)}"]
     if bridged:
-        parts.append(f"{bridged} frames without any were bridged")
+        parts.append(f"{bridged} frames bridged")
     if gaps:
         parts.append(f"{gaps} gaps were left (--bridge)")
     parts.append(f"{moved} of {confident} confident joints moved by over half a head")

@@ -95,7 +95,7 @@ class Summary:
             rate = self.frames / max(self.seconds, 1e-9)
             parts.append(f"{self.frames} frames in {self.seconds:.1f} s ({rate:.0f} fps)")
         if self.bridged:
-            parts.append(f"{self.bridged} frames without any joint were bridged")
+            parts.append(f"{self.bridged} frames bridged")
         if self.moved:
             parts.append(f"{self.moved} confident joints moved by over half a head")
         if self.utilisation is not None:

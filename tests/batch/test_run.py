@@ -306,7 +306,7 @@ def test_usage_is_that_of_all_engines():
     assert summary.utilisation == 4.0 / 5.0
     assert (summary.frames, summary.joints) == (6, {"filled": 9})
     assert (summary.bridged, summary.moved) == (12, 3)
-    assert "12 frames without any joint were bridged, 3 confident joints moved" in str(summary)
+    assert "12 frames bridged, 3 confident joints moved" in str(summary)
 
 
 # --- runs that are stopped ------------------------------------------------------------------------
