@@ -13,6 +13,7 @@ from posegan_jax.inpainting.settings import FillOptions
 from posegan_jax.inpainting.together import Steps, together
 from posegan_jax.pose.continuity import Stretches
 from posegan_jax.pose.exchange import Exchange, find_exchanges
+from posegan_jax.pose.people import Moves
 from posegan_jax.pose.rate import limits
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 
@@ -80,7 +81,8 @@ def prepare(file: PoseFile, how: FillOptions) -> PoseFile:
     What was exchanged between people is put right where that is clear; jumps in size and place,
     and rates at which not everything can be known, are told.
     """
-    notes, moves = [], {}
+    notes: list[str] = []
+    moves: Moves = {}
     known = {str(sequence.person) for sequence in file}
     if len(known) == len(file) > 1:
         moves, exchanges = find_exchanges(file)

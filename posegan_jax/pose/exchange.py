@@ -154,7 +154,7 @@ class _Follower:
         near = np.linalg.norm(near, axis=-1) < NEAR * heights[:, None]
         for i, p in enumerate(own):
             person = self._who[p]
-            others = [j for j in np.flatnonzero(near[i]) if known[j] != person]
+            others = [j for j in np.flatnonzero(near[i]).tolist() if known[j] != person]
             if not others:
                 continue
             away = _apart(new[i], last[[known.index(person), *others]])

@@ -82,8 +82,8 @@ def tracked(people: Sequence[PoseSequence]) -> Moves:
         owners.append(np.full(len(seen), i))
     if not frames or len({sequence.skeleton for sequence in people}) > 1:
         return {}
-    ids = track(*map(np.concatenate, (frames, poses, scores)))
     owner, frame = np.concatenate(owners), np.concatenate(frames)
+    ids = track(frame, np.concatenate(poses), np.concatenate(scores))
     names = [sequence.person for sequence in people]
     called = _called(ids, owner, names)
     return {
