@@ -19,6 +19,9 @@ SIGMA = 0.1
 MIN_SIMILARITY = 0.15
 """Least mean similarity at which two poses can be one person."""
 
+SURE = 0.85
+"""Similarity from which two poses are of one size, whatever it is measured by."""
+
 _AT_ONCE = 65536
 """Pairs of poses that are compared together: a crowd must not take all memory."""
 
@@ -77,8 +80,9 @@ def track(
         last = last[frames[here[:1]] - frames[last] <= max_age]
         # Pairs that cannot be one person must not sway the matching of the others.
         alike = similarity(found, last, here, MIN_SIMILARITY)
-        i, j = np.nonzero(alike)
-        alike[i, j] *= larger(poses[last[i]], poses[here[j]]) < LARGER
+        if (doubted := (alike > 0) & (alike < SURE)).any():
+            i, j = np.nonzero(doubted)
+            alike[i, j] *= larger(poses[last[i]], poses[here[j]]) < LARGER
         known, seen = _matching(alike)
         ids[here[seen]] = ids[last[known]]
         last[known] = here[seen]
