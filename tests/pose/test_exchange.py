@@ -139,6 +139,15 @@ def test_places_in_a_list_of_which_one_is_empty():
     assert whose(tracks, truth) == {"a": {0}, "b": {1}}
 
 
+def test_places_in_a_list_that_is_shuffled_in_every_frame():
+    turned = np.random.default_rng(1).integers(2, size=60)
+    turned[:4] = 0
+    ids = [["ab"[t] for t in turned], ["ab"[1 - t] for t in turned]]
+    x = np.arange(60) * 0.02
+    tracks, truth = file([walker(x), walker(x + 0.7, phase=1.0)], ids)
+    assert whose(tracks, truth) == {"a": {0}, "b": {1}}
+
+
 def test_three_people_in_another_order():
     x = np.zeros(60)
     poses = [walker(x + place, phase=place) for place in (0.0, 0.6, 1.2)]
@@ -156,7 +165,7 @@ def test_who_leaves_and_who_comes_are_two():
 
 def test_what_is_not_clear_is_told_and_left():
     short = exchanged(30, frames=32)  # two frames are too few to tell from
-    tracks, _ = file(crossing(32, y=0.3), short)
+    tracks, _ = file(crossing(32, y=0.15), short)
     moves, (found, *_) = find_exchanges(tracks)
     assert moves == {} and (found.frame, found.people, found.clear) == (30, ("a", "b"), False)
 
