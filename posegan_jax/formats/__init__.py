@@ -41,6 +41,8 @@ from posegan_jax.formats.folder import Folder
 from posegan_jax.formats.format import Format, OfDetectors
 from posegan_jax.formats.options import ReadOptions
 from posegan_jax.formats.unknown import explain
+from posegan_jax.pose.people import Moves, relabel, tracked
+from posegan_jax.pose.rate import disagreement
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime.files import check_file, check_folder
@@ -90,6 +92,7 @@ def read(
     path: str | os.PathLike, *, fps: float | None = None, min_score: float | None = None,
     joint_map: str | os.PathLike | None = None, image_size: tuple[float, float] | None = None,
     vertical: Vertical | None = None, seen_in: tuple[float, float] | None = None,
+    ignore_ids: bool = False,
 ) -> PoseFile:
     """Reads a detector's file, whatever its format.
 
@@ -107,6 +110,7 @@ def read(
         up, where joints are in space and heads are above feet along it.
       seen_in: the size of the video that will show the poses, which counts as ``image_size`` where
         none is given. An option that changes nothing is told of in the notes, and this is none.
+      ignore_ids: follow people by their poses, whatever the file's ids are.
 
     Raises:
       InputError: no such file, an unknown format, content that is not what the format says, or
@@ -132,8 +136,40 @@ def read(
         file, format=format.name, path=str(path), notes=tuple(notes), image_size=size
     )
     if fps is not None:
-        file = file.replace([sequence.replace(fps=fps) for sequence in file])
-    return file
+        said = next((s.fps for s in file if s.fps is not None), None)
+        notes = (*notes, *disagreement("the file says", said, fps))
+        file = dataclasses.replace(
+            file, sequences=tuple(s.replace(fps=fps) for s in file), notes=notes
+        )
+    return _by_poses(file) if ignore_ids else file
+
+
+def relabelled(file: PoseFile, moves: Moves, notes: Sequence[str] = ()) -> PoseFile:
+    """The same file with frames of people that are other people's, and more notes.
+
+    It is written with the ids that these have then.
+    """
+    notes = (*file.notes, *notes)
+    if not moves:
+        return dataclasses.replace(file, notes=notes)
+    source, format = file.source, FORMATS.get(file.format)
+    in_place = source is not None and format is not None and format.relabel is None
+    people = relabel(file, moves, blank=in_place)
+    if source is not None and format is not None and format.relabel is not None:
+        source = format.relabel(source, moves)
+    return dataclasses.replace(file, sequences=tuple(people), source=source, notes=notes)
+
+
+def _by_poses(file: PoseFile) -> PoseFile:
+    """A file whose people are followed by their poses."""
+    known = {str(sequence.person) for sequence in file}
+    if len(known) < len(file):
+        return dataclasses.replace(file, notes=(*file.notes, "people without ids: none to ignore"))
+    moves = tracked(file)
+    found = relabelled(file, moves)
+    count = sum(bool(sequence.observed.any()) for sequence in found)
+    note = f"ids are ignored: tracked {count} people by pose similarity"
+    return dataclasses.replace(found, notes=(*found.notes, note))
 
 
 def check_reading(

@@ -220,4 +220,5 @@ FORMAT = Format(
     suffixes=(".json",), default_for=(".json",), holds=tuple(SKELETONS.values()),
     # Where AlphaPose has not seen a joint it still gives a place, with a score of a few percent.
     min_score=0.2,
+    relabel=records.relabelled,
 )

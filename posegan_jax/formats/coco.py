@@ -317,4 +317,5 @@ def _categories(content: dict, old: str | None, new: str) -> list[dict]:
 FORMAT = Format(
     name="coco", sniff=sniff, read=read, write=write,
     suffixes=(".json",), holds=tuple(records.SKELETONS.values()), min_score=0.2,
+    relabel=records.relabelled,
 )

@@ -2,8 +2,9 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from posegan_jax.errors import InputError
 from posegan_jax.pose.sequence import PoseFile
@@ -43,6 +44,9 @@ class Format:
       choices: those to which sequences with other skeletons are carried over, the best first; by
         default all that it holds.
       in_pixels: whether places are pixels once they are read; else maybe metres.
+      relabel: (a file's ``source``, {(person, frame): another person}) -> the source of the same
+        file in which these records or rows are of the others. None: the file has a place for each
+        person in a frame, and numbers go from one to the other.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Format:
     holds: tuple[str, ...] | None = None
     choices: tuple[str, ...] | None = None
     in_pixels: bool = True
+    relabel: Callable[[Any, Mapping[tuple[Any, int], Any]], Any] | None = None
 
     def __post_init__(self):
         """Raises InputError where the parts do not fit each other."""

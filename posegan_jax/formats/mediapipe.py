@@ -397,4 +397,5 @@ FORMAT = Format(
     suffixes=(".json",), holds=("mediapipe33",),
     # The visibility under which MediaPipe itself does not draw a landmark.
     min_score=0.5,
+    relabel=records.relabelled,
 )

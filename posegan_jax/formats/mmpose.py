@@ -271,4 +271,5 @@ FORMAT = Format(
     suffixes=(".json",), is_frame=is_frame, holds=HOLDS,
     # MMPose gives a place to joints that it does not see, with a low score.
     min_score=0.2,
+    relabel=records.relabelled,
 )

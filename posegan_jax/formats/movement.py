@@ -20,6 +20,7 @@ from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import Joints, not_in_file, one_line, resolve
 from posegan_jax.formats.table import Tally
+from posegan_jax.pose.rate import by_times, disagreement
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime.files import atomic_path
@@ -254,7 +255,7 @@ def _values(data: Any, path: Path) -> tuple[np.ndarray, list[str], list[str]]:
 def _time(data: Any) -> tuple[list[int], float | None, list[str]]:
     """Frame of every step of time, and frames per second."""
     steps = data.sizes["time"]
-    fps = _rate(data)
+    fps, notes = _rate(data), []
     try:
         time = np.asarray(data["time"].values, np.float64) if "time" in data.coords else None
     except (TypeError, ValueError):
@@ -263,11 +264,15 @@ def _time(data: Any) -> tuple[list[int], float | None, list[str]]:
         if data.attrs.get("time_unit", "seconds" if fps else "frames") == "seconds":
             gaps = np.diff(time)
             rate = fps or (1 / np.median(gaps) if len(gaps) and np.median(gaps) > 0 else 1.0)
+            notes = disagreement(
+                "the steps of its times are those of", by_times(np.arange(steps), time), rate
+            )
             time, fps = time * rate, float(rate)
         frames = np.rint(time)
         if not steps or (np.diff(frames) > 0).all() and np.ptp(frames) < table.LONGEST:
-            return frames.astype(np.int64).tolist(), fps, []
-    return list(range(steps)), fps, ["times that do not count up: frames are counted from 0"]
+            return frames.astype(np.int64).tolist(), fps, notes
+    line = "times that do not count up: frames are counted from 0"
+    return list(range(steps)), fps, [*notes, line]
 
 
 def _rate(data: Any) -> float | None:

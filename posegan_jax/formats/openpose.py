@@ -353,4 +353,5 @@ FORMAT = Format(
     name="openpose", sniff=sniff, read=read, write=write, suffixes=(".json",),
     is_frame=is_frame, holds=("body25", "body25b", "coco18"), choices=("body25",),
     min_score=MIN_SCORE,
+    relabel=records.relabelled,
 )

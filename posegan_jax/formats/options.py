@@ -41,6 +41,11 @@ class ReadOptions:
         "heads and feet are)",
     )
 
+    ignore_ids: bool = option(
+        False, "follow people by their poses, whatever the ids of the input are",
+        action="store_true",
+    )
+
     def __post_init__(self):
         """Raises OptionError on numbers that are none."""
         good = self.fps is None or 0 < self.fps < math.inf

@@ -51,6 +51,9 @@ PROVENANCE = "posegan_provenance"
 """Key of ours in someone's object: a number of ``Provenance`` for every joint. Objects without it
 hold what was observed; other programs pass over it."""
 
+IDS = ("idx", "track_id", "person_id")
+"""Keys of someone's object that hold an id, each in some format."""
+
 _KINDS = {int(kind) for kind in Provenance}
 
 
@@ -85,6 +88,8 @@ class Source:
       min_score: threshold under which joints were read as missing.
       provenance: (N, K) of ``Provenance``, as if no joint were missing.
       scale: pixels of 1 in the file, along x and y: the picture's size where it holds shares.
+      has_ids: whether the people are those of the file's ids.
+      renamed: index of a record -> its id and the one that it gets, see ``relabelled``.
     """
 
     content: Any
@@ -95,6 +100,8 @@ class Source:
     min_score: float = 0.0
     provenance: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0), np.uint8))
     scale: tuple[float, float] = (1.0, 1.0)
+    has_ids: bool = False
+    renamed: Mapping[int, tuple[Any, Any]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -121,7 +128,8 @@ class New(NamedTuple):
       person: id of the sequence, None if it has none.
       joints: all of them.
       score: mean score of the joints that are there.
-      example: index of the same person's first record, None if there is none.
+      example: index of the first record that is the same person's in the file, None if there is
+        none.
     """
 
     frame: int
@@ -139,11 +147,13 @@ class Edits:
       skeleton: name, None where there is neither record nor sequence.
       updated: index of a record -> its joints; records that stay as they are have none.
       added: new records by frame.
+      renamed: index of a record -> its id and its new one.
     """
 
     skeleton: str | None
     updated: dict[int, Joints]
     added: dict[int, list[New]]
+    renamed: Mapping[int, tuple[Any, Any]] = dataclasses.field(default_factory=dict)
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -187,7 +197,8 @@ def read(
             f"{path}: not one joint has coordinates and a score of at least {min_score:g}; "
             "give a lower --min-score, or another file"
         )
-    people, doubles, note_tracked = _people(records, values)
+    problem = _ids_problem(records)
+    people, doubles, note_tracked = _people(records, values, problem)
     rows, note_kept = _rows(records, people, doubles, values)
     frames = [record.frame for record in records]
     sequences = [
@@ -196,7 +207,9 @@ def read(
     ]
     return PoseFile(
         tuple(sequences),
-        source=Source(content, values, frames, rows, skeleton, min_score, provenance, scale),
+        source=Source(
+            content, values, frames, rows, skeleton, min_score, provenance, scale, problem is None
+        ),
         notes=(*notes, *note_size, *note_tracked, *note_kept, *note_source, *unused),
         shares_of=size,
     )
@@ -254,8 +267,10 @@ def _is_provenance(kinds: Any, joints: int) -> bool:
     )
 
 
-def _people(records: Sequence[Record], values: np.ndarray) -> tuple[list, int, list[str]]:
-    """Person of every record: its id, or by tracking where a record has none.
+def _people(
+    records: Sequence[Record], values: np.ndarray, problem: str | None
+) -> tuple[list, int, list[str]]:
+    """Person of every record: its id, or by tracking where there is a problem with the ids.
 
     Returns:
       people: None for a record that is nobody's, as it has no joint or is another one's double.
@@ -263,7 +278,6 @@ def _people(records: Sequence[Record], values: np.ndarray) -> tuple[list, int, l
       notes: that people were tracked, and not all of a crowd.
     """
     people = [record.person for record in records]
-    problem = _ids_problem(records)
     if problem is None:
         return people, 0, []
     keypoints, scores = _present(values, 0.0)
@@ -373,6 +387,24 @@ def _present(
     return keypoints, scores
 
 
+def relabelled(source: Source, moves: Mapping[tuple[Any, int], Any]) -> Source:
+    """The same file with other people in some records: (person, frame) as read -> who it is.
+
+    Where the people are those of the file's ids, the records get the new ones.
+    """
+    kept = {key: index for key, index in source.rows.items() if key not in moves}
+    moved = {
+        (person, frame): source.rows[old, frame]
+        for (old, frame), person in moves.items() if (old, frame) in source.rows
+    }
+    renamed = {
+        source.rows[key]: (key[0], person) for key, person in moves.items() if key in source.rows
+    }
+    return dataclasses.replace(
+        source, rows=kept | moved, renamed=renamed if source.has_ids else {}
+    )
+
+
 # --- writing --------------------------------------------------------------------------------------
 
 
@@ -396,7 +428,8 @@ def edits(
     skeleton = _skeleton(file, source, path, skeletons)
     first: dict[Any, int] = {}
     for (person, _), index in source.rows.items():
-        first.setdefault(person, index)
+        if index not in source.renamed:
+            first.setdefault(person, index)
     changed: dict[int, Joints] = {}
     added: dict[int, list[New]] = defaultdict(list)
     for sequence in file:
@@ -421,6 +454,7 @@ def edits(
         skeleton, {index: _in_file(joints, source) for index, joints in changed.items()},
         {frame: [new._replace(joints=_in_file(new.joints, source)) for new in news]
          for frame, news in added.items()},
+        source.renamed,
     )
 
 
@@ -458,9 +492,23 @@ def updated(
                 if index in edits.updated:
                     joints = edits.updated[index]
                     items[i] = stamped(put(item, joints), joints)
+                if index in edits.renamed:
+                    items[i] = _renamed(items[i], *edits.renamed[index])
                 index += 1
         result.append(items)
     return result
+
+
+def _renamed(item: Any, old: Any, new: Any) -> Any:
+    """Someone's object with another id, in as many lists as the old one, whatever its key is."""
+
+    def put(value: Any) -> Any:
+        if isinstance(value, list):
+            return [put(value[0]), *value[1:]]
+        return float(new) if isinstance(value, float) and isinstance(new, int) else new
+
+    keys = [key for key in IDS if isinstance(item, dict) and key in item]
+    return item | {key: put(item[key]) for key in keys if person_of(item, key) == old}
 
 
 def added(edits: Edits, make: Callable[[New], Any]) -> dict[int, list]:

@@ -174,9 +174,15 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
     return [header, *(row for _, row in sorted(rows, key=lambda pair: pair[0]))]
 
 
+def _relabelled(source: Table, moves: Mapping) -> Table:
+    header = _stripped(source.header[0])
+    return table.relabelled(source, moves, header.index(_TRACK) if _TRACK in header else None)
+
+
 FORMAT = Format(
     name="sleap", sniff=sniff, read=read, write=write,
     suffixes=(".csv",),
     # SLEAP's own ``peak_threshold``: below it, it gives a node no place.
     min_score=0.2,
+    relabel=_relabelled,
 )

@@ -22,6 +22,7 @@ from posegan_jax.formats.joint_names import Joints, one_line, shared_beginning
 from posegan_jax.formats.jsonfile import LONGEST
 from posegan_jax.formats.records import ABSURD
 from posegan_jax.pose import tracking
+from posegan_jax.pose.people import relabel
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime.files import atomic_path
@@ -411,6 +412,33 @@ def followed(
     for i, person in zip(loose, ids, strict=True):
         people[i] = free[person]
     return people, [f"rows without an id: followed {len(set(ids))} people by pose similarity"]
+
+
+def relabelled(
+    table: Table, moves: Mapping[tuple[Any, int], Any], person: int | None
+) -> Table:
+    """The same table with other people in some rows: (person, frame) as read -> who it is.
+
+    Args:
+      table: with a row per person and frame.
+      moves: the rows that are another one's.
+      person: column of the ids, None if there is none. Blank cells stay so.
+    """
+    rows, tracks = list(table.rows), dict(table.tracks)
+    kept = {who: dict(track.rows) for who, track in tracks.items()}
+    found = [(kept[old].pop(frame), frame, old, new) for (old, frame), new in moves.items()]
+    for row, frame, old, new in found:
+        kept.setdefault(new, {})[frame] = row
+        tracks.setdefault(new, tracks[old])
+        if person is not None and rows[row][person]:
+            rows[row] = [*rows[row][:person], str(new), *rows[row][person + 1 :]]
+    people = relabel(
+        [t.sequence for t in table.tracks.values()], moves
+    )
+    for sequence in people:
+        who = sequence.person
+        tracks[who] = dataclasses.replace(tracks[who], sequence=sequence, rows=kept[who])
+    return dataclasses.replace(table, rows=rows, tracks=tracks)
 
 
 def pose_file(

@@ -17,6 +17,7 @@ from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import Joints, not_in_file, one_line, resolve
 from posegan_jax.formats.table import Table, Tally, Track
+from posegan_jax.pose.rate import by_times, disagreement
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime.files import atomic_path
@@ -84,6 +85,7 @@ def read(
     else:
         tracks, turned = table.turned(tracks, path, vertical, default=True)
     notes = [*joints.notes, *not_in_file(names, markers), *_about(header, rows, up), *turned]
+    notes += _times(header, frames, values[:, 1])
     whole = Table(header, rows, frames, tracks, table.Style(newline, "\t"))
     return table.pose_file(whole, path, notes, tally)
 
@@ -152,6 +154,12 @@ def _field(header: list[list[str]], name: str) -> str:
 def _rate(header: list[list[str]]) -> float | None:
     rate = table.number(_field(header, "DataRate") or _field(header, "CameraRate"))
     return float(rate) if np.isfinite(rate) and rate > 0 else None
+
+
+def _times(header: list[list[str]], frames: list[int | None], times: np.ndarray) -> list[str]:
+    known = [i for i, frame in enumerate(frames) if frame is not None]
+    found = by_times(np.array([frames[i] for i in known]), times[known])
+    return disagreement("the times of its rows are those of", found, _rate(header))
 
 
 def _about(header: list[list[str]], rows: list[list[str]], up: int) -> list[str]:

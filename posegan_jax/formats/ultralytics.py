@@ -152,4 +152,5 @@ FORMAT = Format(
     suffixes=(".json",), holds=tuple(records.SKELETONS.values()),
     # YOLO gives a place to every joint; those that it does not see have low scores.
     min_score=0.3,
+    relabel=records.relabelled,
 )

@@ -375,4 +375,11 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
     return [header, *(row for _, row in sorted(rows, key=lambda pair: pair[0]))]
 
 
-FORMAT = Format(name="wide", sniff=sniff, read=read, write=write, suffixes=(".csv", ".tsv"))
+def _relabelled(source: Table, moves: Mapping) -> Table:
+    return table.relabelled(source, moves, _parsed(source.header[0]).person)
+
+
+FORMAT = Format(
+    name="wide", sniff=sniff, read=read, write=write, suffixes=(".csv", ".tsv"),
+    relabel=_relabelled,
+)

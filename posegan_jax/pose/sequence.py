@@ -146,31 +146,21 @@ MOST_FRAMES = 1_000_000
 """From the first to the last frame of a track: eleven hours at 25 frames per second."""
 
 
-def densify(sequence: PoseSequence, longest: int | None = None) -> PoseSequence:
+def densify(sequence: PoseSequence) -> PoseSequence:
     """The same track with a row for every frame from first to last; new rows are missing.
-
-    Args:
-      sequence: whose frames may be absent.
-      longest: absent frames in a row that all get rows, an even number; of more, half as many on
-        each side do, and the others stay absent. None: all get rows.
 
     Raises:
       InputError: the frames lie so far apart that their numbers can be no count.
     """
     if not len(sequence):
         return sequence
-    given, half = sequence.frames, (MOST_FRAMES if longest is None else longest) // 2
-    absent = np.diff(given) - 1
-    cut = np.flatnonzero(absent > 2 * half)
-    if absent.sum() - (absent[cut] - 2 * half).sum() + len(given) > MOST_FRAMES:
+    first, last = sequence.frames[[0, -1]].tolist()
+    if last - first >= MOST_FRAMES:
         raise InputError(
-            f"person {sequence.person}: frames {given[0]} to {given[-1]} are more than "
-            f"{MOST_FRAMES}; split the track"
+            f"person {sequence.person}: frames {first} to {last} are more than {MOST_FRAMES}; "
+            "split the track"
         )
-    starts, stops = [given[0], *(given[cut + 1] - half)], [*(given[cut] + half), given[-1]]
-    frames = np.concatenate(
-        [np.arange(start, stop + 1) for start, stop in zip(starts, stops, strict=True)]
-    )
+    frames = np.arange(first, last + 1)
     rows = np.searchsorted(frames, sequence.frames)
     shape = (len(frames), sequence.keypoints.shape[1])
     keypoints = np.full((*shape, 2), np.nan)

@@ -156,6 +156,28 @@ def test_a_table_with_a_row_per_joint(reading):
         reading(text, vertical="z-up")
 
 
+def test_what_is_filled_in_a_table_with_a_row_per_joint(reading, written):
+    for places in (pixels() * [1, -1], pixels() * [1, -1] + [0, 720]):
+        text = tidy(places, "xy")
+        for size in (None, (1280, 720)):
+            (sequence,) = file = reading(text, image_size=size)
+            assert written(file) == text
+            moved = file.replace([sequence.replace(keypoints=sequence.keypoints + [0, 8])])
+            row = cells(written(moved))[0]
+            assert float(row["y"]) == pytest.approx(places[0, 0, 1] - 8)
+    places = standing()[..., [0, 2, 1]] * 1000
+    places[5, RIGHT_WRIST] = 0.0
+    (sequence,) = file = reading(tidy(places))
+    assert np.argwhere(~sequence.observed).tolist() == [[5, RIGHT_WRIST]]
+    assert written(file) == tidy(places)
+    keypoints = sequence.keypoints.copy()
+    keypoints[5, RIGHT_WRIST] = [12.5, -850.0]
+    whole = sequence.replace(keypoints=keypoints, scores=None, provenance=None)
+    before, after = cells(tidy(places)), cells(written(file.replace([whole])))
+    changed = [new for old, new in zip(before, after, strict=True) if old != new]
+    assert changed == [before[5 * 17 + RIGHT_WRIST] | {"x": "12.5", "y": "", "z": "850.0"}]
+
+
 def test_y_points_down_in_our_own_tables(tmp_path):
     people = [PoseSequence(pixels() * [1, -1], person=1)]
     formats.write(people, tmp_path / "ours.csv")

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from posegan_jax import formats
 from posegan_jax.errors import InputError
+from posegan_jax.inpainting.people import prepare
+from posegan_jax.inpainting.settings import FillOptions
 from posegan_jax.pose.sequence import PoseSequence, densify
 
 numbers = st.sampled_from(
@@ -83,6 +85,15 @@ def check(path, out, load):
     formats.write(file.replace(whole), out)
     if whole:
         assert {s.skeleton for s in formats.read(out)} == {"mpi_inf_3dhp"}
+    followed = formats.read(path, ignore_ids=True)
+    assert seen(followed) == seen(file) and seen(prepare(file, FillOptions())) == seen(file)
+    formats.write(followed, out)
+    formats.read(out)
+
+
+def seen(file):
+    """How many frames there are of anybody."""
+    return sum(int(sequence.observed.any(-1).sum()) for sequence in file)
 
 
 def normal(path):

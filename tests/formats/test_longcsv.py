@@ -94,7 +94,7 @@ def test_decisions_are_told(reading):
     np.testing.assert_array_equal(file[0].keypoints[0, 0], [7, 9])
     assert not file[0].observed[1].any()
     assert file.notes == (
-        "columns that stay as they are: colour",
+        "columns that are not used: colour",
         "joints that are not known are passed through: ear tip",
         "rows without a usable frame number, not read: 2; rows that repeat a joint's frame, not "
         "used: 1; joints at absurd or unreadable places, read as holes: 2",

@@ -95,6 +95,14 @@ def test_frames_without_fps(reading):
     assert reading(data)[0].fps == 50 and reading(data)[0].frames.tolist() == [0, 1, 2, 4]
 
 
+def test_times_that_disagree_with_the_rate_are_told(reading):
+    file = reading(dataset().assign_coords(time=np.arange(4) / 5))
+    assert file[0].frames.tolist() == [0, 5, 10, 15] and file[0].fps == 25
+    note, unused = file.notes
+    assert unused == UNUSED
+    assert note.startswith("the steps of its times are those of 5 frames per second, and 25 counts")
+
+
 def test_times_that_count_nothing(reading):
     file = reading(dataset().assign_coords(time=[0.0, 0.0, 1.0, np.nan]))
     assert file[0].frames.tolist() == [0, 1, 2, 3]

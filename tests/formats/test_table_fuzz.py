@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from posegan_jax import formats
 from posegan_jax.errors import InputError
 from posegan_jax.formats import table
+from posegan_jax.inpainting.people import prepare
+from posegan_jax.inpainting.settings import FillOptions
 from posegan_jax.pose.sequence import PoseSequence, densify
 
 VALID = {
@@ -205,6 +207,15 @@ def check(path, out):
     ]
     if attempt(out, lambda out: formats.write(file.replace(more), out) or True):
         assert {s.skeleton for s in formats.read(out)} == {"mpi_inf_3dhp"}
+    followed = formats.read(path, ignore_ids=True)
+    assert seen(followed) == seen(file) and seen(prepare(file, FillOptions())) == seen(file)
+    if attempt(out, lambda out: formats.write(followed, out) or True):
+        formats.read(out)
+
+
+def seen(file):
+    """How many frames there are of anybody."""
+    return sum(int(sequence.observed.any(-1).sum()) for sequence in file)
 
 
 @every_format
