@@ -186,7 +186,9 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
         for row in rows.values():
             row += [""] * width
         columns = start + np.arange(width).reshape(-1, 3)
-        values = table.cell_values(sequence, old or next(iter(source.tracks.values()), None))
+        like = old or next(iter(source.tracks.values()), None)
+        scale, height = (like.scale, like.height) if like else ((1.0, 1.0), 0.0)
+        values = table.cell_values(sequence, scale, height)
         for t, frame in enumerate(sequence.frames.tolist()):
             table.fill(rows[frame], columns, values[t], ~np.isnan(values[t]))
     return [header[0], *([] if alone else [header[1]]), *header[2:], *rows.values()]

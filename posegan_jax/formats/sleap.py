@@ -152,6 +152,7 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
     people = table.distinct_people(file, path, blank=True)
     joints = table.all_joints(file)
     old = next(iter(source.tracks.values()), None)
+    scale, height = (old.scale, old.height) if old else ((1.0, 1.0), 0.0)
     names = table.file_names(joints, old)
     header = [_TRACK, _FRAME, _SCORE, *(name + end for name in names for end in _NODE)]
     columns = 3 + np.arange(3 * len(joints)).reshape(-1, 3)
@@ -159,7 +160,7 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
     score = before.index(_SCORE) if _SCORE in before else None
     rows = []
     for sequence, person in zip(file, people, strict=True):
-        values = table.cell_values(sequence, old)
+        values = table.cell_values(sequence, scale, height)
         places = columns[[joints.index(joint) for joint in get_skeleton(sequence.skeleton).joints]]
         known = source.tracks[sequence.person].rows if sequence.person in source.tracks else {}
         for t in np.flatnonzero(sequence.observed.any(-1)).tolist():

@@ -424,8 +424,8 @@ def updated(
     for sequence in file:
         track = table.tracks[sequence.person]
         changed = changes(track.sequence, sequence)
-        values = cell_values(sequence, track)
-        came = _came(track.sequence, sequence)
+        values = cell_values(sequence, track.scale, track.height)
+        came = those_that_came(track.sequence, sequence)
         for t in np.flatnonzero(changed.any((1, 2)) | _is_new(track, sequence)).tolist():
             frame = int(sequence.frames[t])
             index = track.rows.get(frame)
@@ -447,11 +447,16 @@ def fill(row: list[str], columns: np.ndarray, values: np.ndarray, which: np.ndar
         row[columns[k, c]] = text(values[k, c])
 
 
-def cell_values(sequence: PoseSequence, like: Track | None = None) -> np.ndarray:
-    """(T, K, 3) x, y, score as cells hold them, in the units of a track; NaN where missing."""
-    if like is None:
-        return triples(sequence)
-    return (triples(sequence) - [0, like.height, 0]) / [*like.scale, 1.0]
+def cell_values(
+    sequence: PoseSequence, scale: tuple[float, float] = (1.0, 1.0), height: float = 0.0
+) -> np.ndarray:
+    """(T, K, 3) x, y, score as cells hold them; NaN where a joint is missing.
+
+    Args:
+      sequence: in pixels.
+      scale, height: as of a ``Track``.
+    """
+    return (triples(sequence) - [0, height, 0]) / [*scale, 1.0]
 
 
 def every_frame(sequences: Iterable[PoseSequence], first: int | None = None) -> list[int]:
@@ -531,7 +536,7 @@ def _clear_depths(row: list[str], track: Track, came: np.ndarray) -> None:
             row[depths[k]] = ""
 
 
-def _came(before: PoseSequence, after: PoseSequence) -> np.ndarray:
+def those_that_came(before: PoseSequence, after: PoseSequence) -> np.ndarray:
     """(T, K) bool, joints of ``after`` that were missing before."""
     place = {frame: i for i, frame in enumerate(before.frames.tolist())}
     seen = np.zeros(after.observed.shape, bool)

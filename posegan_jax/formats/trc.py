@@ -250,7 +250,7 @@ def _new_file(sequence: PoseSequence, source: Table | None, path: Path) -> list[
     up = _up(source) if source else 1
     columns = np.array([(2 + 3 * i, 2 + up + 3 * i, -1) for i in range(len(joints))])
     columns = columns.reshape(-1, 3)
-    values = table.cell_values(sequence, old)
+    values = table.cell_values(sequence, old.scale if old else (1.0, 1.0))
     place = {frame: t for t, frame in enumerate(sequence.frames.tolist())}
     depth = _depths(source, names)
     rows = []

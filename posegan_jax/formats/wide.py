@@ -295,6 +295,7 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
         for i, default in ((old.frame, "frame"), (old.person, "person"))
     )
     track = next(iter(source.tracks.values()), None)
+    scale, height = (track.scale, track.height) if track else ((1.0, 1.0), 0.0)
     joints = table.all_joints(file)
     labels = table.file_names(joints, None if old.named else track)
     alone = people == [None]
@@ -303,7 +304,7 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
     columns = len(lead) + np.arange(3 * len(joints)).reshape(-1, 3)
     rows = []
     for sequence, who in zip(file, people, strict=True):
-        values = table.cell_values(sequence, track)
+        values = table.cell_values(sequence, scale, height)
         places = columns[[joints.index(joint) for joint in get_skeleton(sequence.skeleton).joints]]
         for t in np.flatnonzero(sequence.observed.any(-1)).tolist():
             number = int(sequence.frames[t])
