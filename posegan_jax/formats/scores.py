@@ -81,18 +81,26 @@ def by_word(
 
     Args: as of ``guess``.
     """
-    found: dict[str, dict[str, int]] = defaultdict(dict)
+    # Of a column's words the shortest: eye_inner_z is z of the eye's inner end, not inner_z of it.
+    shortest: dict[int, tuple[str, str]] = {}
+    places = {i for x, y, *_ in joints.values() for i in (x, y)}
     for label, (x, y, *_) in joints.items():
         start, end = _around(cells[x], cells[y])
         if not start and not end:
             continue
         for i, cell in enumerate(cells):
-            if i in (x, y) or len(cell) <= len(start) + len(end):
+            if i in places or len(cell) <= len(start) + len(end):
                 continue
             if cell.startswith(start) and cell.endswith(end):
                 middle = cell[len(start) : len(cell) - len(end)]
-                if middle[0].isalpha() and middle[-1].isalpha():
-                    found[_word(middle)].setdefault(label, i)
+                known = shortest.get(i)
+                if middle[0].isalpha() and middle[-1].isalpha() and (
+                    known is None or len(middle) < len(known[0])
+                ):
+                    shortest[i] = middle, label
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for i, (middle, label) in sorted(shortest.items()):
+        found[_word(middle)].setdefault(label, i)
     return dict(found)
 
 

@@ -140,5 +140,7 @@ def test_landmarks(key, reading, tmp_path):
 def test_words_beside_a_joints_name():
     cells = ["left_x", "left_y", "left_hip_x", "left_hip_y", "left_p", "left_hip_p", "frame", "p"]
     joints = {"left": (0, 1), "left_hip": (2, 3)}
-    found = scores.by_word(cells, joints)
-    assert found["p"] == {"left": 4, "left_hip": 5}
+    assert scores.by_word(cells, joints) == {"p": {"left": 4, "left_hip": 5}}
+    cells = ["eye_x", "eye_y", "eye_z", "eye_inner_x", "eye_inner_y", "eye_inner_z"]
+    joints = {"eye": (0, 1), "eye_inner": (3, 4)}
+    assert scores.by_word(cells, joints) == {"z": {"eye": 2, "eye_inner": 5}}
