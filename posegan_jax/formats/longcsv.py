@@ -71,6 +71,7 @@ class _Source:
       header: the names of its columns.
       rows: the data.
       frames: frame of every row, None where it has none.
+      at: our name of a column -> its place.
       tracks: person -> what was read of them.
       scale: pixels of 1 in the file, along x and y.
       style: how the text is written.
@@ -81,6 +82,7 @@ class _Source:
     header: list[str]
     rows: list[list[str]]
     frames: list[int | None]
+    at: dict[str, int]
     tracks: dict[Any, _Track]
     scale: tuple[float, float]
     style: table.Style
@@ -144,10 +146,10 @@ def read(
             people.setdefault(_person(cell), []).append(i)
     tracks = {}
     for person, index in people.items():
-        given = list(dict.fromkeys(column["joint"][i] for i in index))
-        joints = resolve(given, path, known)
+        labels = list(dict.fromkeys(column["joint"][i] for i in index))
+        joints = resolve(labels, path, known)
         notes += joints.notes
-        own = {k: given[i] for k, i in enumerate(joints.source) if i >= 0}
+        own = {k: labels[i] for k, i in enumerate(joints.source) if i >= 0}
         tracks[person] = _track(
             person, index, frames, column, values * scale, own, joints.skeleton, min_score, tally
         )
@@ -157,7 +159,7 @@ def read(
         raise InputError(f"{path}: nothing to use: {reason}")
     notes = (*dict.fromkeys(notes), *tally.notes())
     ours = ours and not extra and style.separator == ","
-    source = _Source(header, rows, frames, tracks, scale, style, ours)
+    source = _Source(header, rows, frames, at, tracks, scale, style, ours)
     source = None if ours and len(at) == len(_HEADER) else source
     return PoseFile(tuple(sequences), source=source, notes=notes)
 
@@ -240,7 +242,7 @@ def _updated(source: _Source, file: PoseFile) -> list[list[str]] | None:
 
     None when people or skeletons are others than the table has.
     """
-    at = _columns(source.header)
+    at = source.at
     rows = list(source.rows)
     added: dict[int, list[list[str]]] = defaultdict(list)
     like = _Alike(source)
@@ -298,7 +300,7 @@ class _Alike:
         self._rows = defaultdict(list)
         for frame, row in zip(source.frames, source.rows, strict=True):
             self._rows[frame].append(row)
-        self._numbers = [i for name, i in _columns(source.header).items() if name != "frame"]
+        self._blank = [i for name, i in source.at.items() if name != "frame"]
 
     def row(self, frame: int) -> list[str]:
         """A row for a frame, blank in the columns that are ours to fill."""
@@ -307,7 +309,7 @@ class _Alike:
             cells[0] if len(set(cells)) == 1 and cells[0] else same
             for cells, same in zip(here, self._all, strict=True)
         ]
-        for i in self._numbers:
+        for i in self._blank:
             row[i] = ""
         return row
 
