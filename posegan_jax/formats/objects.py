@@ -46,8 +46,9 @@ _SCORES = (
     "score", "confidence", "conf", "likelihood", "inFrameLikelihood", "probability", "prob",
     "visibility",
 )
+_THEIRS = {"landmarks", "pose", "landmark"}
 _NOT_THEIRS = {"part", "type", "joint", "bodyPart", "body_part", "class"}
-"""Labels that ``mediapipe`` does not know; with others landmarks are left to it."""
+"""Bodies that ``mediapipe`` knows, and labels that it does not: what it may read is left to it."""
 
 _BY_PLACE = ""
 _FEWEST = 3  # names that are known, for an object to be one of joints
@@ -97,6 +98,7 @@ def sniff(path: Path) -> bool:
     for brackets, key in keys:
         at.setdefault(brackets, set()).add(key)
     theirs = mediapipe.sniff(path)
+    under_theirs = any(key.lower().endswith("landmarks") or key in _THEIRS for _, key in keys)
     for brackets, held in at.items():
         named = sum(map(_is_known, held)) >= _FEWEST  # lists of x, y, score under names
         if named and not theirs and at.get(brackets[:-1], set()) & {*_BODIES}:
@@ -106,7 +108,9 @@ def sniff(path: Path) -> bool:
         if not placed and not {"x", "y"} <= held:
             continue
         scored = placed or bool(held & {*_SCORES} - {"visibility"})
-        if theirs and not placed and not (scored and held & _NOT_THEIRS):
+        own = scored and held & _NOT_THEIRS
+        own = own or not under_theirs and at.get(brackets[:-2], set()) & {*_BODIES} - _THEIRS
+        if theirs and not placed and not own:
             continue
         if brackets.endswith("[{") and (scored or held & {*_LABELS}) and holder & {*_BODIES}:
             return True

@@ -23,6 +23,7 @@ from posegan_jax.pose.skeleton import get_skeleton
 _ENDING = ".txt"
 _BOX = 5  # class and box
 _VISIBLE = 2
+_CLASSES = "classes.txt"  # the names of a data set's classes, which stand beside its labels
 _LOOKS = 8  # files, for a look at what a folder holds
 _NAME = "frame_000000" + _ENDING
 
@@ -58,7 +59,7 @@ class _Layout:
 
 def sniff(path: Path) -> bool:
     """Whether the path is a folder with such files, or one of them."""
-    files = folder.files_of(path, _ENDING) if path.is_dir() else [path]
+    files = folder.files_of(path, _ENDING, _CLASSES) if path.is_dir() else [path]
     return any(_has_lines(file) for file in files[:_LOOKS])
 
 
@@ -79,7 +80,7 @@ def read(
     """
     if not path.is_dir():
         raise InputError(f"{path}: one frame of YOLO's labels; give the folder with all of them")
-    content, notes = folder.load(path, _load, _ENDING)
+    content, notes = folder.load(path, _load, _ENDING, _CLASSES)
     known = records.SKELETONS | dict(skeletons or {})
     layout = _layout(content, known, path)
     scale, more = picture.scale(image_size, None)

@@ -61,6 +61,11 @@ LAYOUTS = {
         MEDIAPIPE, lambda joints, t: {"landmarks": joints},
         lambda name, x, y: {"type": f"PoseLandmarkType.{name}", "x": x, "y": y, "likelihood": 0.5},
     ),
+    "MediaPipe's points under another key": (
+        MEDIAPIPE, lambda joints, t: {"frame": t, "keypoints": joints},
+        lambda name, x, y: {"id": MEDIAPIPE.index(name), "x": x, "y": y, "z": 0.25,
+                            "visibility": 0.5},
+    ),
     "by place": (COCO, lambda joints, t: {"keypoints": joints},
                  lambda name, x, y: {"x": x, "y": y, "score": 0.5}),
     "from 1": (COCO, lambda joints, t: {"t": t, "joints": joints},

@@ -147,3 +147,10 @@ def test_frames_without_anyone_and_a_folder_in_the_way(tmp_path):
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="notes.txt"):
         formats.write(file, folder)
+
+
+def test_the_classes_of_a_data_set_are_no_frame(tmp_path):
+    folder = save(tmp_path / "in", [line(0), line(1)])
+    (folder / "classes.txt").write_text("person\n")
+    file = formats.read(folder, image_size=SIZE)
+    assert len(file[0]) == 2 and "1 .txt files hold no frame and are left out" in file.notes
