@@ -6,9 +6,9 @@ with ``x`` and ``y``, or with a ``position`` of them, mostly a score, and what i
 says it. Joints may also be the values of an object by their names. A body is the ``keypoints``
 (``landmarks``, ``pose``, ...) of a person's object, or stands alone. A frame is a person, a list of
 people or an object with one (``persons``, ``poses``, ``predictions``, ...), and the file is a list
-of frames, alone or under a key. The frame's number is its ``frame``, ``frame_id`` or the like, else
-its place. Places are pixels or shares of the picture, see ``picture``. Joints in space and all else
-stay as they are.
+of frames, or an object of them by their names, alone or under a key. The frame's number is its
+``frame``, ``frame_id`` or the like, else its place. Places are pixels or shares of the picture, see
+``picture``. Joints in space and all else stay as they are.
 """
 
 import copy
@@ -135,10 +135,10 @@ def read(
     Raises:
       InputError: the file has none of the layouts; the message names the frame.
     """
-    content = jsonfile.load(path)
-    layout = _layout(content, path)
+    content, named = _listed(jsonfile.load(path))
+    layout = _layout(content, path, named)
     if not layout.bodies:
-        return records.read(path, (content, (1.0, 1.0), None), [], min_score)
+        return records.read(path, (content, (1.0, 1.0), None, named), [], min_score)
     joints, notes = _joints(layout, path, names, skeletons)
     index = _index(joints, layout)
     frames = [body.frame for body in layout.bodies]
@@ -155,7 +155,7 @@ def read(
         found = [r._replace(joints=picture.times(r.joints, scale)) for r in found]
     skeleton = joints.skeleton.name
     file = records.read(
-        path, (content, scale, joints), found, min_score, {count: skeleton}, notes
+        path, (content, scale, joints, named), found, min_score, {count: skeleton}, notes
     )
     fps = mediapipe.rate(content)
     return file if fps is None else file.replace([s.replace(fps=fps) for s in file])
@@ -169,10 +169,10 @@ def write(file: PoseFile, path: Path) -> None:
     Raises:
       InputError: more than one skeleton, or a frame or a person that the layout has no place for.
     """
-    source = file.source or records.Source(([], (1.0, 1.0), None))
-    content, scale, joints = source.content
+    source = file.source or records.Source(([], (1.0, 1.0), None, None))
+    content, scale, joints, named = source.content
     edits = records.edits(file, source, path, {sequence.skeleton for sequence in file})
-    layout = _layout(content, path)
+    layout = _layout(content, path, named)
     content, old = [copy.deepcopy(content)], content  # in a list, so that all of it has a holder
     writer = _Writer(layout, joints, edits.skeleton)
     for index, new in edits.updated.items():
@@ -183,19 +183,47 @@ def write(file: PoseFile, path: Path) -> None:
             _set(person, inner, body)
             person = records.stamped(writer.again(person, body), new)
         _set(content, way, person if inner else body)
-    entries = _Entries(content, layout, path)
+    entries = _Entries(content, layout, path, named)
     for frame, news in sorted(edits.added.items()):
         for new in news:
             like = layout.bodies[new.example or 0] if layout.bodies else None
             example = _at(old, like.person) if like else {}
             entries.add(frame, writer.new(new, scale, like, example))
-    jsonfile.dump(content[0], path)
+    jsonfile.dump(entries.whole(), path)
 
 
 # --- layouts --------------------------------------------------------------------------------------
 
 
-def _layout(content: Any, path: Path) -> _Layout:
+@dataclasses.dataclass(frozen=True)
+class _Named:
+    """Frames that were an object by their names, and its key where it is not the whole file."""
+
+    key: str | None
+    names: list[str]
+
+
+def _listed(content: Any) -> tuple[Any, _Named | None]:
+    """The content with a list of frames where it has an object of them by their names."""
+    if _is_by_names(content):
+        return list(content.values()), _Named(None, list(content))
+    if isinstance(content, dict) and not _has_body(content):
+        for key in _LISTS:
+            if _is_by_names(content.get(key)):
+                frames = content[key]
+                return content | {key: list(frames.values())}, _Named(key, list(frames))
+    return content, None
+
+
+def _is_by_names(value: Any) -> bool:
+    if not isinstance(value, dict) or _is_body(value) or _has_body(value):
+        return False
+    if any(key in value for key in (*_LISTS, *_BODIES)):
+        return False
+    return bool(value) and all(map(_may_hold, value.values())) and any(value.values())
+
+
+def _layout(content: Any, path: Path, named: _Named | None) -> _Layout:
     """Raises InputError where the file has none of the layouts."""
     key = None
     entries = content
@@ -209,7 +237,7 @@ def _layout(content: Any, path: Path) -> _Layout:
         return _whole(content, key, [0], [(0, (), entries)], path)
     if not isinstance(entries, list):
         raise InputError(f"{path}: no list of frames")
-    numbers = _numbers(entries)
+    numbers = _numbers(entries) if named is None else jsonfile.frame_numbers(named.names)[0]
     start = () if key is None else (key,)
     places = [(numbers[i], (*start, i), entry) for i, entry in enumerate(entries)]
     return _whole(content, key, numbers, places, path)
@@ -578,15 +606,20 @@ def _empty(point: Any) -> Any:
 class _Entries:
     """The list of frames of a file that is written, which may grow."""
 
-    def __init__(self, content: list, layout: _Layout, path: Path):
-        """Args: content: a list that holds that of the file, and changes."""
-        self._path = path
+    def __init__(self, content: list, layout: _Layout, path: Path, named: _Named | None):
+        """Args: content: a list that holds that of the file, and changes; named: its frames."""
+        self._path, self._content, self._named = path, content, named
+        self._names = None if named is None else list(named.names)
         way = (0,) if layout.key is None else (0, layout.key)
         self._entries = _at(content, way)
         self._numbers = list(layout.numbers)
         self._one = not isinstance(self._entries, list) or _is_body(self._entries)
         # What tells the number of an entry, None where its place does.
-        self._key, names = (None, []) if self._one else _told(self._entries, self._numbers)
+        self._key, names = None, []
+        if self._names is not None:
+            names = self._names
+        elif not self._one:
+            self._key, names = _told(self._entries, self._numbers)
         self._name = jsonfile.FrameNames(dict(zip(self._numbers, names, strict=False)), 0)
         # From the entry to a person in it: nothing, places in lists, or a key and a place.
         example = next((entry for entry in self._entries if entry), []) if not self._one else []
@@ -594,6 +627,13 @@ class _Entries:
         self._inner = (0,) if isinstance(example, list) else () if key is None else (key, 0)
         if layout.bodies:
             self._inner = layout.bodies[0].person[len(way) :]
+
+    def whole(self) -> Any:
+        """What the file holds."""
+        if self._names is None:
+            return self._content[0]
+        frames = dict(zip(self._names, self._entries, strict=True))
+        return frames if self._named.key is None else self._content[0] | {self._named.key: frames}
 
     def add(self, frame: int, person: Any) -> None:
         """Puts someone into a frame. Raises InputError where the file has no place for it."""
@@ -626,7 +666,7 @@ class _Entries:
 
     def _insert(self, frame: int) -> int:
         """Makes an empty entry for a frame and returns its place."""
-        if self._key is None:
+        if self._key is None and self._names is None:
             if not 0 <= frame <= jsonfile.LONGEST:
                 raise InputError(
                     f"{self._path}: frame {frame}, but a list of frames has places 0 to "
@@ -640,6 +680,8 @@ class _Entries:
         place = before[-1] + 1 if before else 0
         self._entries.insert(place, self._blank(frame))
         self._numbers.insert(place, frame)
+        if self._names is not None:
+            self._names.insert(place, self._name(frame))
         return place
 
     def _blank(self, frame: int) -> Any:

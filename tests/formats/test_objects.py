@@ -118,6 +118,23 @@ def test_two_people(reading, writing, with_frames):
     assert after[3][0]["keypoints"][0] == {"x": 7.0, "y": 7.0, "score": 0.5}
 
 
+@pytest.mark.parametrize("key", [None, "frames"])
+@pytest.mark.parametrize("name", ["by place", "old ml5", "lists by names"])
+def test_frames_by_their_names(key, name, reading, writing, with_frames):
+    joints, wrap, make = LAYOUTS[name]
+    content = {f"img_{t:03d}.jpg": wrap(body(t, joints, make), t) for t in range(2)}
+    content = content if key is None else {"fps": 25, key: content}
+    (sequence,) = file = reading(content)
+    assert file.format == "objects" and sequence.frames.tolist() == [0, 1]
+    assert sequence.fps == (None if key is None else 25)
+    assert writing(file) == content
+    after = writing(file.replace([with_frames(sequence, [4])]))
+    assert list(after if key is None else after[key]) == [
+        "img_000.jpg", "img_001.jpg", "img_004.jpg"
+    ]
+    assert {frame for again in reading(after) for frame in again.frames.tolist()} == {0, 1, 4}
+
+
 def test_upsampled(reading, writing):
     for name in LAYOUTS:
         joints, wrap, make = LAYOUTS[name]
