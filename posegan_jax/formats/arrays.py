@@ -113,7 +113,8 @@ def read(
     elif scores is not None:
         numbers[..., 2] = _by_person(scores.reshape(*places.shape[:-1], 1), people_first)[..., 0]
     scale, notes = picture.pixels_of(numbers[..., :2], image_size)
-    numbers[..., :2] *= scale
+    with np.errstate(over="ignore"):  # what is no place anyway
+        numbers[..., :2] *= scale
     tally = Tally()
     limit = MIN_SCORE if min_score is None else min_score
     with_scores = score_at is not None or scores is not None

@@ -140,19 +140,10 @@ def read(
         raise InputError(f"{path}: {not_numbers(skeletons)}")
     notes += found.notes
     known = found.names | dict(names or {})
-    people: dict = {}
-    for i, cell in enumerate(column.get("person", [""] * len(rows))):
-        if frames[i] is not None:
-            people.setdefault(_person(cell), []).append(i)
-    tracks = {}
-    for person, index in people.items():
-        labels = list(dict.fromkeys(column["joint"][i] for i in index))
-        joints = resolve(labels, path, known)
-        notes += joints.notes
-        own = {k: labels[i] for k, i in enumerate(joints.source) if i >= 0}
-        tracks[person] = _track(
-            person, index, frames, column, values * scale, own, joints.skeleton, min_score, tally
-        )
+    with np.errstate(over="ignore"):  # what is no place anyway
+        places = values * scale
+    tracks, more = _tracks(frames, column, places, known, min_score, tally, path)
+    notes += more
     sequences = [track.sequence for track in tracks.values()]
     if not any(sequence.observed.any() for sequence in sequences):
         reason = "; ".join(tally.notes()) or "no joint has a place and enough score"
@@ -201,6 +192,26 @@ def _person_cell(person: int | str | None) -> str:
     cell = "" if person is None else str(person)
     same = _person(cell) == person and type(_person(cell)) is type(person)
     return cell if same else json.dumps(str(person))
+
+
+def _tracks(
+    frames, column, xy, names, min_score, tally, path
+) -> tuple[dict[Any, _Track], list[str]]:
+    """person -> what was read of them, and notes of their joints."""
+    people: dict = {}
+    for i, cell in enumerate(column.get("person", [""] * len(frames))):
+        if frames[i] is not None:
+            people.setdefault(_person(cell), []).append(i)
+    tracks, notes = {}, []
+    for person, index in people.items():
+        labels = list(dict.fromkeys(column["joint"][i] for i in index))
+        joints = resolve(labels, path, names)
+        notes += joints.notes
+        own = {k: labels[i] for k, i in enumerate(joints.source) if i >= 0}
+        tracks[person] = _track(
+            person, index, frames, column, xy, own, joints.skeleton, min_score, tally
+        )
+    return tracks, notes
 
 
 def _track(

@@ -222,7 +222,8 @@ def _record(
     values[:, : layout.width] = numbers[_BOX : layout.end].reshape(layout.joints, -1)
     if layout.flags:
         values[:, 2] /= _VISIBLE
-    values[:, :2] *= scale
+    with np.errstate(over="ignore"):  # what is no place anyway
+        values[:, :2] *= scale
     if not np.isfinite(numbers[layout.end :]).all():
         raise InputError(f"{where}: the confidence or the id is no number")
     score = float(numbers[layout.end]) if layout.confidence else math.nan
