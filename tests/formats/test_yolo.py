@@ -139,6 +139,13 @@ def test_what_is_no_folder_of_poses(tmp_path):
         formats.read(save(tmp_path / "boxes", ["0 0.5 0.5 0.25 0.75\n"]))
 
 
+def test_a_folder_that_holds_other_files_of_poses_is_none_of_labels(tmp_path):
+    folder = save(tmp_path / "in", [line(0)])
+    assert formats.holds_frames(folder)
+    (folder / "a.json").write_text("[]")
+    assert not formats.holds_frames(folder)
+
+
 def test_frames_without_anyone_and_a_folder_in_the_way(tmp_path):
     folder = save(tmp_path / "in", [line(0), "", line(1)])
     file = formats.read(folder, image_size=SIZE)
