@@ -96,4 +96,7 @@ def _table(cells: list[str]) -> str:
             "joint, x, y"
         )
     some = one_line(joints[:_MANY])[:200] + ", ..." * (len(joints) > _MANY)
-    return f"a table with x and y of {some}: fewer than three joints that are known by their names"
+    return (
+        f"a table with x and y of {some}: fewer than three joints that are known by "
+        "their names; --joint-map says which they are"
+    )

@@ -61,6 +61,11 @@ def sniff(path: Path) -> bool:
     return _known(_parsed(table.first_cells(path)).joints) >= _FEWEST
 
 
+def has_joints(path: Path, names: Collection[str]) -> bool:
+    """Whether the first line has columns of x and y for a joint of these names."""
+    return not set(names).isdisjoint(joints_of(table.first_cells(path)))
+
+
 def joints_of(cells: Sequence[str]) -> list[str]:
     """What a table calls the joints that it has columns of x and y for."""
     return list(_parsed(cells).joints)

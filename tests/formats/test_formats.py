@@ -68,7 +68,8 @@ def test_the_content_decides_which_format_reads(name, detections, tmp_path):
         (b"frame,x,y\n", "a table whose first line is frame, x, y: no names of columns as nose_x, "
          "nose_y, or frame, joint, x, y, {unknown}"),
         (b"frame;nose_x;nose_y;a_x;a_y\n0;1,5;2;3;4\n", "a table with x and y of nose, a: fewer "
-         "than three joints that are known by their names, {unknown}"),
+         "than three joints that are known by their names; --joint-map says which they are, "
+         "{unknown}"),
         (b'{"a": 1}\n{"a": 2}\n', "Extra data); a file holds one value: of JSON lines make one "
          "list"),
     ],
