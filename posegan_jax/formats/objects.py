@@ -31,6 +31,7 @@ MIN_SCORE = 0.3
 """What MoveNet's own demos draw; its joints that are not seen have lower scores."""
 
 _PERSONS = ("person_id", "track_id", "id", "personId", "trackId", "tracker_id", "player_id")
+_MANY = 4  # detections, to see that each has an id of its own
 _THEIRS = {"landmarks", "pose", "landmark"}
 _NOT_THEIRS = {"part", "type", "joint", "bodyPart", "body_part", "class"}
 """Bodies that ``mediapipe`` knows, and labels that it does not: what it may read is left to it."""
@@ -87,13 +88,10 @@ def read(
         return records.read(path, (content, (1.0, 1.0), None, named), [], min_score)
     joints, notes = _joints(layout, path, names, skeletons)
     index = _index(joints, layout)
-    frames = [body.frame for body in layout.bodies]
-    one = len(set(frames)) == len(frames)
     count = len(joints.skeleton)
     found = [_record(content, body, layout, index, count, path) for body in layout.bodies]
-    if one and all(record.person is None for record in found):
-        found = [record._replace(person=0) for record in found]
-        notes.append("no ids in the file: the body of every frame is taken for one person")
+    found, more = _told_apart(found)
+    notes += more
     scale = (1.0, 1.0)
     if picture.is_normalised([record.joints for record in found]):
         scale, more = picture.scale(image_size, mediapipe.picture_size(content))
@@ -136,6 +134,19 @@ def write(file: PoseFile, path: Path) -> None:
             example = bodies.at(old, like.person) if like else {}
             entries.add(frame, writer.new(new, scale, like, example))
     jsonfile.dump(entries.whole(), path)
+
+
+def _told_apart(found: list[records.Record]) -> tuple[list[records.Record], list[str]]:
+    """The records without ids that say nothing, and a note of what was done."""
+    frames, people = ({record[i] for record in found} for i in (0, 1))
+    notes = []
+    if len(found) >= _MANY and len(people) == len(found) and len(frames) > 1:
+        found = [record._replace(person=None) for record in found]
+        people, notes = {None}, ["every detection has another id, so ids do not count"]
+    if people == {None} and len(frames) == len(found):
+        found = [record._replace(person=0) for record in found]
+        notes = ["no ids in the file: the body of every frame is taken for one person"]
+    return found, notes
 
 
 # --- joints ---------------------------------------------------------------------------------------

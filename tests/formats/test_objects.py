@@ -146,6 +146,21 @@ def test_upsampled(reading, writing):
         np.testing.assert_array_equal(again.keypoints, larger.keypoints)
 
 
+def test_ids_of_detections_are_nobodys(reading, writing):
+    joints, wrap, make = LAYOUTS["by place"]
+    content = [
+        [{"id": f"{t}-{i}", "keypoints": [
+            point | {"x": point["x"] + 900 * i + 3 * t} for point in body(0, joints, make)
+        ]} for i in range(2)]
+        for t in range(4)
+    ]
+    file = reading(content)
+    assert [len(sequence) for sequence in file] == [4, 4] and writing(file) == content
+    assert "tracked 2 people" in file.notes[1] and "ids do not count" in file.notes[0]
+    (sequence,) = reading([frame[:1] for frame in content])
+    assert len(sequence) == 4
+
+
 def test_a_new_file(writing, reading):
     people = [PoseSequence(PLACES[:, :17], None, None, "coco17", [0, 2], person) for person in "ab"]
     after = writing(people, format="objects")
