@@ -120,7 +120,7 @@ def read(
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file")
-    format = _recognised(path)
+    format = _recognised(path, names)
     size = image_size or seen_in
     given = {"names": names, "skeletons": skeletons, "image_size": size, "vertical": vertical}
     least = min_score
@@ -265,12 +265,18 @@ def holds_frames(path: str | os.PathLike) -> bool:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _recognised(path: Path) -> Format:
-    """The first format that knows a file. Raises InputError where there is none, and why."""
+def _recognised(path: Path, names: dict[str, str] | None) -> Format:
+    """The first format that knows a file, or that a joint map of names makes known.
+
+    Raises:
+      InputError: there is none, and why.
+    """
     try:
         for format in FORMATS.values():
             if format.sniff(path):
                 return format
+        if names and not path.is_dir() and wide.has_joints(path, names):
+            return wide.FORMAT
         raise InputError(explain(path, FORMATS))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error

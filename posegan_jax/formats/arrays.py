@@ -1,5 +1,6 @@
 """Arrays of keypoints: ``.npy`` and ``.npz`` files of (T, K, 2) x, y or (T, K, 3) x, y, score.
 
+(T, K, 4) are x, y, z and visibility, as MediaPipe has them.
 With a fourth axis, (people, T, K, ...) or (T, people, K, ...), they hold several people; the
 shorter one is that of people. So do files for VideoPose3D, MHFormer and others who lift poses to
 3D, where they are plain arrays. Nothing is unpickled. An array of scores, (T, K), may stand beside
@@ -53,7 +54,7 @@ class Source:
       score_name: of the array of scores, None without one.
       scores: that array.
       people_first: whether the first of four axes is that of people.
-      scored: whether the third number of a joint is its score.
+      score_at: place of the score among a joint's numbers, None where it is not among them.
       scale: pixels of 1 in the file, along x and y.
       sequences: the people as read, by their places.
     """
@@ -65,7 +66,7 @@ class Source:
     score_name: str | None
     scores: np.ndarray | None
     people_first: bool
-    scored: bool
+    score_at: int | None
     scale: tuple[float, float]
     sequences: tuple[PoseSequence, ...]
 
@@ -103,19 +104,21 @@ def read(
     scores = arrays[score_name] if score_name else None
     people_first = places.ndim == 4 and places.shape[0] <= places.shape[1]
     values = _by_person(places.astype(np.float64), people_first)
-    scored = values.shape[-1] == 3 and _are_scores(values[..., 2])
+    width = values.shape[-1]
+    score_at = width - 1 if width > 2 and _are_scores(values[..., -1]) else None
     numbers = np.full((*values.shape[:-1], 3), np.nan)
     numbers[..., :2] = values[..., :2]
-    if scored:
-        numbers[..., 2] = values[..., 2]
+    if score_at is not None:
+        numbers[..., 2] = values[..., score_at]
     elif scores is not None:
         numbers[..., 2] = _by_person(scores.reshape(*places.shape[:-1], 1), people_first)[..., 0]
     size, notes = picture.pixels_of(numbers[..., :2], image_size)
     scale = size or (1.0, 1.0)
-    numbers[..., :2] *= scale
+    with np.errstate(over="ignore"):  # what is no place anyway
+        numbers[..., :2] *= scale
     tally = Tally()
     limit = MIN_SCORE if min_score is None else min_score
-    with_scores = scored or scores is not None
+    with_scores = score_at is not None or scores is not None
     keypoints, marks = table.present(numbers, limit if with_scores else -np.inf, tally)
     skeleton, more = _skeleton(keypoints, skeletons)
     ids = [None] if places.ndim == 3 else range(len(values))
@@ -126,14 +129,14 @@ def read(
     if not any(sequence.observed.any() for sequence in everyone):
         reason = "; ".join(tally.notes()) or "no joint has a place and enough score"
         raise InputError(f"{path}: nothing to use: {reason}")
-    if values.shape[-1] == 3 and not scored:
+    if width == 3 and score_at is None:
         more.append("the third number of a joint is no score: x and y are read, and it stays")
     if others := [other for other in arrays if other not in (name, score_name)]:
         more.append(f"{name} is read; other arrays stay as they are: {one_line(others)}")
     if pickled:
         more.append(f"arrays that need pickle are not read, and stay: {one_line(pickled)}")
     source = Source(
-        members, packed, name, places, score_name, scores, people_first, scored, scale, everyone
+        members, packed, name, places, score_name, scores, people_first, score_at, scale, everyone
     )
     seen = [_seen(sequence) for sequence in everyone if sequence.observed.any()]
     notes = (*more, *notes, *tally.notes())
@@ -223,7 +226,7 @@ def _chosen(
     """The names of the arrays of places and of scores, None without those."""
     fit = [
         name for name, array in arrays.items()
-        if array.ndim in (3, 4) and array.shape[-1] in (2, 3) and array.shape[-2] in known
+        if array.ndim in (3, 4) and array.shape[-1] in (2, 3, 4) and array.shape[-2] in known
         and array.size
     ]
     if not fit:
@@ -328,8 +331,8 @@ def _updated(source: Source, file: PoseFile) -> dict[str, np.ndarray] | None:
             value, at = values[t, k, c], (i, int(frames[t]), k)
             if c < 2:
                 by_person[(*at, c)] = blank if np.isnan(value) else _rounded(value, places.dtype)
-            elif source.scored:
-                by_person[(*at, 2)] = 0 if np.isnan(value) else value
+            elif source.score_at is not None:
+                by_person[(*at, source.score_at)] = 0 if np.isnan(value) else value
             elif marks is not None:
                 marks[(*at, 0)] = 0 if np.isnan(value) else _rounded(value, marks.dtype)
     pairs = ((source.name, places, source.places), (source.score_name, scores, source.scores))

@@ -21,31 +21,36 @@ class Folder:
         return jsonfile.frame_numbers(list(self.files))[0]
 
 
-def files_of(path: Path, ending: str = ".json") -> list[Path]:
-    """The files of a folder's frames: those with the ending, or else all with its suffix."""
-    files = sorted(file for file in path.glob(f"*{_suffix(ending)}") if file.is_file())
+def files_of(path: Path, ending: str = ".json", other: str = "") -> list[Path]:
+    """The files of a folder's frames: those with the ending, or else all with its suffix.
+
+    ``other`` is the name of a file that is none.
+    """
+    files = sorted(path.glob(f"*{_suffix(ending)}"))
+    files = [file for file in files if file.is_file() and file.name != other]
     return [file for file in files if file.name.endswith(ending)] or files
 
 
 def load(
-    path: Path, read: Callable[[Path], Any], ending: str = ".json"
+    path: Path, read: Callable[[Path], Any], ending: str = ".json", other: str = ""
 ) -> tuple[Folder, list[str]]:
     """The files of a folder, and notes of what was left out.
 
     Args:
       path: of the folder.
       read: a file's path -> its content.
-      ending: see ``files_of``.
+      ending, other: see ``files_of``.
 
     Raises:
       InputError: two files for one frame, or one that ``read`` refuses.
     """
-    content = {file.name: read(file) for file in files_of(path, ending)}
+    content = {file.name: read(file) for file in files_of(path, ending, other)}
     frames, notes = jsonfile.frame_numbers(list(content))
     others = sum(file.suffix == _suffix(ending) for file in path.iterdir()) - len(content)
     if others:
         kind = _suffix(ending)
-        notes = [*notes, f"{others} {kind} files do not end in {ending} and are left out"]
+        why = f"do not end in {ending}" if kind != ending else "hold no frame"
+        notes = [*notes, f"{others} {kind} files {why} and are left out"]
     names: dict[int, str] = {}
     for name, frame in zip(content, frames, strict=True):
         if frame in names:

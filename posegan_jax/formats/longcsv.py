@@ -12,7 +12,7 @@ columns that we do not know, are written back as they were with the numbers that
 import dataclasses
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +77,12 @@ class _Source:
       header: the names of its columns.
       rows: the data.
       frames: frame of every row, None where it has none.
+      at: our name of a column -> its place.
       tracks: person -> what was read of them.
       scale: pixels of 1 in the file, along x and y; negative where y points up.
       style: how the text is written.
       ours: whether it has columns of ours alone, though not all: it is left as it is only where
         nothing changed.
-      at: our name of a column -> its place.
       height: pixels that are added to y, where it points up in a picture of this height.
       depth: the column of the third axis, None if there is none.
       is_space: whether the joints are in space, so that a depth belongs to a place as it was read.
@@ -91,11 +91,11 @@ class _Source:
     header: list[str]
     rows: list[list[str]]
     frames: list[int | None]
+    at: dict[str, int]
     tracks: dict[Any, _Track]
     scale: tuple[float, float]
     style: table.Style
     ours: bool
-    at: dict[str, int]
     height: float
     depth: int | None
     is_space: bool
@@ -140,72 +140,45 @@ def read(
     if not any(frame is not None for frame in frames):
         raise InputError(f"{path}: nothing to use: no row has a frame number; is the file cut off?")
     values = np.array([[table.number(cell) for cell in column[n]] for n in "xy"]).T.reshape(-1, 2)
-    scale, size = (1.0, 1.0), None
     extra = [cell.strip() for i, cell in enumerate(header) if i not in at.values()]
     notes = [f"columns that are not used: {one_line(extra)}"] if extra else []
     ours = all(header[i].strip() == name for name, i in at.items())
-    if not ours:  # ours hold pixels
-        size, more = picture.pixels_of(values, image_size)
-        scale = size or scale
-        notes += more
-        if min_score is None and "score" in at:
-            min_score = table.least_score(header[at["score"]])
+    if not ours and min_score is None and "score" in at:
+        min_score = table.least_score(header[at["score"]])
     notes += not_in_file(names, set(column["joint"]))
     found = numbered(list(dict.fromkeys(column["joint"])), skeletons)
     if skeletons and not found.names:
         raise InputError(f"{path}: {not_numbers(skeletons)}")
     notes += found.notes
     known = found.names | dict(names or {})
-    people: dict = {}
-    for i, cell in enumerate(column.get("person", [""] * len(rows))):
-        if frames[i] is not None:
-            people.setdefault(_person(cell), []).append(i)
-    given = {
-        person: resolve(list(dict.fromkeys(column["joint"][i] for i in index)), path, known)
-        for person, index in people.items()
-    }
-    notes += [note for joints in given.values() for note in joints.notes]
+    def tracks_of(places: np.ndarray, tally: Tally) -> tuple[dict[Any, _Track], list[str]]:
+        return _tracks(frames, column, places, known, min_score, tally, path)
 
-    def seen(xy: np.ndarray, tally: Tally) -> dict[Any, _Track]:
-        tracks = {}
-        for person, index in people.items():
-            labels = list(dict.fromkeys(column["joint"][i] for i in index))
-            own = {k: labels[i] for k, i in enumerate(given[person].source) if i >= 0}
-            tracks[person] = _track(
-                person, index, frames, column, xy, own, given[person].skeleton, min_score, tally
-            )
-        return tracks
-
-    tracks, depth = seen(values * scale, tally), table.column(header, ("z",))
-    is_space = up = False
-    if depth is not None:
-        depths = np.array([table.number(row[depth]) for row in rows])
-        along_z = seen(np.column_stack([values[:, 0], depths]), Tally())
-        is_space, is_z_up = _in_space(tracks, along_z)
-    if depth is not None and (vertical == "z-up" or vertical is None and is_z_up):
-        tracks, up = along_z, True
+    depth = table.column(header, ("z",))
+    depths = None if depth is None else np.array([table.number(row[depth]) for row in rows])
+    asked = vertical is not None or "provenance" not in at
+    view = _view(
+        values, depths, lambda places: tracks_of(places, Tally())[0], ours, asked, image_size,
+        vertical, path,
+    )
+    tracks, more = tracks_of(view.places, tally)
+    notes += [*more, *view.notes]
+    if view.up:
+        tracks = {person: track.upside_down(view.height) for person, track in tracks.items()}
+    if view.is_z_up:
         at["y"], depth = depth, at["y"]
-        notes.append(axes.Z_UPWARDS)
-    elif vertical == "z-up":
-        raise InputError(f"{path}: no joint has a z; --vertical z-up needs one")
-    elif vertical or "provenance" not in at:
-        up, more = axes.is_turned((track.sequence for track in tracks.values()), vertical)
-        notes += more
-    height = float((size or image_size or (0.0, 0.0))[1]) if up else 0.0
-    if up:
-        scale = (scale[0], -scale[1])
-        tracks = {person: track.upside_down(height) for person, track in tracks.items()}
     sequences = [track.sequence for track in tracks.values()]
     if not any(sequence.observed.any() for sequence in sequences):
         reason = "; ".join(tally.notes()) or "no joint has a place and enough score"
         raise InputError(f"{path}: nothing to use: {reason}")
     notes = (*dict.fromkeys(notes), *tally.notes())
-    ours = ours and not extra and style.separator == "," and not up
+    ours = ours and not extra and style.separator == "," and not view.up
     source = _Source(
-        header, rows, frames, tracks, scale, style, ours, at, height, depth, is_space
+        header, rows, frames, at, tracks, view.scale, style, ours, view.height, depth,
+        view.is_space,
     )
     source = None if ours and len(at) == len(_HEADER) else source
-    return PoseFile(tuple(sequences), source=source, notes=notes, shares_of=size)
+    return PoseFile(tuple(sequences), source=source, notes=notes, shares_of=view.size)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -234,23 +207,81 @@ def _columns(header: Sequence[str]) -> dict[str, int]:
     return {name: i for name, i in found.items() if i is not None}
 
 
-def _in_space(
-    tracks: Mapping[Any, _Track], along_z: Mapping[Any, _Track]
-) -> tuple[bool, bool]:
-    """Whether joints are in space, and whether z points up there.
+@dataclasses.dataclass(frozen=True)
+class _View:
+    """How the rows' numbers are seen as places of a picture.
+
+    Attributes:
+      places: (rows, 2) in pixels, y as it points in the file.
+      scale, height, is_space: as of ``_Source``.
+      up: whether y points up in them.
+      is_z_up: whether that is z.
+      size: (width, height) of the picture that the numbers are shares of, None where they are none.
+      notes: what was decided.
+    """
+
+    places: np.ndarray
+    scale: tuple[float, float]
+    height: float
+    is_space: bool
+    up: bool
+    is_z_up: bool
+    size: tuple[float, float] | None
+    notes: list[str]
+
+
+def _view(
+    values: np.ndarray, depths: np.ndarray | None,
+    tracks_of: Callable[[np.ndarray], dict[Any, _Track]], ours: bool, asked: bool,
+    image_size: tuple[float, float] | None, vertical: Vertical | None, path: Path,
+) -> _View:
+    """Finds the picture's axes and units, see ``axes`` and ``picture``.
 
     Args:
-      tracks: people in the plane of x and y.
-      along_z: the same in the plane of x and z.
+      values: (rows, 2) x and y.
+      depths: (rows,) z, None where there is none.
+      tracks_of: (rows, 2) places -> the people.
+      ours: whether the table is ours, which holds pixels.
+      asked: whether y may point up.
+      image_size, vertical, path: as of ``read``.
+
+    Raises:
+      InputError: z is to point up, and there is none.
     """
-    is_space = is_z_up = False
+    size, notes = (None, []) if ours else picture.pixels_of(values, image_size)
+    is_space = is_z_up = is_metric = False
+    if depths is not None:
+        across = np.column_stack([values[:, 0], depths])
+        for places, joints in _in_space(tracks_of(values), tracks_of(across)):
+            is_space |= axes.is_space(places, joints)
+            is_z_up |= axes.is_z_up(places, joints)
+            is_metric |= size is not None and axes.is_metric(places, joints, size)
+        if vertical == "z-up" or vertical is None and is_z_up:
+            return _View(across, (1.0, -1.0), 0.0, is_space, True, True, None, [axes.Z_UPWARDS])
+    elif vertical == "z-up":
+        raise InputError(f"{path}: no joint has a z; --vertical z-up needs one")
+    if is_metric and not image_size:
+        size, notes = None, [picture.METRES]
+    width, height = size or (1.0, 1.0)
+    with np.errstate(over="ignore"):  # what is no place anyway
+        places = values * [width, height]
+    up = False
+    if asked:
+        sequences = (track.sequence for track in tracks_of(places).values())
+        up, more = axes.is_turned(sequences, vertical)
+        notes += more
+    top = float((size or image_size or (0.0, 0.0))[1]) if up else 0.0
+    return _View(places, (width, -height if up else height), top, is_space, up, False, size, notes)
+
+
+def _in_space(
+    tracks: Mapping[Any, _Track], across: Mapping[Any, _Track]
+) -> Iterator[tuple[np.ndarray, tuple[str, ...]]]:
+    """x, y, z of everyone's joints, and their names, of who is seen along z and along y."""
     for person, track in tracks.items():
+        depths = across[person].sequence.keypoints[..., 1:]
         joints = get_skeleton(track.sequence.skeleton).joints
-        depths = along_z[person].sequence.keypoints[..., 1:]
-        places = np.concatenate([track.sequence.keypoints, depths], -1)
-        is_space |= axes.is_space(places, joints)
-        is_z_up |= axes.is_z_up(places, joints)
-    return is_space, is_z_up
+        yield np.concatenate([track.sequence.keypoints, depths], -1), joints
 
 
 def _person(cell: str) -> int | str | None:
@@ -268,6 +299,26 @@ def _person_cell(person: int | str | None) -> str:
     cell = "" if person is None else str(person)
     same = _person(cell) == person and type(_person(cell)) is type(person)
     return cell if same else json.dumps(str(person))
+
+
+def _tracks(
+    frames, column, xy, names, min_score, tally, path
+) -> tuple[dict[Any, _Track], list[str]]:
+    """person -> what was read of them, and notes of their joints."""
+    people: dict = {}
+    for i, cell in enumerate(column.get("person", [""] * len(frames))):
+        if frames[i] is not None:
+            people.setdefault(_person(cell), []).append(i)
+    tracks, notes = {}, []
+    for person, index in people.items():
+        labels = list(dict.fromkeys(column["joint"][i] for i in index))
+        joints = resolve(labels, path, names)
+        notes += joints.notes
+        own = {k: labels[i] for k, i in enumerate(joints.source) if i >= 0}
+        tracks[person] = _track(
+            person, index, frames, column, xy, own, joints.skeleton, min_score, tally
+        )
+    return tracks, notes
 
 
 def _track(
@@ -380,8 +431,8 @@ class _Alike:
         self._rows = defaultdict(list)
         for frame, row in zip(source.frames, source.rows, strict=True):
             self._rows[frame].append(row)
-        self._numbers = [i for name, i in source.at.items() if name != "frame"]
-        self._numbers += [] if source.depth is None else [source.depth]
+        self._blank = [i for name, i in source.at.items() if name != "frame"]
+        self._blank += [] if source.depth is None else [source.depth]
 
     def row(self, frame: int) -> list[str]:
         """A row for a frame, blank in the columns that are ours to fill."""
@@ -390,7 +441,7 @@ class _Alike:
             cells[0] if len(set(cells)) == 1 and cells[0] else same
             for cells, same in zip(here, self._all, strict=True)
         ]
-        for i in self._numbers:
+        for i in self._blank:
             row[i] = ""
         return row
 

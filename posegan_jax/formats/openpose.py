@@ -76,8 +76,20 @@ class OneFile:
 
 def sniff(path: Path) -> bool:
     """Whether the path is a folder with such files, or a file of frames, or one of them."""
-    files = folder.files_of(path, _ENDING) if path.is_dir() else [path]
-    return any(_holds_frames(jsonfile.outline(file)) for file in files)
+    if not path.is_dir():
+        return _holds_frames(jsonfile.outline(path))
+    return any(_holds_frame(file) for file in folder.files_of(path, _ENDING))
+
+
+def _holds_frame(path: Path) -> bool:
+    """Whether a file of a folder is a frame, and no list of many."""
+    keys = jsonfile.outline(path)
+    if ("{", "people") in keys or not _holds_frames(keys):
+        return ("{", "people") in keys
+    try:
+        return _is_frame(jsonfile.load(path))
+    except InputError:
+        return False
 
 
 def _holds_frames(keys: frozenset[tuple[str, str]]) -> bool:

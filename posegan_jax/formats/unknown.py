@@ -68,6 +68,12 @@ def _about(content) -> str:
 
 
 def _kind(head: bytes) -> str:
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "text in UTF-16 (save it as UTF-8)"
+    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return "a pickle, which may run any program when it is read (save what is in it otherwise)"
+    if head.startswith(b"PK") and b"[Content_Types].xml" in head:
+        return "a spreadsheet (save it as CSV)"
     whole = len(head) < _HEAD  # else it may end in mid-letter
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(head, final=whole)
@@ -90,4 +96,7 @@ def _table(cells: list[str]) -> str:
             "joint, x, y"
         )
     some = one_line(joints[:_MANY])[:200] + ", ..." * (len(joints) > _MANY)
-    return f"a table with x and y of {some}: fewer than three joints that are known by their names"
+    return (
+        f"a table with x and y of {some}: fewer than three joints that are known by "
+        "their names; --joint-map says which they are"
+    )

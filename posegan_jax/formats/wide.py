@@ -68,6 +68,11 @@ def sniff(path: Path) -> bool:
     return _known(_parsed(table.first_cells(path)).joints) >= _FEWEST
 
 
+def has_joints(path: Path, names: Collection[str]) -> bool:
+    """Whether the first line has columns of x and y for a joint of these names."""
+    return not set(names).isdisjoint(joints_of(table.first_cells(path)))
+
+
 def joints_of(cells: Sequence[str]) -> list[str]:
     """What a table calls the joints that it has columns of x and y for."""
     return list(_parsed(cells).joints)
@@ -315,7 +320,8 @@ def _view(
         size, more = None, [picture.METRES]
     if size is not None:
         values = values.copy()
-        values[:, np.array(list(header.joints.values()))[:, :2]] *= size
+        with np.errstate(over="ignore"):  # what is no place anyway
+            values[:, np.array(list(header.joints.values()))[:, :2]] *= size
     if is_space and not is_z_up and size is None:
         more = [*more, "joints are in space: X and Y are read as the picture"]
     return _View(values, header, depths, is_space, is_z_up, size, [*notes, *more])

@@ -23,6 +23,8 @@ from posegan_jax.pose.skeleton import get_skeleton
 _ENDING = ".txt"
 _BOX = 5  # class and box
 _VISIBLE = 2
+_CLASSES = "classes.txt"  # the names of a data set's classes, which stand beside its labels
+_OTHERS = (".json", ".csv", ".npz")
 _LOOKS = 8  # files, for a look at what a folder holds
 _NAME = "frame_000000" + _ENDING
 
@@ -58,8 +60,11 @@ class _Layout:
 
 def sniff(path: Path) -> bool:
     """Whether the path is a folder with such files, or one of them."""
-    files = folder.files_of(path, _ENDING) if path.is_dir() else [path]
-    return any(_has_lines(file) for file in files[:_LOOKS])
+    if not path.is_dir():
+        return _has_lines(path)
+    if any(file.suffix.lower() in _OTHERS for file in path.iterdir()):  # each is one by itself
+        return False
+    return any(map(_has_lines, folder.files_of(path, _ENDING, _CLASSES)[:_LOOKS]))
 
 
 def read(
@@ -79,7 +84,7 @@ def read(
     """
     if not path.is_dir():
         raise InputError(f"{path}: one frame of YOLO's labels; give the folder with all of them")
-    content, notes = folder.load(path, _load, _ENDING)
+    content, notes = folder.load(path, _load, _ENDING, _CLASSES)
     known = records.SKELETONS | dict(skeletons or {})
     layout = _layout(content, known, path)
     found = []

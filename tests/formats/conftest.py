@@ -171,6 +171,7 @@ def by_names():
 
 VALID = {
     "objects movenet": movenet, "objects by names": by_names,
+    "objects of frames": lambda: {f"{t}.jpg": people for t, people in enumerate(movenet())},
     "objects flat": lambda: [
         {"frame": t, "track_id": p, "keypoints": [
             {"id": k, "position": {"x": x, "y": y, "z": 1.5}, "inFrameLikelihood": v}

@@ -155,6 +155,19 @@ def test_depths_are_no_scores_and_shares_no_pixels(path, tmp_path):
     assert (tmp_path / f"out{path.suffix}").exists()
 
 
+def test_mediapipes_four_numbers(path, tmp_path):
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.uniform(50, 600, (4, 33, 2)), rng.normal(0, 1, (4, 33, 1)),
+                             np.full((4, 33, 1), 0.75)], -1)
+    (sequence,) = file = formats.read(save(path, keypoints=values))
+    assert sequence.skeleton == "mediapipe33" and (sequence.scores == 0.75).all()
+    out = tmp_path / f"out{path.suffix}"
+    formats.write(file.replace([sequence.replace(scores=np.full((4, 33), 0.5))]), out)
+    after = np.load(out) if path.suffix == ".npy" else np.load(out)["keypoints"]
+    np.testing.assert_array_equal(after[..., :3], values[..., :3])
+    assert (after[..., 3] == 0.5).all()
+
+
 def test_the_flag_skeleton(tmp_path):
     np.save(tmp_path / "in.npy", someone()[0])
     command = ["convert", str(tmp_path / "in.npy"), str(tmp_path / "out.npz")]

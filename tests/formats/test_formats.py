@@ -60,13 +60,16 @@ def test_the_content_decides_which_format_reads(name, detections, tmp_path):
         (b'{"image_id": 1, "keypoints": []}', "of the keys image_id, keypoints, but {unknown}"),
         (b'[[], [{"image_id": 1}]]', "a list with objects of the keys image_id, but {unknown}"),
         (b"PK\x05\x06" + b"\0" * 18, "a binary file, {unknown}"),
-        (b"\x80\x04\x95", "a binary file, {unknown}"),
-        ("frame,x,y\n".encode("utf-16"), "a binary file, {unknown}"),
+        (b"PK\x03\x04 [Content_Types].xml", "a spreadsheet (save it as CSV), {unknown}"),
+        (b"\x80\x04\x95", "a pickle, which may run any program when it is read (save what is in it "
+         "otherwise), {unknown}"),
+        ("frame,x,y\n".encode("utf-16"), "text in UTF-16 (save it as UTF-8), {unknown}"),
         (b"frame,x\n", "a text file, {unknown}"),
         (b"frame,x,y\n", "a table whose first line is frame, x, y: no names of columns as nose_x, "
          "nose_y, or frame, joint, x, y, {unknown}"),
         (b"frame;nose_x;nose_y;a_x;a_y\n0;1,5;2;3;4\n", "a table with x and y of nose, a: fewer "
-         "than three joints that are known by their names, {unknown}"),
+         "than three joints that are known by their names; --joint-map says which they are, "
+         "{unknown}"),
         (b'{"a": 1}\n{"a": 2}\n', "Extra data); a file holds one value: of JSON lines make one "
          "list"),
     ],

@@ -61,6 +61,11 @@ LAYOUTS = {
         MEDIAPIPE, lambda joints, t: {"landmarks": joints},
         lambda name, x, y: {"type": f"PoseLandmarkType.{name}", "x": x, "y": y, "likelihood": 0.5},
     ),
+    "MediaPipe's points under another key": (
+        MEDIAPIPE, lambda joints, t: {"frame": t, "keypoints": joints},
+        lambda name, x, y: {"id": MEDIAPIPE.index(name), "x": x, "y": y, "z": 0.25,
+                            "visibility": 0.5},
+    ),
     "by place": (COCO, lambda joints, t: {"keypoints": joints},
                  lambda name, x, y: {"x": x, "y": y, "score": 0.5}),
     "from 1": (COCO, lambda joints, t: {"t": t, "joints": joints},
@@ -113,6 +118,23 @@ def test_two_people(reading, writing, with_frames):
     assert after[3][0]["keypoints"][0] == {"x": 7.0, "y": 7.0, "score": 0.5}
 
 
+@pytest.mark.parametrize("key", [None, "frames"])
+@pytest.mark.parametrize("name", ["by place", "old ml5", "lists by names"])
+def test_frames_by_their_names(key, name, reading, writing, with_frames):
+    joints, wrap, make = LAYOUTS[name]
+    content = {f"img_{t:03d}.jpg": wrap(body(t, joints, make), t) for t in range(2)}
+    content = content if key is None else {"fps": 25, key: content}
+    (sequence,) = file = reading(content)
+    assert file.format == "objects" and sequence.frames.tolist() == [0, 1]
+    assert sequence.fps == (None if key is None else 25)
+    assert writing(file) == content
+    after = writing(file.replace([with_frames(sequence, [4])]))
+    assert list(after if key is None else after[key]) == [
+        "img_000.jpg", "img_001.jpg", "img_004.jpg"
+    ]
+    assert {frame for again in reading(after) for frame in again.frames.tolist()} == {0, 1, 4}
+
+
 def test_upsampled(reading, writing):
     for name in LAYOUTS:
         joints, wrap, make = LAYOUTS[name]
@@ -122,6 +144,21 @@ def test_upsampled(reading, writing):
         (again,) = reading(writing(file.replace([larger])))
         assert again.skeleton == "mpi_inf_3dhp", name
         np.testing.assert_array_equal(again.keypoints, larger.keypoints)
+
+
+def test_ids_of_detections_are_nobodys(reading, writing):
+    joints, wrap, make = LAYOUTS["by place"]
+    content = [
+        [{"id": f"{t}-{i}", "keypoints": [
+            point | {"x": point["x"] + 900 * i + 3 * t} for point in body(0, joints, make)
+        ]} for i in range(2)]
+        for t in range(4)
+    ]
+    file = reading(content)
+    assert [len(sequence) for sequence in file] == [4, 4] and writing(file) == content
+    assert "tracked 2 people" in file.notes[1] and "ids do not count" in file.notes[0]
+    (sequence,) = reading([frame[:1] for frame in content])
+    assert len(sequence) == 4
 
 
 def test_a_new_file(writing, reading):

@@ -508,6 +508,14 @@ def test_frames_in_one_file(wrap, tmp_path, with_frames):
     np.testing.assert_array_equal(again.keypoints, longer.keypoints)
 
 
+def test_a_folder_of_files_of_frames_is_none_of_frames(tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.json").write_text(json.dumps(FRAMES))
+    assert not formats.holds_frames(tmp_path)
+    (tmp_path / "a.json").write_text(json.dumps(FRAMES[:1]))
+    assert formats.holds_frames(tmp_path)
+
+
 def test_a_new_file_of_frames(tmp_path):
     sequence = PoseSequence(np.ones((2, 18, 2)), None, None, "coco18", [1, 3], 2)
     formats.write([sequence], tmp_path / "out.json", "openpose")

@@ -114,6 +114,18 @@ def test_names_of_a_joint_map_that_the_file_lacks_are_told(reading, tmp_path):
     assert "names of the joint map that the file lacks: LEFT_KNE, paw" in file.notes
 
 
+def test_a_joint_map_makes_a_table_known(reading, writing, tmp_path):
+    text = table(["Kopf_x", "Kopf_y", "Knie li_x", "Knie li_y", "Knie re_x", "Knie re_y"],
+                 [range(1, 7)])
+    with pytest.raises(InputError, match="x and y of Kopf, Knie li, Knie re: .*--joint-map"):
+        reading(text)
+    (tmp_path / "map.json").write_text(
+        '{"names": {"Knie li": "left_knee", "Knie re": "right_knee", "other": "nose"}}'
+    )
+    (sequence,) = file = reading(text, joint_map=tmp_path / "map.json")
+    assert sequence.skeleton == "joints:Kopf,left_knee,right_knee" and writing(file) == text
+
+
 def test_changes_in_shares_are_shares(reading, writing):
     text, places = numbered("{}{}")
     (sequence,) = file = reading(text, image_size=SIZE)

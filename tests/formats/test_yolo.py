@@ -139,6 +139,13 @@ def test_what_is_no_folder_of_poses(tmp_path):
         formats.read(save(tmp_path / "boxes", ["0 0.5 0.5 0.25 0.75\n"]))
 
 
+def test_a_folder_that_holds_other_files_of_poses_is_none_of_labels(tmp_path):
+    folder = save(tmp_path / "in", [line(0)])
+    assert formats.holds_frames(folder)
+    (folder / "a.json").write_text("[]")
+    assert not formats.holds_frames(folder)
+
+
 def test_frames_without_anyone_and_a_folder_in_the_way(tmp_path):
     folder = save(tmp_path / "in", [line(0), "", line(1)])
     file = formats.read(folder, image_size=SIZE)
@@ -147,3 +154,10 @@ def test_frames_without_anyone_and_a_folder_in_the_way(tmp_path):
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="notes.txt"):
         formats.write(file, folder)
+
+
+def test_the_classes_of_a_data_set_are_no_frame(tmp_path):
+    folder = save(tmp_path / "in", [line(0), line(1)])
+    (folder / "classes.txt").write_text("person\n")
+    file = formats.read(folder, image_size=SIZE)
+    assert len(file[0]) == 2 and "1 .txt files hold no frame and are left out" in file.notes
