@@ -41,6 +41,7 @@ class Outcome:
       assumed: whether the frame rate was not known.
       bridged: frames in which nothing of a person was seen, and that were filled.
       moved: joints that the detector was sure of and that were moved by more than half a head.
+      notes: what was decided on the way and the user should know, one line each.
     """
 
     job: Job
@@ -52,6 +53,7 @@ class Outcome:
     assumed: bool = False
     bridged: int = 0
     moved: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def died(job: Job, who: str) -> Outcome:
@@ -81,7 +83,7 @@ def fill(
     formats.write(filled.file, job.output)
     return Outcome(
         job, None, filled.frames, len(people), count_joints(filled.file), filled.left,
-        is_rate_assumed(file), filled.bridged, filled.moved,
+        is_rate_assumed(file), filled.bridged, filled.moved, file.notes,
     )
 
 
