@@ -18,11 +18,11 @@ from posegan_jax.errors import InputError
 from posegan_jax.evaluation.clips import View, view_clips
 from posegan_jax.evaluation.temporal import interpolate
 from posegan_jax.geometry.body import head_size
+from posegan_jax.inpainting.identity import settle
 from posegan_jax.inpainting.inpainter import Inpainter, load
 from posegan_jax.motion.clip import THESIS
 from posegan_jax.motion.store import load_clips
 from posegan_jax.pose.carry import carry_joints
-from posegan_jax.pose.exchange import find_exchanges
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 
@@ -101,8 +101,10 @@ def meeting(
     return people
 
 
-def kept(people: Sequence[np.ndarray], hidden: int, both: bool, exchanged: bool, noise: float,
-         rng: np.random.Generator) -> tuple[bool, bool]:
+def kept(
+    inpainter: Inpainter, people: Sequence[np.ndarray], hidden: int, both: bool, exchanged: bool,
+    noise: float, rng: np.random.Generator,
+) -> tuple[bool, bool]:
     """Whether each id is one person before and after, and whether anything is told in doubt."""
     first = MEET - hidden // 2
     last = first + hidden
@@ -122,7 +124,7 @@ def kept(people: Sequence[np.ndarray], hidden: int, both: bool, exchanged: bool,
         )
         for person, rows in enumerate(tracks)
     ]
-    moves, exchanges = find_exchanges(sequences)
+    moves, exchanges = inpainter.solve(settle(sequences, inpainter.completer))
     found: dict[int, set[int]] = {}
     for person, rows in enumerate(tracks):
         for t, _, who in rows:
@@ -132,7 +134,7 @@ def kept(people: Sequence[np.ndarray], hidden: int, both: bool, exchanged: bool,
     return one, any(not exchange.clear for exchange in exchanges)
 
 
-def who_is_who(source: str, count: int) -> list[str]:
+def who_is_who(inpainter: Inpainter, source: str, count: int) -> list[str]:
     """A line for every way to meet: per cent that come out right, and are told to be in doubt."""
     clips, lines = walks(source), []
     lines += ["| | noise | hidden | ids right | ids exchanged |",
@@ -145,7 +147,10 @@ def who_is_who(source: str, count: int) -> list[str]:
                     for exchanged in (False, True):
                         rng = np.random.default_rng([SEED, turn, int(noise), hidden, both])
                         done = np.array([
-                            kept(meeting(clips, turn, rng), hidden, both, exchanged, noise, rng)
+                            kept(
+                                inpainter, meeting(clips, turn, rng), hidden, both, exchanged,
+                                noise, rng,
+                            )
                             for _ in range(count)
                         ])
                         right, told = done[:, 0].mean(), done[:, 1].mean()
@@ -220,8 +225,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--clips", type=int, default=24, help="(default: %(default)s)")
     options = parser.parse_args(argv)
     try:
-        print("\n".join(who_is_who(options.motion, options.pairs)), flush=True)
         inpainter = load(None)
+        print("\n".join(who_is_who(inpainter, options.motion, options.pairs)), flush=True)
         views = view_clips(options.motion, count=options.clips, longest=150, shortest=90)
         print("\n".join(["", *gaps(inpainter, views)]), flush=True)
         print("\n".join(["", *slow(inpainter, views)]))

@@ -74,7 +74,7 @@ def fill(
         job.input, fps=options.fps, min_score=options.min_score, joint_map=options.joint_map,
         image_size=options.image_size, ignore_ids=options.ignore_ids,
     )
-    file = prepare(file, options)
+    file = yield from prepare(file, completer, options)
     people: list[Person] = []
     for group in _groups(file):
         people += yield from complete(group, completer, options)

@@ -11,7 +11,7 @@ put right.
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,11 +60,14 @@ class Exchange:
     clear: bool
 
 
-def find_exchanges(people: Sequence[PoseSequence]) -> tuple[Moves, list[Exchange]]:
+def find_exchanges(
+    people: Sequence[PoseSequence], sure: Collection[tuple[int, tuple[Any, ...]]] = ()
+) -> tuple[Moves, list[Exchange]]:
     """Exchanges between the people of a file.
 
     Args:
       people: with different ids; those of different skeletons are not compared.
+      sure: frames and people of exchanges in doubt that are to be put right.
 
     Returns:
       The frames that go to other people to put right what is clear; and all exchanges in order of
@@ -75,7 +78,7 @@ def find_exchanges(people: Sequence[PoseSequence]) -> tuple[Moves, list[Exchange
     for skeleton in dict.fromkeys(sequence.skeleton for sequence in people):
         group = [s for s in people if s.skeleton == skeleton and s.observed.any()]
         if len(group) > 1:
-            follower = _Follower(group)
+            follower = _Follower(group, sure)
             follower.run()
             moves |= follower.moves
             found += follower.exchanges
@@ -93,8 +96,8 @@ class _Path:
 class _Follower:
     """Goes through the frames of people (of one skeleton), and exchanges them where it is clear."""
 
-    def __init__(self, people: Sequence[PoseSequence]):
-        self._people = people
+    def __init__(self, people: Sequence[PoseSequence], sure: Collection):
+        self._people, self._sure = people, sure
         self._fps = rate_of(people[0])
         self._bones = np.array(get_skeleton(people[0].skeleton).bones(), int).reshape(-1, 2)
         self._count = max(3, round(WINDOW * self._fps))
@@ -193,7 +196,7 @@ class _Follower:
         known = min(len(path.frames) for path in before) >= SHOWN
         shown = min(len(after[j].frames) for j in others) >= SHOWN
         clear = bool(gain >= (CLEAR if shown else 2 * CLEAR)) and known
-        clear &= bool(exchanged < straight / 2)
+        clear = clear and bool(exchanged < straight / 2) or (frame, names) in self._sure
         self.exchanges.append(Exchange(frame, names, clear))
         if not clear:
             return
