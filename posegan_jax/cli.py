@@ -35,7 +35,7 @@ from posegan_jax.speed_options import SpeedOptions
 DEMO = "posegan-demo"
 VIDEOS, PICTURES, REPORTS = (".mp4", ".gif"), (".png",), (".html",)
 _MANY = 10
-"""People from which on a line is not of each of them but of all."""
+"""Of more people than this a line is not of each of them but of all."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -314,9 +314,11 @@ def _complete(
     from posegan_jax.inpainting.inpainter import load
     from posegan_jax.inpainting.people import Filled, complete, is_rate_assumed, prepare
 
-    file = prepare(file, how)
     _say_read(file)
     inpainter = load(checkpoint)
+    told, file = file.notes, inpainter.solve(prepare(file, inpainter.completer, how))
+    for note in file.notes[len(told) :]:
+        print(f"  {note}")
     if is_rate_assumed(file):
         from posegan_jax.pose.rate import UNKNOWN_FPS
 

@@ -44,6 +44,7 @@ class Summary:
       left: people in whom there was nothing to start from.
       assumed: files whose frame rate was not known.
       bridged, moved: frames and joints, as of an ``Outcome``.
+      notes: inputs of which there is something to know, and what.
       seconds: from the beginning to the end.
       usage: of the devices, by engine.
       finished: whether every file was tried.
@@ -60,6 +61,7 @@ class Summary:
     assumed: int = 0
     bridged: int = 0
     moved: int = 0
+    notes: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
     usage: dict[str, Usage] = dataclasses.field(default_factory=dict)
     finished: bool = False
@@ -78,6 +80,8 @@ class Summary:
         self.assumed += outcome.assumed
         self.bridged += outcome.bridged
         self.moved += outcome.moved
+        if outcome.notes:
+            self.notes[outcome.job.input] = outcome.notes
 
     @property
     def utilisation(self) -> float | None:
@@ -100,6 +104,8 @@ class Summary:
             parts.append(f"{self.moved} confident joints moved by over half a head")
         if self.utilisation is not None:
             parts.append(f"devices busy for {self.utilisation:.0%} of the time after their start")
+        if self.notes:
+            parts.append(f"notes on {len(self.notes)} of them in {SUMMARY}")
         if self.assumed:
             parts.append(f"{UNKNOWN_FPS:g} fps assumed for {self.assumed} files (--fps gives them)")
         return ", ".join(parts)

@@ -41,6 +41,7 @@ class Outcome:
       assumed: whether the frame rate was not known.
       bridged: frames in which nothing of a person was seen, and that were filled.
       moved: joints that the detector was sure of and that were moved by more than half a head.
+      notes: what was decided on the way and the user should know, one line each.
     """
 
     job: Job
@@ -52,6 +53,7 @@ class Outcome:
     assumed: bool = False
     bridged: int = 0
     moved: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def died(job: Job, who: str) -> Outcome:
@@ -72,7 +74,7 @@ def fill(
         job.input, fps=options.fps, min_score=options.min_score, joint_map=options.joint_map,
         image_size=options.image_size, vertical=options.vertical, ignore_ids=options.ignore_ids,
     )
-    file = prepare(file, options)
+    file = yield from prepare(file, completer, options)
     people: list[Person] = []
     for group in _groups(file):
         people += yield from complete(group, completer, options)
@@ -81,7 +83,7 @@ def fill(
     formats.write(filled.file, job.output)
     return Outcome(
         job, None, filled.frames, len(people), count_joints(filled.file), filled.left,
-        is_rate_assumed(file), filled.bridged, filled.moved,
+        is_rate_assumed(file), filled.bridged, filled.moved, file.notes,
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from posegan_jax import formats
 from posegan_jax.geometry.moved import Moved
 from posegan_jax.inpainting.completer import Completer, NothingToStartFrom
+from posegan_jax.inpainting.identity import settle
 from posegan_jax.inpainting.settings import FillOptions
 from posegan_jax.inpainting.together import Steps, together
 from posegan_jax.pose.continuity import Stretches
@@ -75,7 +76,7 @@ class Filled:
         return sum(map(len, self.file))
 
 
-def prepare(file: PoseFile, how: FillOptions) -> PoseFile:
+def prepare(file: PoseFile, completer: Completer, how: FillOptions) -> Steps[PoseFile]:
     """A file as its people are completed, with notes of what was found in them.
 
     What was exchanged between people is put right where that is clear; jumps in size and place,
@@ -85,9 +86,10 @@ def prepare(file: PoseFile, how: FillOptions) -> PoseFile:
     moves: Moves = {}
     known = {str(sequence.person) for sequence in file}
     if len(known) == len(file) > 1:
-        moves, exchanges = find_exchanges(file)
-        if not how.repair_ids:
-            moves = {}
+        if how.repair_ids:
+            moves, exchanges = yield from settle(file, completer)
+        else:
+            _, exchanges = find_exchanges(file)
             exchanges = [dataclasses.replace(e, clear=False) for e in exchanges]
         notes += _exchanged(exchanges)
     file = formats.relabelled(file, moves, notes)

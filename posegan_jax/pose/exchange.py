@@ -2,15 +2,16 @@
 where ids are places in a detector's list.
 
 From frame to frame, a pose is expected to be where its person's own path leads. Where another
-person's last pose is nearer, both ways to go on are compared: how far the poses before and after
-are apart halfway between them, how hard the body would have to accelerate, and how much the lengths
-of its bones in the picture would change. People who meet and turn round slow down first, and
-nothing is exchanged. What is not clear is told, and not put right.
+person's last pose is nearer, or near and both were hidden for a while, both ways to go on are
+compared: how far the poses before and after are apart halfway between them, how hard the body would
+have to accelerate, and how much the lengths of its bones in the picture would change. People who
+meet and turn round slow down first, and nothing is exchanged. What is not clear is told, and not
+put right.
 """
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,13 +30,15 @@ MOST = 5.0
 """Largest cost of any one of these: one that is impossible does not get worse."""
 CLEAR, DOUBTFUL = 1.5, 0.6
 """By how much less it costs, for each person of an exchange, that it was one, to be put right and
-to be told; it has to be less than half of what it costs that it was none. Of 2,800 pairs of people
-of motion capture who cross, or meet and turn round, with one or both hidden for up to 14 frames and
-noise of a hundredth or a fiftieth of the body's height, nothing was exchanged. Of those who cross
-with their ids exchanged 90 to 100 % are put right, and of those who turn round 0 to 80 %."""
+to be told. To be put right it has to be less than half of what it costs that it was none, too.
+Chosen by ``python -m benchmarks.people``: of people who pass each other with their ids exchanged,
+all but a few are put right unless both were hidden for long; of those who turn round, and of those
+whose ids are right, next to nothing is exchanged."""
 SHOWN = 3
 """Frames that all paths need for an exchange to be clear; with fewer behind it, it has to cost less
 by twice as much."""
+PAUSE = 2
+"""Frames of two people beyond which a path may lead past another one's last pose unseen."""
 UNKNOWN = 1e3
 """Cost where two paths have no joints to compare: nothing is decided there."""
 NEAR = 1.0
@@ -57,11 +60,14 @@ class Exchange:
     clear: bool
 
 
-def find_exchanges(people: Sequence[PoseSequence]) -> tuple[Moves, list[Exchange]]:
+def find_exchanges(
+    people: Sequence[PoseSequence], sure: Collection[tuple[int, tuple[Any, ...]]] = ()
+) -> tuple[Moves, list[Exchange]]:
     """Exchanges between the people of a file.
 
     Args:
       people: with different ids; those of different skeletons are not compared.
+      sure: frames and people of exchanges in doubt that are to be put right.
 
     Returns:
       The frames that go to other people to put right what is clear; and all exchanges in order of
@@ -72,7 +78,7 @@ def find_exchanges(people: Sequence[PoseSequence]) -> tuple[Moves, list[Exchange
     for skeleton in dict.fromkeys(sequence.skeleton for sequence in people):
         group = [s for s in people if s.skeleton == skeleton and s.observed.any()]
         if len(group) > 1:
-            follower = _Follower(group)
+            follower = _Follower(group, sure)
             follower.run()
             moves |= follower.moves
             found += follower.exchanges
@@ -90,8 +96,8 @@ class _Path:
 class _Follower:
     """Goes through the frames of people (of one skeleton), and exchanges them where it is clear."""
 
-    def __init__(self, people: Sequence[PoseSequence]):
-        self._people = people
+    def __init__(self, people: Sequence[PoseSequence], sure: Collection):
+        self._people, self._sure = people, sure
         self._fps = rate_of(people[0])
         self._bones = np.array(get_skeleton(people[0].skeleton).bones(), int).reshape(-1, 2)
         self._count = max(3, round(WINDOW * self._fps))
@@ -151,6 +157,7 @@ class _Follower:
         new = np.array([self._pose((p, seen[p])) for p in own])
         near = _middle(new)[:, None] - _middle(last)
         heights = np.array([self._height[self._who[p]] for p in own])
+        paused = [self._number(self._last[person][-1]) < frame - PAUSE for person in known]
         near = np.linalg.norm(near, axis=-1) < NEAR * heights[:, None]
         for i, p in enumerate(own):
             person = self._who[p]
@@ -159,7 +166,7 @@ class _Follower:
                 continue
             away = _apart(new[i], last[[known.index(person), *others]])
             for j, distance in zip(others, away[1:], strict=True):
-                if distance < away[0]:
+                if distance < away[0] or paused[known.index(person)] and paused[j]:
                     groups = _joined(groups, {person, known[j]})
         return groups
 
@@ -182,13 +189,14 @@ class _Follower:
         straight = sum(cost[at[j], j] for j in others)
         exchanged = sum(cost[members.index(who[new[j]]), j] for j in others)
         gain = (straight - exchanged) / len(others)
-        if gain < DOUBTFUL or exchanged > straight / 2 or straight >= UNKNOWN:
+        if gain < DOUBTFUL or straight >= UNKNOWN:
             return
         people = sorted({self._who[new[j]] for j in others} | {who[new[j]] for j in others})
         names = tuple(self._names[person] for person in people)
         known = min(len(path.frames) for path in before) >= SHOWN
         shown = min(len(after[j].frames) for j in others) >= SHOWN
         clear = bool(gain >= (CLEAR if shown else 2 * CLEAR)) and known
+        clear = clear and bool(exchanged < straight / 2) or (frame, names) in self._sure
         self.exchanges.append(Exchange(frame, names, clear))
         if not clear:
             return
