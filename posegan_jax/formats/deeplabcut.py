@@ -67,7 +67,8 @@ def read(
     places = np.array([place[:2] for columns in people.values() for place in columns.values()])
     size, sized = picture.pixels_of(values[:, places], image_size, assumed=False)
     if size is not None:
-        values[:, places] *= size
+        with np.errstate(over="ignore"):  # what is no place anyway
+            values[:, places] *= size
     tracks = {}
     for person, columns in people.items():
         joints = resolve(list(columns), path, names)

@@ -105,7 +105,8 @@ def read(
             )
         return found
 
-    sequences = seen(values * scale, tally)
+    with np.errstate(over="ignore"):  # what is no place anyway
+        sequences = seen(values * scale, tally)
     z = table.column(header, ("z",))
     if z is not None:
         depths = np.array([table.number(row[z]) for row in rows])

@@ -180,7 +180,8 @@ def read(
     values = values.reshape(len(records), -1, 3)
     size, note_size = picture.pixels_of(values[..., :2], image_size, found_size, assumed)
     scale = size or (1.0, 1.0)
-    values = values * np.array([*scale, 1.0])
+    with np.errstate(over="ignore"):  # what is no place anyway
+        values = values * np.array([*scale, 1.0])
     provenance, note_source = _provenance(records, values.shape[1])
     if not np.isfinite(_present(values, min_score, completed(provenance))[0]).any():
         raise InputError(

@@ -64,7 +64,8 @@ def read(
     places = np.array(list(columns.values()))
     size, sized = picture.pixels_of(values[:, places[:, :2]], image_size, assumed=False)
     if size is not None:
-        values[:, places[:, :2]] *= size
+        with np.errstate(over="ignore"):  # what is no place anyway
+            values[:, places[:, :2]] *= size
     track = header.index(_TRACK) if _TRACK in header else None
     people = [None if track is None else table.person_id(row[track]) for row in rows]
     people, notes = table.followed(people, frames, values, places, min_score)

@@ -255,7 +255,8 @@ def _view(
         size, more = None, [picture.METRES]
     if size is not None:
         values = values.copy()
-        values[:, np.array(list(header.joints.values()))[:, :2]] *= size
+        with np.errstate(over="ignore"):  # what is no place anyway
+            values[:, np.array(list(header.joints.values()))[:, :2]] *= size
     if is_space and not is_z_up and size is None:
         more = [*more, "joints are in space: X and Y are read as the picture"]
     return _View(values, header, depths, is_space, is_z_up, size, [*notes, *more])
