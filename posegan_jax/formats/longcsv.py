@@ -76,10 +76,10 @@ def read(
     values = np.array([[table.number(cell) for cell in column[n]] for n in "xy"]).T.reshape(-1, 2)
     scale, size = (1.0, 1.0), None
     notes = [f"columns that are not kept: {one_line(extra)}"] if extra else []
+    sized: list[str] = []
     if any(header[i].strip() != name for name, i in at.items()):  # not ours, which holds pixels
-        size, more = picture.pixels_of(values, image_size)
+        size, sized = picture.pixels_of(values, image_size)
         scale = size or scale
-        notes += more
         if min_score is None and "score" in at:
             min_score = table.least_score(header[at["score"]])
     notes += not_in_file(names, set(column["joint"]))
@@ -112,14 +112,14 @@ def read(
         depths = np.array([table.number(row[z]) for row in rows])
         along_z = seen(np.column_stack([values[:, 0], depths]), Tally())
     if z is not None and (vertical == "z-up" or vertical is None and _is_z_up(sequences, along_z)):
-        sequences, up = along_z, True
-        notes.append(axes.Z_UPWARDS)
+        sequences, up, size, sized = along_z, True, None, [axes.Z_UPWARDS]
     elif vertical == "z-up":
         raise InputError(f"{path}: no joint has a z; --vertical z-up needs one")
     else:
         ours = "provenance" in at and vertical is None
         up, more = (False, []) if ours else axes.is_turned(sequences, vertical)
         notes += more
+    notes += sized
     if up:
         height = float((size or image_size or (0.0, 0.0))[1])
         sequences = [s.replace(keypoints=s.keypoints * [1, -1] + [0, height]) for s in sequences]
