@@ -328,7 +328,8 @@ def test_z_up(scale, reading, written):
     np.testing.assert_allclose(sequence.keypoints, places[..., [0, 2]] * [1, -1])
     assert written(file) == text
     (sequence,) = file = reading(tidy(places))
-    assert axes.Z_UPWARDS in file.notes
+    assert axes.Z_UPWARDS in file.notes and file.shares_of is None
+    assert not any("unknown size" in note for note in file.notes)
     np.testing.assert_allclose(sequence.keypoints, places[..., [0, 2]] * [1, -1])
     assert axes.Z_UPWARDS not in reading(text, vertical="y-down").notes
 
