@@ -538,12 +538,10 @@ def _clear_depths(row: list[str], track: Track, came: np.ndarray) -> None:
 
 def those_that_came(before: PoseSequence, after: PoseSequence) -> np.ndarray:
     """(T, K) bool, joints of ``after`` that were missing before."""
-    place = {frame: i for i, frame in enumerate(before.frames.tolist())}
-    seen = np.zeros(after.observed.shape, bool)
-    for t, frame in enumerate(after.frames.tolist()):
-        if frame in place:
-            seen[t] = before.observed[place[frame]]
-    return after.observed & ~seen
+    came = after.observed
+    _, now, then = np.intersect1d(after.frames, before.frames, return_indices=True)
+    came[now] &= ~before.observed[then]
+    return came
 
 
 def changes(before: PoseSequence, after: PoseSequence) -> np.ndarray:
