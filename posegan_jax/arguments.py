@@ -88,7 +88,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     render.add_argument("-o", "--output", required=True, help=".mp4, .gif, .png or .html")
     _add_source(render)
-    add_options(render, ReadOptions, "fps", "image_size")
+    add_options(render, ReadOptions)
 
     _command(
         commands, "train",

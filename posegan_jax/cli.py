@@ -34,6 +34,8 @@ from posegan_jax.speed_options import SpeedOptions
 
 DEMO = "posegan-demo"
 VIDEOS, PICTURES, REPORTS = (".mp4", ".gif"), (".png",), (".html",)
+_MANY = 10
+"""Of more people than this a line is not of each of them but of all."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -79,8 +81,7 @@ def _demo(options: argparse.Namespace, rest: list[str]) -> None:
     with resources.as_file(asset) as path:
         file = formats.read(path, fps=25.0)
     how = dataclasses.replace(options_of(FillOptions, options), joints=UPSAMPLED)
-    filled = _complete(file, how)
-    _write_all(file, filled, output, video, picture)
+    _write_all(*_complete(file, how), output, video, picture)
 
 
 def _fill(options: argparse.Namespace, rest: list[str]) -> None:
@@ -98,9 +99,11 @@ def _fill(options: argparse.Namespace, rest: list[str]) -> None:
     _check_output(options.video, VIDEOS)
     _check_output(options.picture, PICTURES)
     _check_output(options.report, REPORTS)
-    filled = _complete(file, how, options.checkpoint)
+    before, filled = _complete(file, how, options.checkpoint)
+    _check_filled(before, filled, options.output)
     _write_all(
-        file, filled, Path(options.output), options.video, options.picture, options.report, source
+        before, filled, Path(options.output), options.video, options.picture, options.report,
+        source,
     )
 
 
@@ -263,7 +266,8 @@ def _read(path: str, how: ReadOptions, source=None) -> PoseFile:
     """A file, as seen in a video."""
     return formats.read(
         path, fps=how.fps, min_score=how.min_score, joint_map=how.joint_map,
-        image_size=how.image_size or (source.shape if source else None),
+        image_size=None if source else how.image_size, vertical=how.vertical,
+        seen_in=source.shape if source else None, ignore_ids=how.ignore_ids,
     )
 
 
@@ -287,15 +291,34 @@ def _check_kept(
             raise InputError(f"{given} would be written over; give another name than {path}")
 
 
-def _complete(file: PoseFile, how: FillOptions, checkpoint: str | None = None) -> PoseFile:
-    """Completes every sequence of a file, with a progress bar; says what it did."""
+def _check_filled(file: PoseFile, filled: PoseFile, output: str | os.PathLike) -> None:
+    """Raises InputError where nothing was filled and a file of another format would be written."""
+    left = all(new is old for new, old in zip(filled, file, strict=True))
+    if len(file) and left and formats.converted(filled, output).format != file.format:
+        raise InputError(
+            f"{file.path}: nothing could be filled, so {output} is not written; posegan "
+            "convert changes the format alone"
+        )
+
+
+def _complete(
+    file: PoseFile, how: FillOptions, checkpoint: str | None = None
+) -> tuple[PoseFile, PoseFile]:
+    """Completes every sequence of a file, with a progress bar; says what it did.
+
+    Returns:
+      The file before, with people who were exchanged put right, and after.
+    """
     from tqdm import tqdm
 
     from posegan_jax.inpainting.inpainter import load
-    from posegan_jax.inpainting.people import Filled, complete, is_rate_assumed
+    from posegan_jax.inpainting.people import Filled, complete, is_rate_assumed, prepare
 
     _say_read(file)
     inpainter = load(checkpoint)
+    told, file = file.notes, inpainter.solve(prepare(file, inpainter.completer, how))
+    for note in file.notes[len(told) :]:
+        print(f"  {note}")
     if is_rate_assumed(file):
         from posegan_jax.pose.rate import UNKNOWN_FPS
 
@@ -313,13 +336,16 @@ def _complete(file: PoseFile, how: FillOptions, checkpoint: str | None = None) -
             steps = complete([sequence], inpainter.completer, how)
             (person,) = inpainter.solve(steps, progress)
         people.append(person)
-        print(f"  {_who(sequence)}: {_what(person)}")
+        if len(file) <= _MANY:
+            print(f"  {_who(sequence)}: {_what(person)}")
     filled = Filled.of(file, people)
+    if len(file) > _MANY:
+        print(f"  {_all(filled)}")
     seconds = time.perf_counter() - begun
     rate = filled.frames / max(seconds, 1e-9)
     print(f"completed {filled.frames} frames in {seconds:.1f} s ({rate:.0f} fps)")
     cpus.give_back_memory()
-    return filled.file
+    return file, filled.file
 
 
 def _source(options: argparse.Namespace, video: str | os.PathLike | None):
@@ -449,8 +475,31 @@ def _what(person) -> str:
 
     if person.left:
         return "nothing that the model could start from; left as it is"
-    counts = count_joints([person.sequence])
-    return f"joints {', '.join(f'{count} {name}' for name, count in counts.items() if count)}"
+    return _counts(
+        count_joints([person.sequence]), person.stretches.bridged, person.stretches.gaps,
+        person.moved.confident, len(person.moved),
+    )
+
+
+def _all(filled) -> str:
+    """What was made of many people, see ``people.Filled``."""
+    from posegan_jax.inpainting.people import count_joints
+
+    left = f", {filled.left} of them left as they are: nothing to start from" if filled.left else ""
+    counts = _counts(
+        count_joints(filled.file), filled.bridged, filled.gaps, filled.confident, filled.moved
+    )
+    return f"all {len(filled.file)} people{left}: {counts}"
+
+
+def _counts(joints: dict[str, int], bridged: int, gaps: int, confident: int, moved: int) -> str:
+    parts = [f"joints {', '.join(f'{count} {name}' for name, count in joints.items() if count)}"]
+    if bridged:
+        parts.append(f"{bridged} frames bridged")
+    if gaps:
+        parts.append(f"{gaps} gaps were left (--bridge)")
+    parts.append(f"{moved} of {confident} confident joints moved by over half a head")
+    return "; ".join(parts)
 
 
 _COMMANDS = {

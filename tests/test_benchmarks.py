@@ -1,12 +1,13 @@
 """The page of the benchmark is made of its results."""
 
 import json
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import ablations, accuracy, certainty, page, video
+from benchmarks import ablations, accuracy, certainty, page, people, video
 from configs.cmu import get_config
 from posegan_jax.config import check
 from posegan_jax.errors import InputError
@@ -23,6 +24,7 @@ from posegan_jax.evaluation.scores import (
     Scores,
 )
 from posegan_jax.evaluation.settings import EvaluateOptions
+from posegan_jax.pose.exchange import find_exchanges
 
 TOTALS = ("Total-12J", "Total-28J")
 
@@ -191,3 +193,20 @@ def test_ablations_are_configurations_that_can_be_trained(name, tmp_path):
 def test_mistakes_of_the_ablations(tmp_path, capsys):
     assert ablations.main(["--motion", "procedural", "--steps", "30", "-o", str(tmp_path)]) == 2
     assert "multiple of 40" in capsys.readouterr().err
+
+
+def test_people_meet_and_are_told_apart(monkeypatch):
+    monkeypatch.setattr(people, "HIDDEN", (0, 4))
+    monkeypatch.setattr(people, "NOISES", (3.0,))
+    monkeypatch.setattr(people, "FAR", 600.0)
+    monkeypatch.setattr(people, "settle", lambda sequences, completer: find_exchanges(sequences))
+    nobody = types.SimpleNamespace(solve=lambda found: found, completer=None)
+    lines = people.who_is_who(nobody, "procedural", 4)
+    assert len(lines) == 2 + 2 * 3 and lines[2].startswith("| pass | 1% | - | 100% (0%) |")
+    clips, rng = people.walks("procedural"), np.random.default_rng(0)
+    for turn in (False, True):
+        one, other = (track.mean(axis=1)[:, 0] for track in people.meeting(clips, turn, rng))
+        assert one[0] < one[people.MEET] and other[0] > other[people.MEET]
+        assert (one[-1] > one[people.MEET]) == (other[-1] < other[people.MEET]) == (not turn)
+    with pytest.raises(InputError, match="no such"):
+        people.walks("nowhere.npz")

@@ -195,6 +195,18 @@ def test_fill_with_all_its_options(run, detections, tmp_path):
         assert still.format == "PNG"
 
 
+def test_where_nothing_could_be_filled_nothing_is_written_in_another_format(run, tmp_path):
+    rows = [f"{t},{p},{10 * k + t},{20 * k},red" for t in range(8) for k, p in enumerate("pqr", 1)]
+    text = "\n".join(["frame,keypoint,x,y,colour", *rows]) + "\n"
+    (tmp_path / "in.csv").write_text(text)
+    fill = ("fill", tmp_path / "in.csv", "--fps", 30, "--quality", "fast", "-o")
+    code, said, _ = run(*fill, tmp_path / "out.csv")
+    assert code == 0 and (tmp_path / "out.csv").read_text() == text
+    code, _, said = run(*fill, tmp_path / "out.npz")
+    assert code == 2 and "nothing could be filled, so" in said and "posegan convert" in said
+    assert not (tmp_path / "out.npz").exists()
+
+
 def test_people_who_cannot_be_completed_are_left_as_they_are(run, tmp_path):
     seen = PoseSequence(walking(10), skeleton="coco17", person="seen")
     single = np.full((4, 17, 2), np.nan)
@@ -266,7 +278,9 @@ def test_a_file_without_people_stays_one(run, tmp_path):
         ("fill {input} -o out.json --qual fast", "--qual"),
         ("fill {input} -o out.json --fps 0", "--fps.*must be positive"),
         ("fill {input} -o out.json --fps inf", "--fps.*must be positive and finite, not inf"),
-        ("fill {input} -o out.json --fps 1000", "fps must be between 5 and 240, not 1000"),
+        ("fill {input} -o out.json --fps 1000", "fps must be above 0 and at most 240, not 1000"),
+        ("fill {input} -o out.json --bridge -1", "--bridge.*must be 0 or more seconds, not -1"),
+        ("fill {input} -o out.json --bridge nan", "--bridge.*must be 0 or more seconds, not nan"),
         ("fill {input} -o out.json --min-score nan", "--min-score.*must be a number, not nan"),
         ("convert {input} out.npz --min-score nan", "--min-score.*must be a number, not nan"),
         ("render {input} -o film.mp4 --fps many", "--fps.*'many' is no number"),
@@ -457,6 +471,19 @@ def test_convert_to_a_named_format(run, detections, tmp_path):
     assert code == 0 and formats.read(tmp_path / "anything").format == "npz"
 
 
+def test_options_of_reading(run, detections, fails, tmp_path):
+    said = run("convert", detections, tmp_path / "a.npz", "--image-size", "2000x1200")[1]
+    assert "--image-size changes nothing" in said
+    said = run("convert", detections, tmp_path / "a.npz", "--vertical", "y-up")[1]
+    assert "--vertical changes nothing" in said
+    assert "invalid choice" in fails("convert", detections, tmp_path / "a.npz", "--vertical", "up")
+    assert run("render", detections, "-o", tmp_path / "a.png", "--min-score", "0.95")[0] == 2
+    table = tmp_path / "table.csv"
+    assert run("convert", detections, table, "--format", "wide", "--person", "1")[0] == 0
+    (before,), (after,) = formats.read(table), formats.read(table, vertical="y-up")
+    np.testing.assert_array_equal(after.keypoints, before.keypoints * [1, -1])
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_render_draws_stills_and_films(run, detections, tmp_path, count):
     inputs = [detections, *[tmp_path / "other.npz"] * (count - 1)]
@@ -496,6 +523,7 @@ def test_the_source_must_be_the_picture_of_the_poses(run, fails, detections, tmp
     command = ("render", detections, "-o", drawn, "--source", source)
     assert "of the joints are beyond the 160 x 96 picture" in run(*command)[1]
     said = run(*command, "--image-size", "1600x960")[1]
+    assert "changes nothing" not in said  # the poses are drawn in this size
     assert "beyond" not in said and f"wrote {drawn}" in said
     assert "160 x 96" in fails(*command, "--image-size", "640x480")
     shares = tmp_path / "shares.json"

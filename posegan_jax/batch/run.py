@@ -43,6 +43,8 @@ class Summary:
       joints: how many of each provenance.
       left: people in whom there was nothing to start from.
       assumed: files whose frame rate was not known.
+      bridged, moved: frames and joints, as of an ``Outcome``.
+      notes: inputs of which there is something to know, and what.
       seconds: from the beginning to the end.
       usage: of the devices, by engine.
       finished: whether every file was tried.
@@ -57,6 +59,9 @@ class Summary:
     joints: dict[str, int] = dataclasses.field(default_factory=dict)
     left: int = 0
     assumed: int = 0
+    bridged: int = 0
+    moved: int = 0
+    notes: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
     usage: dict[str, Usage] = dataclasses.field(default_factory=dict)
     finished: bool = False
@@ -73,6 +78,10 @@ class Summary:
         self.joints = dict(Counter(self.joints) + Counter(outcome.joints))
         self.left += outcome.left
         self.assumed += outcome.assumed
+        self.bridged += outcome.bridged
+        self.moved += outcome.moved
+        if outcome.notes:
+            self.notes[outcome.job.input] = outcome.notes
 
     @property
     def utilisation(self) -> float | None:
@@ -89,8 +98,14 @@ class Summary:
         if self.frames:
             rate = self.frames / max(self.seconds, 1e-9)
             parts.append(f"{self.frames} frames in {self.seconds:.1f} s ({rate:.0f} fps)")
+        if self.bridged:
+            parts.append(f"{self.bridged} frames bridged")
+        if self.moved:
+            parts.append(f"{self.moved} confident joints moved by over half a head")
         if self.utilisation is not None:
             parts.append(f"devices busy for {self.utilisation:.0%} of the time after their start")
+        if self.notes:
+            parts.append(f"notes on {len(self.notes)} of them in {SUMMARY}")
         if self.assumed:
             parts.append(f"{UNKNOWN_FPS:g} fps assumed for {self.assumed} files (--fps gives them)")
         return ", ".join(parts)

@@ -11,7 +11,14 @@ from posegan_jax import formats
 from posegan_jax.batch.manifest import Job
 from posegan_jax.errors import InputError
 from posegan_jax.inpainting.completer import Completer
-from posegan_jax.inpainting.people import Filled, Person, complete, count_joints, is_rate_assumed
+from posegan_jax.inpainting.people import (
+    Filled,
+    Person,
+    complete,
+    count_joints,
+    is_rate_assumed,
+    prepare,
+)
 from posegan_jax.inpainting.settings import FillOptions
 from posegan_jax.inpainting.together import Request, Steps
 from posegan_jax.pose.sequence import PoseSequence
@@ -32,6 +39,9 @@ class Outcome:
       joints: how many of each provenance, by its name in lower case.
       left: people in whom the model found nothing to start from, left as they were.
       assumed: whether the frame rate was not known.
+      bridged: frames in which nothing of a person was seen, and that were filled.
+      moved: joints that the detector was sure of and that were moved by more than half a head.
+      notes: what was decided on the way and the user should know, one line each.
     """
 
     job: Job
@@ -41,6 +51,9 @@ class Outcome:
     joints: dict[str, int] = dataclasses.field(default_factory=dict)
     left: int = 0
     assumed: bool = False
+    bridged: int = 0
+    moved: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def died(job: Job, who: str) -> Outcome:
@@ -59,8 +72,9 @@ def fill(
     """
     file = formats.read(
         job.input, fps=options.fps, min_score=options.min_score, joint_map=options.joint_map,
-        image_size=options.image_size,
+        image_size=options.image_size, vertical=options.vertical, ignore_ids=options.ignore_ids,
     )
+    file = yield from prepare(file, completer, options)
     people: list[Person] = []
     for group in _groups(file):
         people += yield from complete(group, completer, options)
@@ -69,7 +83,7 @@ def fill(
     formats.write(filled.file, job.output)
     return Outcome(
         job, None, filled.frames, len(people), count_joints(filled.file), filled.left,
-        is_rate_assumed(file),
+        is_rate_assumed(file), filled.bridged, filled.moved, file.notes,
     )
 
 

@@ -13,34 +13,45 @@ from pathlib import Path
 from posegan_jax.errors import InputError
 from posegan_jax.formats import (
     alphapose,
+    arrays,
     coco,
     deeplabcut,
+    hdf5,
     joint_names,
     longcsv,
     mediapipe,
     mmpose,
     movement,
     npz,
+    objects,
     openpose,
     picture,
+    records,
     sleap,
+    table,
     trc,
     ultralytics,
     wide,
+    yolo,
 )
 from posegan_jax.formats import joint_map as joint_maps
+from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.fit import fit, skeleton_for
 from posegan_jax.formats.folder import Folder
 from posegan_jax.formats.format import Format, OfDetectors
 from posegan_jax.formats.options import ReadOptions
 from posegan_jax.formats.unknown import explain
+from posegan_jax.pose.people import Moves, relabel, tracked
+from posegan_jax.pose.rate import disagreement
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
+from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime.files import check_file, check_folder
 
 _OURS = (
-    alphapose.FORMAT, openpose.FORMAT, coco.FORMAT, mmpose.FORMAT, ultralytics.FORMAT,
-    mediapipe.FORMAT, npz.FORMAT, deeplabcut.FORMAT, sleap.FORMAT, longcsv.FORMAT, trc.FORMAT,
-    movement.FORMAT, wide.FORMAT,
+    objects.FORMAT, alphapose.FORMAT, openpose.FORMAT, coco.FORMAT, mmpose.FORMAT,
+    ultralytics.FORMAT, mediapipe.FORMAT, npz.FORMAT, arrays.FORMAT, deeplabcut.FORMAT,
+    sleap.FORMAT, longcsv.FORMAT, trc.FORMAT, hdf5.FORMAT, movement.FORMAT, wide.FORMAT,
+    yolo.FORMAT,
 )
 FORMATS: dict[str, Format] = {}
 """The known formats by their names, in the order in which they are asked whether a file is theirs.
@@ -80,6 +91,8 @@ for _format in _OURS:
 def read(
     path: str | os.PathLike, *, fps: float | None = None, min_score: float | None = None,
     joint_map: str | os.PathLike | None = None, image_size: tuple[float, float] | None = None,
+    vertical: Vertical | None = None, seen_in: tuple[float, float] | None = None,
+    ignore_ids: bool = False,
 ) -> PoseFile:
     """Reads a detector's file, whatever its format.
 
@@ -92,31 +105,76 @@ def read(
         {"names": {"name in the file": "our name"}}.
       image_size: (width, height) in pixels of the video that the poses were detected in: for files
         with normalised coordinates that do not hold it, and to check all others against.
+      vertical: the axis of a table that is the picture's y, and which way it points. By default it
+        is y, and points down unless heads are below feet all through the file; or z, which points
+        up, where joints are in space and heads are above feet along it.
+      seen_in: the size of the video that will show the poses, which counts as ``image_size`` where
+        none is given. An option that changes nothing is told of in the notes, and this is none.
+      ignore_ids: follow people by their poses, whatever the file's ids are.
 
     Raises:
       InputError: no such file, an unknown format, content that is not what the format says, or
         options as of ``check_reading``.
     """
-    names, skeletons = check_reading(fps, min_score, joint_map)
+    names, skeletons = check_reading(fps, min_score, joint_map, vertical)
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file")
-    format = _recognised(path)
-    if min_score is None:
-        min_score = None if format.min_score is None else OfDetectors(format.min_score)
-    file = format.read(path, min_score, **_options(format, path, names, skeletons, image_size))
-    notes = file.notes
-    if image_size is not None or format.in_pixels:
-        notes = (*notes, *picture.misfit(file.sequences, image_size))
-    file = dataclasses.replace(file, format=format.name, path=str(path), notes=notes)
+    format = _recognised(path, names)
+    size = image_size or seen_in
+    given = {"names": names, "skeletons": skeletons, "image_size": size, "vertical": vertical}
+    least = min_score
+    if least is None and format.min_score is not None:
+        least = OfDetectors(format.min_score)
+    file = format.read(path, least, **_options(format, path, given))
+    notes = list(file.notes)
+    if size is not None or format.in_pixels:
+        notes += picture.misfit(file.sequences, size, _remedy(format))
+    told = len(notes) > len(file.notes)  # of what the size does not fit
+    notes += _idle(file, format, None if told else image_size, min_score, skeletons, vertical)
+    file = dataclasses.replace(
+        file, format=format.name, path=str(path), notes=tuple(notes), image_size=size
+    )
     if fps is not None:
-        file = file.replace([sequence.replace(fps=fps) for sequence in file])
-    return file
+        said = next((s.fps for s in file if s.fps is not None), None)
+        notes = (*notes, *disagreement("the file says", said, fps))
+        file = dataclasses.replace(
+            file, sequences=tuple(s.replace(fps=fps) for s in file), notes=notes
+        )
+    return _by_poses(file) if ignore_ids else file
+
+
+def relabelled(file: PoseFile, moves: Moves, notes: Sequence[str] = ()) -> PoseFile:
+    """The same file with frames of people that are other people's, and more notes.
+
+    It is written with the ids that these have then.
+    """
+    notes = (*file.notes, *notes)
+    if not moves:
+        return dataclasses.replace(file, notes=notes)
+    source, format = file.source, FORMATS.get(file.format)
+    in_place = source is not None and format is not None and format.relabel is None
+    people = relabel(file, moves, blank=in_place)
+    if source is not None and format is not None and format.relabel is not None:
+        source = format.relabel(source, moves)
+    return dataclasses.replace(file, sequences=tuple(people), source=source, notes=notes)
+
+
+def _by_poses(file: PoseFile) -> PoseFile:
+    """A file whose people are followed by their poses."""
+    known = {str(sequence.person) for sequence in file}
+    if len(known) < len(file):
+        return dataclasses.replace(file, notes=(*file.notes, "people without ids: none to ignore"))
+    moves = tracked(file)
+    found = relabelled(file, moves)
+    count = sum(bool(sequence.observed.any()) for sequence in found)
+    note = f"ids are ignored: tracked {count} people by pose similarity"
+    return dataclasses.replace(found, notes=(*found.notes, note))
 
 
 def check_reading(
     fps: float | None = None, min_score: float | None = None,
-    joint_map: str | os.PathLike | None = None,
+    joint_map: str | os.PathLike | None = None, vertical: Vertical | None = None,
 ) -> tuple[dict[str, str] | None, dict[int, str] | None]:
     """Looks at the options of ``read`` without a file.
 
@@ -127,7 +185,7 @@ def check_reading(
     Raises:
       InputError: numbers that are none, or no such joint map.
     """
-    ReadOptions(fps, min_score)
+    ReadOptions(fps, min_score, vertical=vertical)
     names = None if joint_map is None else joint_names.load_names(joint_map)
     counted = joint_map is not None and names is None
     return names, joint_maps.load(joint_map) if counted else None
@@ -174,7 +232,8 @@ def converted(
     if name not in FORMATS:
         raise InputError(f"unknown format {name!r}; known: {', '.join(FORMATS)}")
     new = FORMATS[name]
-    if format and new.suffixes and path.suffix.lower() not in (*new.suffixes, ""):
+    others = () if new.is_frame and path.suffix.lower() not in suffixes() else new.suffixes
+    if format and others and path.suffix.lower() not in (*others, ""):
         endings = " or ".join(new.suffixes)
         note = f"{path.name} is in the format {name}, whose files end in {endings}"
         file = dataclasses.replace(file, notes=(*file.notes, note))
@@ -206,24 +265,62 @@ def holds_frames(path: str | os.PathLike) -> bool:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _recognised(path: Path) -> Format:
-    """The first format that knows a file. Raises InputError where there is none, and why."""
+def _recognised(path: Path, names: dict[str, str] | None) -> Format:
+    """The first format that knows a file, or that a joint map of names makes known.
+
+    Raises:
+      InputError: there is none, and why.
+    """
     try:
         for format in FORMATS.values():
             if format.sniff(path):
                 return format
+        if names and not path.is_dir() and wide.has_joints(path, names):
+            return wide.FORMAT
         raise InputError(explain(path, FORMATS))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _options(format: Format, path: Path, names, skeletons, image_size) -> dict:
+def _options(format: Format, path: Path, given: dict) -> dict:
     """What the format takes. Raises InputError for a joint map that means nothing to it."""
-    given = {"names": names, "skeletons": skeletons, "image_size": image_size}
     for name, what in (("names", "names"), ("skeletons", "joints in their order")):
         if given[name] is not None and name not in format.options:
             raise InputError(f"{path}: {format.name} files take no joint map of {what}")
     return {name: given[name] for name in format.options}
+
+
+def _remedy(format: Format) -> str:
+    """What to do about shares of the picture where pixels are expected."""
+    if "image_size" in format.options:
+        return "--image-size WIDTHxHEIGHT makes pixels of them"
+    return "multiply them by its width and height"
+
+
+def _idle(file: PoseFile, format: Format, image_size, min_score, skeletons, vertical) -> list[str]:
+    """Which of the options that were given have changed nothing, and why."""
+    notes = []
+    if image_size is not None and file.shares_of is None and len(file):
+        notes.append("--image-size changes nothing: the coordinates are no shares of a picture")
+    if min_score is not None and min_score <= 1 and not _has_scores(file):
+        notes.append("--min-score changes nothing: no joint has another score than 1")
+    if skeletons and len(file) and not any(s.skeleton in skeletons.values() for s in file):
+        count = len(get_skeleton(file[0].skeleton))
+        notes.append(
+            f"--joint-map changes nothing: it is for {next(iter(skeletons))} joints, not {count}"
+        )
+    if vertical is not None and "vertical" not in format.options:
+        notes.append(f"--vertical changes nothing: in {format.name} files y points down")
+    return notes
+
+
+def _has_scores(file: PoseFile) -> bool:
+    """Whether some joint of a file may have another score than 1."""
+    if isinstance(file.source, records.Source):
+        return bool((file.source.values[..., 2] != 1).any())
+    if isinstance(file.source, table.Table):
+        return any((track.columns[:, 2] >= 0).any() for track in file.source.tracks.values())
+    return not all((sequence.scores == 1).all() for sequence in file)
 
 
 def _from_folder(file: PoseFile) -> bool:

@@ -26,6 +26,11 @@ SKELETONS = {
 BY_IMAGE = {18: "coco18", 28: "mpi_inf_3dhp"}
 """The same for ``cmu`` and ``open``."""
 
+_USED = (
+    "image_id", "category_id", "keypoints", "score", "box", "bbox", "id", records.PROVENANCE,
+)
+"""Keys of an object that are of use, or of none to anyone here."""
+
 _KEYS = {"bodies": "joints", "people": "pose_keypoints_2d"}
 
 
@@ -37,25 +42,33 @@ def sniff(path: Path) -> bool:
     return any(("{{", key) in keys for key in _KEYS) or _is_empty_list(path)
 
 
-def read(path: Path, min_score: float, skeletons: Mapping[int, str] | None = None) -> PoseFile:
+def read(
+    path: Path, min_score: float, skeletons: Mapping[int, str] | None = None,
+    image_size: tuple[float, float] | None = None,
+) -> PoseFile:
     """Reads the people of a file, each a PoseSequence of the frames that hold them.
 
     Args:
       path: the file.
       min_score: joints with a lower score, and joints at (0, 0), are missing.
       skeletons: number of joints -> skeleton, for numbers that AlphaPose does not know.
+      image_size: (width, height) in pixels, for coordinates that are shares of the picture.
 
     Raises:
       InputError: the file is not what AlphaPose writes; the message names the object.
     """
     content = jsonfile.load(path)
+    unused: list[str] = []
     if isinstance(content, dict):
         found, notes = _parse_images(content, path)
         known = BY_IMAGE | dict(skeletons or {})
     else:
-        found, notes = parse(content, path)
+        found, notes = parse(content, path, _id_key(content))
+        unused = jsonfile.unused_keys(content, (*_USED, _id_key(content)))
         known = SKELETONS | dict(skeletons or {})
-    return records.read(path, content, found, min_score, known, notes)
+    return records.read(
+        path, content, found, min_score, known, notes, image_size, unused=unused
+    )
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -71,7 +84,7 @@ def write(file: PoseFile, path: Path) -> None:
         )
     else:
         edits = records.edits(file, source, path, SKELETONS.values())
-        content = unparse(edits, source, source.content)
+        content = unparse(edits, source, source.content, _id_key(source.content))
     jsonfile.dump(content, path)
 
 
@@ -79,7 +92,7 @@ def write(file: PoseFile, path: Path) -> None:
 
 
 def parse(
-    objects: Sequence, path: Path, id_key: str = "idx"
+    objects: Sequence, path: Path, id_key: str
 ) -> tuple[list[records.Record], list[str]]:
     """One record per object. Raises InputError, which names the first object that is none."""
     for i, item in enumerate(objects):
@@ -95,7 +108,7 @@ def parse(
 
 
 def unparse(
-    edits: records.Edits, source: records.Source, objects: Sequence[dict], id_key: str = "idx"
+    edits: records.Edits, source: records.Source, objects: Sequence[dict], id_key: str
 ) -> list[dict]:
     """The list with what changed and what is new."""
     (result,) = records.updated(
@@ -106,6 +119,13 @@ def unparse(
     names = jsonfile.FrameNames(dict(zip(source.frames, ids, strict=True)))
     added = records.added(edits, lambda new: _new(new, names(new.frame), objects, id_key))
     return records.merge(result, source.frames, added)
+
+
+def _id_key(objects: Sequence) -> str:
+    """The key of someone's id: AlphaPose's own, or that of trackers if no object has it."""
+    keys = {key for item in objects if isinstance(item, dict) for key in ("idx", "track_id")
+            if key in item}
+    return "track_id" if keys == {"track_id"} else "idx"
 
 
 def _is_empty_list(path: Path) -> bool:
@@ -200,4 +220,5 @@ FORMAT = Format(
     suffixes=(".json",), default_for=(".json",), holds=tuple(SKELETONS.values()),
     # Where AlphaPose has not seen a joint it still gives a place, with a score of a few percent.
     min_score=0.2,
+    relabel=records.relabelled,
 )

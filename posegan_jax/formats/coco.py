@@ -1,24 +1,37 @@
 """COCO keypoint annotations: one JSON object with ``images``, ``annotations`` and ``categories``.
 
 An annotation holds ``keypoints`` (x, y, v for every joint), where v is 0 for a joint that is not
-labelled, 1 for a hidden and 2 for a visible one; files with other numbers there hold scores. Whom
-it shows says ``track_id``, where there is one. (COCO's keypoint *results* are a list as AlphaPose
-writes it, see ``alphapose``.)
+labelled, 1 for a hidden and 2 for a visible one; files with other numbers there hold scores. Which
+joints these are says its category, which names them in their order (COCO, PoseTrack and CrowdPose
+do), or else their number. Whom it shows says ``track_id``, where there is one. (COCO's keypoint
+*results* are a list as AlphaPose writes it, see ``alphapose``.)
 
 The frame of an image is its ``frame_id``, or the last number in its ``file_name``.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import jsonfile, records
+from posegan_jax.formats import jsonfile, picture, records
 from posegan_jax.formats.format import Format
+from posegan_jax.formats.joint_map import by_names
+from posegan_jax.formats.joint_names import in_order
 from posegan_jax.pose.sequence import PoseFile
-from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 
 _VISIBLE = 2
+
+_USED = (
+    "id", "image_id", "category_id", "keypoints", "num_keypoints", "bbox", "area", "iscrowd",
+    "segmentation", "track_id", "score", records.PROVENANCE,
+)
+"""Keys of an annotation that are of use, or of none to anyone here."""
+
+_CROWDPOSE = frozenset((*DETECTED_12, "head", "neck"))
+"""The joints of a CrowdPose file, whose head is the top of it."""
 
 
 def sniff(path: Path) -> bool:
@@ -27,13 +40,17 @@ def sniff(path: Path) -> bool:
     return ("{", "annotations") in keys or ("{", "images") in keys
 
 
-def read(path: Path, min_score: float, skeletons: Mapping[int, str] | None = None) -> PoseFile:
+def read(
+    path: Path, min_score: float, skeletons: Mapping[int, str] | None = None,
+    image_size: tuple[float, float] | None = None,
+) -> PoseFile:
     """Reads the people of a file, each a PoseSequence of the frames that hold them.
 
     Args:
       path: the file.
       min_score: joints with a lower score, or v as a share, and joints at (0, 0), are missing.
       skeletons: number of joints -> skeleton, for numbers that are not known.
+      image_size: (width, height) in pixels, for coordinates that are shares of the picture.
 
     Raises:
       InputError: the file is no such object; the message names the annotation.
@@ -52,8 +69,15 @@ def read(path: Path, min_score: float, skeletons: Mapping[int, str] | None = Non
     flag = _highest_flag(annotations)
     if flag:
         found = [record._replace(joints=_scored(record.joints, flag)) for record in found]
+    unused = jsonfile.unused_keys(annotations, _USED)
     known = records.SKELETONS | dict(skeletons or {})
-    return records.read(path, content, found, min_score, known, notes)
+    if found and len(found[0].joints) // 3 not in (skeletons or {}):
+        named, more = _by_category(content, len(found[0].joints) // 3)
+        known |= named
+        notes += more
+    return records.read(
+        path, content, found, min_score, known, notes, image_size, _size(content), unused=unused
+    )
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -112,6 +136,53 @@ def _frames(content: dict, path: Path) -> tuple[dict[Any, int], list[str]]:
         frames = list(range(len(images)))
         notes = ["several images of one number: frames are counted in the order of the file"]
     return dict(zip(ids, frames, strict=True)), notes
+
+
+def _by_category(content: dict, count: int) -> tuple[dict[int, str], list[str]]:
+    """{number of joints: skeleton} by the names of the category, and a note if they say nothing.
+
+    Args:
+      content: of the file.
+      count: of the joints of an annotation.
+    """
+    names = _names(content)
+    if not names:
+        return {}, []
+    if len(names) != count:
+        return {}, [
+            f"the category names {len(names)} joints where annotations have {count}: their number "
+            "says which they are"
+        ]
+    if frozenset(in_order(names) or ()) == _CROWDPOSE:
+        names = ["head_top" if name.strip().lower() == "head" else name for name in names]
+    skeleton = by_names(names)
+    if skeleton is None:
+        return {}, ["no joint is known by the names of the category: their number says which"]
+    return {count: skeleton}, []
+
+
+def _names(content: dict) -> Sequence[str]:
+    """What the category of most annotations calls its joints, nothing where none is named."""
+    categories = content.get("categories")
+    named = {
+        item.get("id") if _is_id(item.get("id")) else None: item["keypoints"]
+        for item in (categories if isinstance(categories, list) else [])
+        if isinstance(item, dict) and isinstance(item.get("keypoints"), list)
+        and item["keypoints"] and all(isinstance(name, str) for name in item["keypoints"])
+    }
+    ids = [item.get("category_id") for item in content["annotations"] if item.get("keypoints")]
+    used = Counter(i for i in ids if _is_id(i) and i in named).most_common(1)
+    if used:
+        return named[used[0][0]]
+    return next(iter(named.values())) if len(named) == 1 else ()
+
+
+def _size(content: dict) -> tuple[float, float] | None:
+    """Width and height of the images where they all have the same."""
+    images = content.get("images")
+    return picture.common_size(
+        (image.get("width"), image.get("height")) for image in images or ()
+    )
 
 
 def _by_id(annotations: list) -> dict[Any, int]:
@@ -246,4 +317,5 @@ def _categories(content: dict, old: str | None, new: str) -> list[dict]:
 FORMAT = Format(
     name="coco", sniff=sniff, read=read, write=write,
     suffixes=(".json",), holds=tuple(records.SKELETONS.values()), min_score=0.2,
+    relabel=records.relabelled,
 )

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import table
+from posegan_jax.formats import picture, scores, table
+from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
-from posegan_jax.formats.joint_names import resolve
+from posegan_jax.formats.joint_names import not_in_file, one_line, resolve
 from posegan_jax.formats.jsonfile import FrameNames, frame_numbers
 from posegan_jax.formats.table import Table, Tally, Track
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
@@ -28,18 +29,23 @@ def sniff(path: Path) -> bool:
     return table.first_cells(path)[:1] == ["scorer"]
 
 
-def read(path: Path, min_score: float, names: Mapping[str, str] | None = None) -> PoseFile:
+def read(
+    path: Path, min_score: float, names: Mapping[str, str] | None = None,
+    image_size: tuple[float, float] | None = None, vertical: Vertical | None = None,
+) -> PoseFile:
     """Reads the individuals of a file; one without individuals holds one person without id.
 
     Args:
       path: the file.
       min_score: body parts with a lower likelihood, and those at (0, 0), are missing.
       names: {file's name: our name} of joints, before the rule of ``joint_names``.
+      image_size: (width, height) in pixels, for coordinates that are shares of the picture.
+      vertical: which way y points.
 
     Raises:
       InputError: the header or a row is not what DeepLabCut writes, or nobody was seen.
     """
-    rows, newline = table.load_csv(path)
+    rows, style = table.load_csv(path)
     levels = [row[0] for row in rows[:4]]
     length = levels.index("coords") + 1 if "coords" in levels else 0
     if "bodyparts" not in levels[:length]:
@@ -57,14 +63,25 @@ def read(path: Path, min_score: float, names: Mapping[str, str] | None = None) -
         if frame is not None:
             by_frame[frame].append(i)
     values = table.numbers(rows)
+    people, unused = columns_of(header, path)
+    places = np.array([place[:2] for columns in people.values() for place in columns.values()])
+    size, sized = picture.pixels_of(values[:, places], image_size, assumed=False)
+    if size is not None:
+        with np.errstate(over="ignore"):  # what is no place anyway
+            values[:, places] *= size
     tracks = {}
-    for person, columns in _columns(header, path).items():
+    for person, columns in people.items():
         joints = resolve(list(columns), path, names)
         notes += joints.notes
         tracks[person] = table.track(
-            person, joints, list(columns), columns, by_frame, values, min_score, tally
+            person, joints, list(columns), columns, by_frame, values, min_score, tally,
+            scale=size or (1.0, 1.0),
         )
-    return table.pose_file(Table(header, rows, frames, tracks, newline), path, notes, tally)
+    height = float((size or image_size or (0.0, 0.0))[1])
+    tracks, turned = table.turned(tracks, path, vertical, height=height)
+    every = {part for columns in people.values() for part in columns}
+    notes += [*not_in_file(names, every), *sized, *turned, *unused]
+    return table.pose_file(Table(header, rows, frames, tracks, style), path, notes, tally, size)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -82,7 +99,7 @@ def write(file: PoseFile, path: Path) -> None:
     if file.source:
         rows = table.updated(source, file, _row_maker(source), shared=True)
     rows = _new_table(file, source, path) if rows is None else [*source.header, *rows]
-    table.save_csv(rows, path, source.newline)
+    table.save_csv(rows, path, source.style)
 
 
 def _index_width(header: list[list[str]]) -> int:
@@ -101,10 +118,13 @@ def _frames(
     return frame_numbers(cells)
 
 
-def _columns(
+def columns_of(
     header: list[list[str]], path: Path
-) -> dict[int | str | None, dict[str, tuple[int, int, int]]]:
-    """person -> body part -> columns of x, y and likelihood (-1: there is none)."""
+) -> tuple[dict[int | str | None, dict[str, tuple[int, int, int]]], list[str]]:
+    """person -> body part -> columns of x, y and likelihood (-1: there is none).
+
+    The likelihood may have another name of a score. A note names the coords without use.
+    """
     levels = {row[0]: row for row in header}
     found: dict = defaultdict(lambda: defaultdict(dict))
     for i in range(_index_width(header), len(header[0])):
@@ -115,12 +135,19 @@ def _columns(
         if coord in found[person][part]:
             raise InputError(f"{path}: column {i + 1} is a second {coord!r} of {part!r}")
         found[person][part][coord] = i
+    unused: dict[str, None] = {}
     for parts in found.values():
         for part, coords in parts.items():
             if "x" not in coords or "y" not in coords:
                 raise InputError(f"{path}: body part {part!r} has no x or no y column")
-            parts[part] = tuple(coords.get(coord, -1) for coord in _COORDS)
-    return {person: dict(parts) for person, parts in found.items()}
+            others = [coord for coord in coords if coord not in _COORDS]
+            score = "likelihood"
+            if score not in coords:
+                score = next(filter(scores.is_like_one, others), score)
+            unused |= dict.fromkeys(coord for coord in others if coord != score)
+            parts[part] = (coords["x"], coords["y"], coords.get(score, -1))
+    notes = [f"coords that are not used: {one_line(unused)}"] if unused else []
+    return {person: dict(parts) for person, parts in found.items()}, notes
 
 
 # --- writing --------------------------------------------------------------------------------------
@@ -160,7 +187,9 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
         for row in rows.values():
             row += [""] * width
         columns = start + np.arange(width).reshape(-1, 3)
-        values = table.cell_values(sequence)
+        like = old or next(iter(source.tracks.values()), None)
+        scale, height = (like.scale, like.height) if like else ((1.0, 1.0), 0.0)
+        values = table.cell_values(sequence, scale, height)
         for t, frame in enumerate(sequence.frames.tolist()):
             table.fill(rows[frame], columns, values[t], ~np.isnan(values[t]))
     return [header[0], *([] if alone else [header[1]]), *header[2:], *rows.values()]

@@ -2,13 +2,14 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from posegan_jax.errors import InputError
 from posegan_jax.pose.sequence import PoseFile
 
-OPTIONS = ("names", "skeletons", "image_size")
+OPTIONS = ("names", "skeletons", "image_size", "vertical")
 """What ``read`` of a format may take beside a path and a least score, see ``Format``."""
 
 
@@ -28,7 +29,8 @@ class Format:
       read: (path, min_score) -> all that the file holds. It raises InputError with the place where
         the file is damaged. The format takes those options of ``formats.read`` that are further
         parameters here: ``names``, the joint map {name in the file: our name}; ``skeletons``, the
-        joint map {number of joints: skeleton}; ``image_size``. They are None unless given.
+        joint map {number of joints: skeleton}; ``image_size``; ``vertical``. They are None unless
+        given.
       write: (file, path) -> None. The new file appears under its name when it is whole. Its
         ``source`` is the one that ``read`` gave it, None for sequences from elsewhere.
       suffixes: what the names of its files end in, in lower case; none where the format always is
@@ -42,6 +44,9 @@ class Format:
       choices: those to which sequences with other skeletons are carried over, the best first; by
         default all that it holds.
       in_pixels: whether places are pixels once they are read; else maybe metres.
+      relabel: (a file's ``source``, {(person, frame): another person}) -> the source of the same
+        file in which these records or rows are of the others. None: the file has a place for each
+        person in a frame, and numbers go from one to the other.
     """
 
     name: str
@@ -55,6 +60,7 @@ class Format:
     holds: tuple[str, ...] | None = None
     choices: tuple[str, ...] | None = None
     in_pixels: bool = True
+    relabel: Callable[[Any, Mapping[tuple[Any, int], Any]], Any] | None = None
 
     def __post_init__(self):
         """Raises InputError where the parts do not fit each other."""

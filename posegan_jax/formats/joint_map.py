@@ -6,7 +6,7 @@ from pathlib import Path
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats import jsonfile
-from posegan_jax.formats.joint_names import joint_name
+from posegan_jax.formats.joint_names import in_order
 from posegan_jax.pose.skeleton import DETECTED_12, LISTED, SKELETONS, get_skeleton
 
 
@@ -35,13 +35,13 @@ def load(path: str | os.PathLike) -> dict[int, str]:
 
 
 def by_names(names: Sequence[str]) -> str | None:
-    """The skeleton of a file's joints by their names, see ``joint_names``; None if they make none.
+    """The skeleton of a file's joints by their names; None where no name is known.
 
     Args:
-      names: of all joints, in their order.
+      names: of all joints, in their order, see ``joint_names.in_order``.
     """
-    joints = [joint_name(name) or name for name in names]
-    return next((_listed(j) for j in (joints, list(names)) if not _problem(j)), None)
+    joints = in_order(names)
+    return None if joints is None else _listed(joints)
 
 
 def _listed(joints: Sequence[str]) -> str:

@@ -4,7 +4,8 @@ A name is cut into words where it has spaces, points, lines or a change to capit
 ``l`` and ``right`` or ``r`` among them, or at its beginning, are the side; the others together,
 without regard to case, are looked up among the joints of the registered skeletons and a few more
 words for the same points. In a file with both ``knee1`` and ``knee2`` the first is the right one,
-as in DeepLabCut's human model. What is not found keeps its own name.
+as in DeepLabCut's human model. What all names begin with, as in ``body_nose``, is no part of them.
+What is not found keeps its own name.
 """
 
 import dataclasses
@@ -12,7 +13,7 @@ import functools
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from posegan_jax.errors import InputError
@@ -20,6 +21,7 @@ from posegan_jax.formats import jsonfile
 from posegan_jax.pose.skeleton import SKELETONS, Skeleton, skeleton_of
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
+_BREAK = re.compile(r"[\s_.:/|-]+")
 _SIDES = {"left": "left", "l": "left", "right": "right", "r": "right"}
 _MORE = {
     "hip": "pelvis",
@@ -33,6 +35,7 @@ _MORE = {
     "chest": "thorax",
     "tophead": "head_top",
     "topofhead": "head_top",
+    "headbottom": "upper_neck",  # PoseTrack's
 } | {
     f"{side}_{word}": f"{side}_{joint}"
     for side in ("left", "right")
@@ -100,22 +103,15 @@ def resolve(
     for ours in chosen.values():
         if ours not in _joints():
             raise InputError(f"{path}: the joint map says {ours!r}, which is no joint of ours")
-    numbered = _numbered(names)
-    found = [
-        chosen.get(name) or (name if name in _joints() else numbered.get(name, joint_name(name)))
-        for name in names
-    ]
-    count = Counter(found)
-    # Of two names for one joint only one that is spelt as ours, or was chosen, can be trusted.
-    found = [
-        ours if count[ours] == 1 or name == ours or name in chosen else None
-        for name, ours in zip(names, found, strict=True)
-    ]
+    beginning = shared_beginning([name for name in names if name not in chosen])
+    found, numbered = _found(names, beginning, chosen)
     if any(n > 1 for ours, n in Counter(found).items() if ours):
         raise InputError(f"{path}: the joint map gives one joint to two names of this file")
     joints = _named(names, found)
     unknown = [name for name, ours in zip(names, found, strict=True) if ours is None]
     notes = []
+    if beginning:
+        notes.append(f"{one_line([beginning])!r} before the names of joints is no part of them")
     if unknown:
         notes.append(f"joints that are not known are passed through: {one_line(unknown)}")
     if numbered:
@@ -123,6 +119,38 @@ def resolve(
     skeleton = skeleton_of((*joints, *_mirrors(joints)))
     places = {joint: i for i, joint in enumerate(joints)}
     return Joints(skeleton, tuple(places.get(joint, -1) for joint in skeleton.joints), tuple(notes))
+
+
+def in_order(names: Sequence[str]) -> tuple[str, ...] | None:
+    """Names for the joints of a file in its order, ours where we know them.
+
+    A side without the other, which no skeleton can have, goes by another name: 'left-tail'.
+
+    Returns:
+      The names; None where we know none, or the file has one twice.
+    """
+    found, _ = _found(names, shared_beginning(names), {})
+    if not any(found) or len(set(names)) < len(names):
+        return None
+    joints = _named(names, found)
+    lone = {joint for joint in joints if not set(_mirrors([joint])) <= set(joints)}
+    return tuple(joint.replace("_", "-", 1) if joint in lone else joint for joint in joints)
+
+
+def shared_beginning(names: Sequence[str]) -> str:
+    """What stands before the joints in a file's names and keeps them from being known.
+
+    It ends with a line, a point or the like, and without it more than twice as many are known, at
+    least three. Empty where there is no such beginning.
+    """
+    starts = Counter(name[: found.end()] for name in names for found in _BREAK.finditer(name))
+    best, most = "", max(2 * sum(joint_name(name) is not None for name in names), 2)
+    for start in sorted(starts, key=len):
+        rest = [name.removeprefix(start) for name in names if name.startswith(start)]
+        known = sum(joint_name(name) is not None for name in rest)
+        if known > most:
+            best, most = start, known
+    return best
 
 
 def load_names(joint_map: str | os.PathLike) -> dict[str, str] | None:
@@ -140,6 +168,12 @@ def load_names(joint_map: str | os.PathLike) -> dict[str, str] | None:
     if not isinstance(names, dict) or not all(isinstance(ours, str) for ours in names.values()):
         raise InputError(f'{joint_map}: "names" must be {{"name in the file": "our name"}}')
     return names
+
+
+def not_in_file(chosen: Mapping[str, str] | None, names: Collection[str]) -> list[str]:
+    """A note of the names of a joint map that none of a file's joints has."""
+    lacking = [name for name in chosen or {} if name not in names]
+    return [f"names of the joint map that the file lacks: {one_line(lacking)}"] if lacking else []
 
 
 def one_line(names: Iterable[str]) -> str:
@@ -168,6 +202,28 @@ def _known_of(skeletons: tuple[str, ...]) -> dict[str, str]:
         side, stem = re.fullmatch(r"(left_|right_|)(.*)", joint).groups()
         keys[side + stem.replace("_", "")] = joint
     return _MORE | keys
+
+
+def _found(
+    names: Sequence[str], beginning: str, chosen: Mapping[str, str]
+) -> tuple[list[str | None], dict[str, str]]:
+    """Our joint for every name, None for one that is not known; those found by their numbers.
+
+    ``beginning`` is what stands before the joints in the names.
+    """
+    short = [name.removeprefix(beginning) for name in names]
+    numbered = _numbered(short)
+    found = [
+        chosen.get(name) or (own if own in _joints() else numbered.get(own, joint_name(own)))
+        for name, own in zip(names, short, strict=True)
+    ]
+    count = Counter(found)
+    # Of two names for one joint only one that is spelt as ours, or was chosen, can be trusted.
+    found = [
+        ours if count[ours] == 1 or own == ours or name in chosen else None
+        for name, own, ours in zip(names, short, found, strict=True)
+    ]
+    return found, numbered
 
 
 def _numbered(names: Sequence[str]) -> dict[str, str]:

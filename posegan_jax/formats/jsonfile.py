@@ -4,7 +4,7 @@ import functools
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -13,6 +13,7 @@ from posegan_jax.runtime.files import atomic_path
 
 _HEAD = 65536
 _DEEPEST = 8
+_MANY = 8
 _TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"(\s*:)?|[\[\]{}]')
 _REST = re.compile(r"[\w.+\\-]*\s*")
 """What may follow an error when a file ends too early: a number or word that is not whole."""
@@ -99,6 +100,17 @@ def _keys(head: str) -> frozenset[tuple[str, str]]:
     return frozenset(found)
 
 
+def unused_keys(objects: Iterable[Any], used: Collection[Any]) -> list[str]:
+    """A note that names the keys of objects that are not used and hold something."""
+    keys = dict.fromkeys(
+        key for item in objects if isinstance(item, dict)
+        for key, value in item.items() if key not in used and value not in ([], {}, None)
+    )
+    names = ", ".join(" ".join(str(key).split())[:40] for key in list(keys)[:_MANY])
+    more = f" and {len(keys) - _MANY} more" if len(keys) > _MANY else ""
+    return [f"keys that are not used: {names}{more}"] if keys else []
+
+
 # --- numbers --------------------------------------------------------------------------------------
 
 
@@ -127,6 +139,31 @@ def number(value: Any) -> float:
 
 
 # --- frames ---------------------------------------------------------------------------------------
+
+NUMBERS = (
+    "frame", "frame_id", "frame_number", "frame_idx", "frame_index", "frame_nr", "frameNumber",
+    "frameIndex", "frameId",
+)
+"""Keys that hold the number of a frame, in objects of one frame each."""
+
+
+def number_key(entries: list) -> str | None:
+    """The key that holds the number in every frame."""
+    for key in NUMBERS:
+        if entries and all(
+            isinstance(entry, dict) and is_whole(entry.get(key)) for entry in entries
+        ):
+            return key
+    return None
+
+
+def entry_numbers(entries: list) -> list[int] | None:
+    """Frame numbers as the file has them, None where it has none that can be used."""
+    key = number_key(entries)
+    numbers = [int(entry[key]) for entry in entries] if key else []
+    usable = numbers and max(numbers) - min(numbers) <= LONGEST
+    # A frame may have been written twice, but a number that hardly changes is none.
+    return numbers if usable and len(set(numbers)) > len(numbers) / 2 else None
 
 
 def frame_numbers(names: Sequence[int | float | str]) -> tuple[list[int], list[str]]:

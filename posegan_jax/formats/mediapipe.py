@@ -29,16 +29,15 @@ from posegan_jax.pose.skeleton import get_skeleton
 
 _LISTS = ("frames", "landmarks", "poses", "results", "data")
 _POSES = ("pose_landmarks", "poseLandmarks", "landmarks", "pose", "landmark")
-_NUMBERS = (
-    "frame", "frame_id", "frame_number", "frame_idx", "frame_index", "frame_nr", "frameNumber",
-    "frameIndex", "frameId",
-)
 _SIZES = (
     ("width", "height"), ("image_width", "image_height"), ("frame_width", "frame_height"),
     ("video_width", "video_height"), ("imageWidth", "imageHeight"), ("w", "h"),
 )
 _FPS = ("fps", "frame_rate", "frameRate")
 _LABELS = ("id", "index", "idx", "landmark_id", "landmark", "name", "label")
+_SCORES = ("visibility", "score", "confidence", "likelihood", "presence")
+"""Keys of how sure a landmark is, of which the first counts."""
+
 _BY_NAME = {joint: k for k, joint in enumerate(get_skeleton("mediapipe33").joints)}
 
 _Body = list | dict  # of points, by their places, by what they say they are, or by names
@@ -79,24 +78,27 @@ def read(
     content = jsonfile.load(path)
     frames = _frames(content, path)
     one = all(len(frame.bodies) < 2 for frame in frames)
+    place = _score_place(frames)
     found = [
         records.Record(
-            frame.number, 0 if one else None, _joints(body, f"{path}: frame {frame.number}"),
-            math.nan,
+            frame.number, 0 if one else None,
+            _joints(body, f"{path}: frame {frame.number}", place), math.nan,
         )
         for frame in frames for body in frame.bodies
     ]
-    scale = (1.0, 1.0)
     notes = ["no ids in the file: the body of every frame is taken for one person"] * bool(
         one and found
     )
-    if found and picture.is_normalised([record.joints for record in found]):
-        scale, note = picture.scale(image_size, _size(content))
-        notes += note
-        found = [r._replace(joints=picture.times(r.joints, scale)) for r in found]
+    points = [point for frame in frames for body in frame.bodies for point in _points(body)]
+    notes += ["the third number of landmarks is taken for their score"] * (place == 2)
+    key = next((key for key in _SCORES if any(key in point for point in points)), None)
+    unused = jsonfile.unused_keys(points, ("x", "y", *_LABELS, key))
     known = records.SKELETONS | dict(skeletons or {})
-    file = records.read(path, (content, scale), found, min_score, known, notes)
-    fps = _fps(content)
+    file = records.read(
+        path, content, found, min_score, known, notes, image_size, picture_size(content),
+        assumed=True, unused=unused,
+    )
+    fps = rate(content)
     return file if fps is None else file.replace([s.replace(fps=fps) for s in file])
 
 
@@ -109,18 +111,17 @@ def write(file: PoseFile, path: Path) -> None:
     """
     width, height = picture.ASSUMED
     new = {"width": width, "height": height, "frames": []}
-    source = file.source or records.Source((new, picture.ASSUMED))
-    content, scale = source.content
+    source = file.source or records.Source(new, scale=picture.ASSUMED)
+    content = source.content
     edits = records.edits(file, source, path)
     frames = _frames(content, path)
+    place = _score_place(frames)
     bodies = records.updated(
         [frame.bodies for frame in frames], edits,
-        lambda body, joints: _put(body, picture.over(joints, scale)),
+        lambda body, joints: _put(body, joints, place),
     )
     example = next((_points(body)[0] for frame in frames for body in frame.bodies), None)
-    added = records.added(
-        edits, lambda new: _put([], picture.over(new.joints, scale), example)
-    )
+    added = records.added(edits, lambda new: _put([], new.joints, place, example))
     entries = [
         frame.wrap(old + added.pop(frame.number, []))
         for frame, old in zip(frames, bodies, strict=True)
@@ -161,32 +162,13 @@ def _frames(content: Any, path: Path) -> list[_Frame]:
         held = one_line(dict.fromkeys(keys))[:200]
         raise InputError(f"{path}: no frame has pose_landmarks; their keys are {held}")
     parts = [_unwrapped(entry, f"{path}: frame {i}") for i, entry in enumerate(entries)]
-    numbers = _numbers(entries) or range(len(entries))
+    numbers = jsonfile.entry_numbers(entries) or range(len(entries))
     return [_Frame(n, bodies, wrap) for n, (bodies, wrap) in zip(numbers, parts, strict=True)]
 
 
 def _may_hold(entry: Any) -> bool:
     """Whether a frame has a place for landmarks, be it an empty one."""
     return not isinstance(entry, dict) or _is_landmarks(entry) or any(k in entry for k in _POSES)
-
-
-def _number_key(entries: list) -> str | None:
-    """The key that holds the number in every frame."""
-    for key in _NUMBERS:
-        if entries and all(
-            isinstance(entry, dict) and jsonfile.is_whole(entry.get(key)) for entry in entries
-        ):
-            return key
-    return None
-
-
-def _numbers(entries: list) -> list[int] | None:
-    """Frame numbers as the file has them, None where it has none that can be used."""
-    key = _number_key(entries)
-    numbers = [int(entry[key]) for entry in entries] if key else []
-    usable = numbers and max(numbers) - min(numbers) <= jsonfile.LONGEST
-    # A frame may have been written twice, but a number that hardly changes is none.
-    return numbers if usable and len(set(numbers)) > len(numbers) / 2 else None
 
 
 def _unwrapped(
@@ -232,7 +214,8 @@ def _extended(
     objects = not old or isinstance(next(filter(None, old), None), dict)
     example = next((entry for entry in old if isinstance(entry, dict)), {})
     pose = next((name for name in _POSES if name in example), _POSES[0])
-    number = _number_key(old) if _numbers(old) else None if old else _NUMBERS[0]
+    numbered = jsonfile.entry_numbers(old)
+    number = jsonfile.number_key(old) if numbered else None if old else jsonfile.NUMBERS[0]
 
     def entry(frame: int, bodies: list) -> Any:
         one = bodies[0] if len(bodies) == 1 else bodies
@@ -280,14 +263,36 @@ def _points(body: _Body) -> list:
     return list(body.values()) if isinstance(body, dict) else body
 
 
-def _joints(body: _Body, where: str) -> list[float]:
-    """x, y, visibility of every landmark; 1 where the file does not say how visible it is."""
+def _score_place(frames: list[_Frame]) -> int:
+    """Where landmarks that are lists have their score: behind z, or in its place.
+
+    There it is where all have three numbers, the third within 0 and 1 and mostly high: z is around
+    0 at the hips.
+    """
+    points = [point for frame in frames for body in frame.bodies for point in _points(body)]
+    thirds = [point[2] for point in points if isinstance(point, list) and len(point) == 3]
+    if not thirds or len(thirds) < len(points) or not all(map(jsonfile.is_number, thirds)):
+        return 3
+    return 2 if 0 <= min(thirds) and max(thirds) <= 1 and np.median(thirds) >= 0.5 else 3
+
+
+def _score_key(point: Any, place: int) -> str | int | None:
+    """Where a landmark says how sure it is, None if it does not."""
+    if isinstance(point, dict):
+        return next((key for key in _SCORES if key in point), None)
+    return place if len(point) > place else None
+
+
+def _joints(body: _Body, where: str, place: int) -> list[float]:
+    """x, y, visibility of every landmark; 1 where the file does not say how visible it is.
+
+    ``place`` is where lists have it.
+    """
     joints: list[float] = []
     for k, point in enumerate(_points(body)):
-        if isinstance(point, dict):
-            values = [point["x"], point["y"], point.get("visibility", 1.0)]
-        else:
-            values = [*point[:2], point[3] if len(point) > 3 else 1.0]
+        key = _score_key(point, place)
+        x, y = (point["x"], point["y"]) if isinstance(point, dict) else point[:2]
+        values = [x, y, 1.0 if key is None else point[key]]
         try:
             joints += jsonfile.floats(values, f"landmark {k}")
         except InputError as error:
@@ -300,25 +305,28 @@ def _joints(body: _Body, where: str) -> list[float]:
     return whole.ravel().tolist()
 
 
-def _put(body: _Body, joints: records.Joints, example: Any = None) -> _Body:
-    """A body with other numbers; from nothing after the example of a point."""
+def _put(body: _Body, joints: records.Joints, place: int, example: Any = None) -> _Body:
+    """A body with other numbers; from nothing after the example of a point.
+
+    ``place`` is where lists have the score.
+    """
     values = joints.values.tolist()
     points = _points(body)
     empty = _empty(points[0] if points else example)
     if joints.changed is None:
-        return [_point(empty, row, [True] * 3) for row in values]
+        return [_point(empty, row, [True] * 3, place) for row in values]
     changed = joints.changed.tolist()
     labels = _labels(body)
     places = range(len(points)) if labels is None else list(map(_landmark, labels))
     new = [
-        _point(point, values[k], changed[k]) if any(changed[k]) else point
+        _point(point, values[k], changed[k], place) if any(changed[k]) else point
         for point, k in zip(points, places, strict=True)
     ]
     if labels is None:
         return new
     more = [k for k in range(len(values)) if any(changed[k]) and k not in places]
     names = [_label_like(labels[0], k) for k in more]
-    added = [_point(empty, values[k], [True] * 3) for k in more]
+    added = [_point(empty, values[k], [True] * 3, place) for k in more]
     if isinstance(body, dict):
         return dict(zip([*labels, *names], [*new, *added], strict=True))
     key = _label_key(body)
@@ -343,13 +351,12 @@ def _label_like(label: Any, landmark: int) -> Any:
     return name.upper() if label.isupper() else name
 
 
-def _point(point: Any, values: list[float], changed: list[bool]) -> Any:
+def _point(point: Any, values: list[float], changed: list[bool], place: int) -> Any:
     """A landmark with those of x, y, visibility that changed and that it has."""
-    keys: tuple = ("x", "y", "visibility") if isinstance(point, dict) else (0, 1, 3)
+    keys = ("x", "y") if isinstance(point, dict) else (0, 1)
     result = point.copy()
-    for key, value, new in zip(keys, values, changed, strict=True):
-        has = key in point if isinstance(point, dict) else key < len(point)
-        if new and has:
+    for key, value, new in zip((*keys, _score_key(point, place)), values, changed, strict=True):
+        if new and key is not None:
             result[key] = value
     return result
 
@@ -364,7 +371,7 @@ def _about(content: Any) -> list[dict]:
     return [content, *(value for value in content.values() if isinstance(value, dict))]
 
 
-def _size(content: Any) -> tuple[float, float] | None:
+def picture_size(content: Any) -> tuple[float, float] | None:
     """Width and height of the picture as far as the file says them."""
     for item in _about(content):
         pairs = [(item.get(width), item.get(height)) for width, height in _SIZES]
@@ -379,7 +386,8 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2
 
 
-def _fps(content: Any) -> float | None:
+def rate(content: Any) -> float | None:
+    """Frames per second as far as the file says them."""
     values = [jsonfile.number(item.get(key)) for item in _about(content) for key in _FPS]
     return next((value for value in values if value > 0), None)
 
@@ -389,4 +397,5 @@ FORMAT = Format(
     suffixes=(".json",), holds=("mediapipe33",),
     # The visibility under which MediaPipe itself does not draw a landmark.
     min_score=0.5,
+    relabel=records.relabelled,
 )

@@ -45,13 +45,17 @@ def sniff(path: Path) -> bool:
     )
 
 
-def read(path: Path, min_score: float, skeletons: Mapping[int, str] | None = None) -> PoseFile:
+def read(
+    path: Path, min_score: float, skeletons: Mapping[int, str] | None = None,
+    image_size: tuple[float, float] | None = None,
+) -> PoseFile:
     """Reads the people of a file, each a PoseSequence of the frames that hold them.
 
     Args:
       path: the file, or the folder.
       min_score: joints with a lower score, and joints at (0, 0), are missing.
       skeletons: number of joints -> skeleton, for numbers that are not known.
+      image_size: (width, height) in pixels, for coordinates that are shares of the picture.
 
     Raises:
       InputError: the file is none of MMPose's; the message names the frame and the instance.
@@ -62,6 +66,10 @@ def read(path: Path, min_score: float, skeletons: Mapping[int, str] | None = Non
         _record(item, frame, f"{path}: frame {frame}, instance {i}")
         for frame, group in zip(frames, groups, strict=True) for i, item in enumerate(group)
     ]
+    unused = jsonfile.unused_keys(
+        (item for group in groups for item in group),
+        ("keypoints", _SCORES, "bbox", "bbox_score", "track_id", records.PROVENANCE),
+    )
     known = dict(records.SKELETONS)
     one = next(iter(content.files.values()), None) if _in_folder(content) else content
     meta = one.get("meta_info") if isinstance(one, dict) else None
@@ -69,7 +77,9 @@ def read(path: Path, min_score: float, skeletons: Mapping[int, str] | None = Non
     if skeleton:
         known[len(get_skeleton(skeleton))] = skeleton
     known |= dict(skeletons or {})
-    return records.read(path, content, found, min_score, known, notes)
+    return records.read(
+        path, content, found, min_score, known, notes, image_size, unused=unused
+    )
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -261,4 +271,5 @@ FORMAT = Format(
     suffixes=(".json",), is_frame=is_frame, holds=HOLDS,
     # MMPose gives a place to joints that it does not see, with a low score.
     min_score=0.2,
+    relabel=records.relabelled,
 )

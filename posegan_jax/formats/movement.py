@@ -7,6 +7,7 @@ which is HDF5; netCDF3 is read as well. Needs optional packages: xarray, h5netcd
 """
 
 import dataclasses
+import mmap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import table
+from posegan_jax.formats import axes, table
+from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
-from posegan_jax.formats.joint_names import Joints, one_line, resolve
+from posegan_jax.formats.joint_names import Joints, not_in_file, one_line, resolve
 from posegan_jax.formats.table import Tally
+from posegan_jax.pose.rate import by_times, disagreement
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime.files import atomic_path
@@ -45,6 +48,7 @@ class Source:
       frames: frame of every step of time.
       joints: what the keypoints stand for.
       sequences: person -> its index and its sequence as read.
+      is_turned: whether y points up, and was turned over.
     """
 
     data: Any
@@ -52,6 +56,25 @@ class Source:
     frames: list[int]
     joints: Joints
     sequences: dict[Any, tuple[int, PoseSequence]]
+    is_turned: bool = False
+
+
+_MARKS = (b"_NCProperties", b"_Netcdf4", b"DIMENSION_LIST", b"This is a netCDF dimension")
+"""Some of this is in every HDF5 that is netCDF."""
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether a file begins as HDF5."""
+    return not path.is_dir() and _engine(path) == "h5netcdf"
+
+
+def is_netcdf4(path: Path) -> bool:
+    """Whether HDF5 says that it is netCDF."""
+    with (
+        open(path, "rb") as handle,
+        mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        return any(content.find(mark) >= 0 for mark in _MARKS)
 
 
 def sniff(path: Path) -> bool:
@@ -60,7 +83,8 @@ def sniff(path: Path) -> bool:
 
 
 def read(
-    path: Path, min_score: float | None = None, names: Mapping[str, str] | None = None
+    path: Path, min_score: float | None = None, names: Mapping[str, str] | None = None,
+    vertical: Vertical | None = None,
 ) -> PoseFile:
     """Reads the individuals of a file.
 
@@ -68,6 +92,7 @@ def read(
       path: the file.
       min_score: keypoints with a lower confidence, and those at (0, 0), are missing.
       names: {file's name: our name} of joints, before the rule of ``joint_names``.
+      vertical: which way y points.
 
     Raises:
       InputError: the packages are not installed, the file is damaged or holds something else,
@@ -90,11 +115,22 @@ def read(
         found[person] = i, PoseSequence(
             xy[kept], scores[kept], fps, joints.skeleton.name, np.array(frames)[kept], person
         )
+    if vertical == "z-up":
+        raise InputError(f"{path}: no joint has a z; --vertical z-up needs one")
+    up, turned = axes.is_turned((sequence for _, sequence in found.values()), vertical)
+    if up:
+        found = {
+            person: (i, sequence.replace(keypoints=sequence.keypoints * [1, -1]))
+            for person, (i, sequence) in found.items()
+        }
     people = tuple(sequence for _, sequence in found.values() if len(sequence))
-    notes = (*joints.notes, *notes, *tally.notes())
+    others = [str(name) for name in data.data_vars if name not in ("position", "confidence")]
+    unused = [f"variables that are not used: {one_line(others)}"] if others else []
+    notes = [*not_in_file(names, keypoints), *notes, *turned]
+    notes = (*joints.notes, *notes, *tally.notes(), *unused)
     if not people:
         raise InputError(f"{path}: nothing to use: no keypoint has a place and enough confidence")
-    return PoseFile(people, source=Source(data, engine, frames, joints, found), notes=notes)
+    return PoseFile(people, source=Source(data, engine, frames, joints, found, up), notes=notes)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -149,14 +185,14 @@ def _load(path: Path) -> Any:
     options = {"mmap": False} if engine == "scipy" else {}
     try:
         if engine == "h5netcdf":
-            _check_sizes(path)
+            check_sizes(path)
         return xarray.load_dataset(path, engine=engine, decode_times=False, **options)
     except Exception as error:  # h5py, SciPy and xarray raise a dozen kinds
         line = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: cannot be read as netCDF ({line}); is it cut off?") from error
 
 
-def _check_sizes(path: Path) -> None:
+def check_sizes(path: Path) -> None:
     """Raises an error for a file that is cut off, or says to hold more than it possibly can.
 
     h5netcdf would print a traceback of the one, and make arrays of the other until no memory is
@@ -219,7 +255,7 @@ def _values(data: Any, path: Path) -> tuple[np.ndarray, list[str], list[str]]:
 def _time(data: Any) -> tuple[list[int], float | None, list[str]]:
     """Frame of every step of time, and frames per second."""
     steps = data.sizes["time"]
-    fps = _rate(data)
+    fps, notes = _rate(data), []
     try:
         time = np.asarray(data["time"].values, np.float64) if "time" in data.coords else None
     except (TypeError, ValueError):
@@ -228,11 +264,15 @@ def _time(data: Any) -> tuple[list[int], float | None, list[str]]:
         if data.attrs.get("time_unit", "seconds" if fps else "frames") == "seconds":
             gaps = np.diff(time)
             rate = fps or (1 / np.median(gaps) if len(gaps) and np.median(gaps) > 0 else 1.0)
+            notes = disagreement(
+                "the steps of its times are those of", by_times(np.arange(steps), time), rate
+            )
             time, fps = time * rate, float(rate)
         frames = np.rint(time)
         if not steps or (np.diff(frames) > 0).all() and np.ptp(frames) < table.LONGEST:
-            return frames.astype(np.int64).tolist(), fps, []
-    return list(range(steps)), fps, ["times that do not count up: frames are counted from 0"]
+            return frames.astype(np.int64).tolist(), fps, notes
+    line = "times that do not count up: frames are counted from 0"
+    return list(range(steps)), fps, [*notes, line]
 
 
 def _rate(data: Any) -> float | None:
@@ -267,7 +307,7 @@ def _updated(source: Source, file: PoseFile) -> Any | None:
         if not fits or sequence.observed[:, columns < 0].any():
             return None
         changed = table.changes(old, sequence)
-        values = table.triples(sequence)
+        values = table.triples(sequence) * [1, -1 if source.is_turned else 1, 1]
         for t, k, c in np.argwhere(changed & (columns >= 0)[:, None]).tolist():
             at = step[int(sequence.frames[t])], i, columns[k]
             if c < 2:
@@ -293,7 +333,7 @@ def _new_data(file: PoseFile, source: Source | None, path: Path) -> Any:
     for i, sequence in enumerate(file):
         rows = [step[frame] for frame in sequence.frames.tolist()]
         own = [joints.index(joint) for joint in get_skeleton(sequence.skeleton).joints]
-        numbers = table.triples(sequence)
+        numbers = table.triples(sequence) * [1, -1 if source and source.is_turned else 1, 1]
         position[np.ix_(rows, (0, 1), own, [i])] = numbers[..., :2].transpose(0, 2, 1)[..., None]
         confidence[np.ix_(rows, own, [i])] = numbers[..., 2:]
     fps = next((sequence.fps for sequence in file if sequence.fps), None)

@@ -1,11 +1,19 @@
 """OpenPose: a folder with one JSON file per frame, as ``--write_json`` writes it.
 
+Other programs write such frames into one file, as ComfyUI does: a list of them, alone or under a
+key; or a file's frame in a list of its own, or one person alone in the place of the list. All of
+these are read, and written as they were. (An object of frames by their names is AlphaPose's.)
+
 Each file has a list of ``people``, each with ``pose_keypoints_2d`` (x, y, score for every joint,
 zeros where there is none); the frame's number is the last one in the file's name. 18 joints are the
 COCO model's, 25 those of BODY_25 or of BODY_25B, see ``which_body25``. Other programs write their
 17, 26, 133 or 136 joints in the same way. Faces, hands, 3D joints and all else stay as they are.
+
+With ``--keypoint_scale 3`` places are shares of the picture. ControlNet's preprocessors write such
+files, too, with the picture's size as ``canvas_width`` and ``canvas_height``.
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import folder, jsonfile, records
+from posegan_jax.formats import folder, jsonfile, picture, records
 from posegan_jax.formats.format import Format
 from posegan_jax.pose.sequence import PoseFile
 from posegan_jax.pose.skeleton import get_skeleton
@@ -27,55 +35,139 @@ SURE = 1.5
 
 _POSE = ("pose_keypoints_2d", "pose_keypoints")  # the second up to version 1.1
 _ENDING = "_keypoints.json"
+_CANVAS = ("canvas_width", "canvas_height")
+
+
+@dataclasses.dataclass(frozen=True)
+class OneFile:
+    """A list of frames, in one file.
+
+    Attributes:
+      files: the frames in their order, by their places.
+      around: the object that holds the list, and its key; None where there is none.
+    """
+
+    files: dict[str, Any]
+    around: tuple[dict, str] | None = None
+
+    def numbers(self) -> list[int]:
+        """Frame of every one."""
+        frames = list(self.files.values())
+        return jsonfile.entry_numbers(frames) or list(range(len(frames)))
+
+    def number_key(self) -> str | None:
+        """The key of a frame's number; None where its place says it."""
+        frames = list(self.files.values())
+        return jsonfile.number_key(frames) if jsonfile.entry_numbers(frames) else None
+
+    def content(self, frames: Mapping[str, Any], numbers: Mapping[str, int]) -> Any:
+        """What the file holds with these frames; those that it lacks are put in by number."""
+        added: dict[int, list] = {}
+        for name, number in numbers.items():
+            if name not in self.files:
+                added[number] = [(name, frames[name])]
+        old = [(name, frames[name]) for name in self.files]
+        content = [frame for _, frame in records.merge(old, self.numbers(), added)]
+        if self.around is None:
+            return content
+        whole, key = self.around
+        return whole | {key: content}
 
 
 def sniff(path: Path) -> bool:
-    """Whether the path is a folder with such files, or one of them."""
-    files = folder.files_of(path, _ENDING) if path.is_dir() else [path]
-    return any(("{", "people") in jsonfile.outline(file) for file in files)
+    """Whether the path is a folder with such files, or a file of frames, or one of them."""
+    if not path.is_dir():
+        return _holds_frames(jsonfile.outline(path))
+    return any(_holds_frame(file) for file in folder.files_of(path, _ENDING))
 
 
-def read(path: Path, min_score: float, skeletons: Mapping[int, str] | None = None) -> PoseFile:
+def _holds_frame(path: Path) -> bool:
+    """Whether a file of a folder is a frame, and no list of many."""
+    keys = jsonfile.outline(path)
+    if ("{", "people") in keys or not _holds_frames(keys):
+        return ("{", "people") in keys
+    try:
+        return _is_frame(jsonfile.load(path))
+    except InputError:
+        return False
+
+
+def _holds_frames(keys: frozenset[tuple[str, str]]) -> bool:
+    """Whether a file has people in a frame, or in a list of frames."""
+    if ("{", "people") in keys:
+        return True
+    for at in ("[{", "[[{", "{[{"):
+        inner = {key for brackets, key in keys if brackets in (f"{at}[{{", f"{at}{{")}
+        if (at, "people") in keys and (inner & set(_POSE) or (at, _CANVAS[0]) in keys):
+            return True
+    return False
+
+
+def read(
+    path: Path, min_score: float, skeletons: Mapping[int, str] | None = None,
+    image_size: tuple[float, float] | None = None,
+) -> PoseFile:
     """Reads the people of a folder, each a PoseSequence of the frames that hold them.
 
     Args:
-      path: the folder.
+      path: the folder, or a file of frames.
       min_score: joints with a lower score, and joints at (0, 0), are missing.
       skeletons: number of joints -> skeleton, for numbers that OpenPose does not know, or for 25.
+      image_size: (width, height) in pixels, for coordinates that are shares of the picture.
 
     Raises:
       InputError: a file is not what OpenPose writes; the message names it.
     """
-    if not path.is_dir():
-        raise InputError(f"{path}: one frame of OpenPose; give the folder with all of them")
-    content, notes = folder.load(path, _load, _ENDING)
+    if path.is_dir():
+        content, notes = folder.load(path, _load, _ENDING)
+    else:
+        content, notes = _one_file(path), []
     frames = zip(content.numbers(), content.files.items(), strict=True)
     found = [
-        _record(person, frame, f"{path / name}: person {i}")
-        for frame, (name, item) in frames for i, person in enumerate(item["people"])
+        _record(person, frame, f"{_place(path, name)}: person {i}")
+        for frame, (name, item) in frames for i, person in enumerate(_frame(item)["people"])
     ]
     found = [record for record in found if record.joints]
+    unused = jsonfile.unused_keys(
+        (person for item in content.files.values() for person in _frame(item)["people"]),
+        ("person_id", *_POSE, records.PROVENANCE),
+    )
+    places = [place for r in found for place in zip(r.joints[::3], r.joints[1::3], strict=True)]
+    if picture.units(np.array(places).reshape(-1, 2)) == "metres":
+        raise InputError(
+            f"{path}: coordinates from -1 to 1 (--keypoint_scale 4); have them written with 0 or 3"
+        )
     known = dict(records.SKELETONS)
     if 25 not in (skeletons or {}) and {len(record.joints) for record in found} == {75}:
         known[25], note = which_body25(np.array([record.joints for record in found]))
         notes += note
     known |= dict(skeletons or {})
-    return records.read(path, content, found, min_score, known, notes)
+    return records.read(
+        path, content, found, min_score, known, notes, image_size,
+        _size([_frame(item) for item in content.files.values()]), assumed=True, unused=unused,
+    )
 
 
 def write(file: PoseFile, path: Path) -> None:
-    """Writes a folder with what was read, the numbers that differ, and new frames' files.
+    """Writes what was read, the numbers that differ, and new frames.
+
+    A new file whose name ends in .json is a list of frames, and any other a folder.
 
     Raises:
       InputError: skeletons that the format has no place for, more than one, or a folder that holds
         other things stands in the way.
     """
-    source = file.source or records.Source(folder.Folder({}))
-    old = source.content.files
+    one = path.suffix.lower() == ".json"
+    source = file.source or records.Source(OneFile({}) if one else folder.Folder({}))
+    raw = source.content.files
+    old = {name: _frame(frame) for name, frame in raw.items()}
     known = (*records.SKELETONS.values(), "body25b")
     edits = records.edits(file, source, path, known)
+    in_folder = isinstance(source.content, folder.Folder)
+    numbers = dict(zip(old, source.content.numbers(), strict=True))
     names = jsonfile.FrameNames(
-        dict(zip(source.content.numbers(), old, strict=True)), "frame_000000000000" + _ENDING
+        {number: name for name, number in numbers.items()},
+        "frame_000000000000" + _ENDING if in_folder else "0",
     )
     people = [frame["people"] for frame in old.values()]
     people = records.updated(people, edits, _put, _pose_of)
@@ -83,22 +175,29 @@ def write(file: PoseFile, path: Path) -> None:
         name: frame | {"people": new}
         for (name, frame), new in zip(old.items(), people, strict=True)
     }
-    first, last = min(edits.added, default=0), max(edits.added, default=0)
-    if not old and edits.added and last - first <= jsonfile.LONGEST:
-        for frame in range(first, last + 1):  # a new folder: one file for every frame of the video
-            edits.added.setdefault(frame, [])
-    version = next((frame.get("version") for frame in content.values()), 1.3)
+    for frame in _in_between(source.content, edits.added, path):
+        edits.added.setdefault(frame, [])
+    example = next(iter(content.values()), {"version": 1.3})
+    about = {key: example[key] for key in ("version", *_CANVAS) if key in example}
     examples = [p for frame in old.values() for p in frame["people"] if _pose_of(p)]
+    key = None if in_folder else source.content.number_key()
     for frame, new in sorted(records.added(edits, lambda new: _new(new, examples)).items()):
-        own = content.get(names(frame), {"version": version, "people": []})
+        own: dict[str, Any] = content.get(names(frame), about | {"people": []})
+        own = own if key is None or names(frame) in content else {key: frame} | own
         content[names(frame)] = own | {"people": own["people"] + new}
-    folder.save(content, path, is_frame)
+        numbers[names(frame)] = frame
+    like = next(iter(raw.values()), {"people": []})
+    content = {name: _wrapped(raw.get(name, like), frame) for name, frame in content.items()}
+    if in_folder:
+        folder.save(content, path, is_frame)
+    else:
+        jsonfile.dump(source.content.content(content, numbers), path)
 
 
 def is_frame(path: Path) -> bool:
     """Whether a file holds what OpenPose writes of a frame: people with keypoints, or nobody."""
     try:
-        people = _load(path)["people"]
+        people = _frame(_load(path))["people"]
     except InputError:
         return False
     return not people or any("keypoints" in key for person in people for key in person)
@@ -131,12 +230,93 @@ def which_body25(joints: np.ndarray) -> tuple[str, list[str]]:
     ]
 
 
-def _load(path: Path) -> dict[str, Any]:
+# --- wrappings ------------------------------------------------------------------------------------
+
+
+def _load(path: Path) -> Any:
+    """The content of a folder's file. Raises InputError where it is no frame."""
     content = jsonfile.load(path)
-    people = content.get("people") if isinstance(content, dict) else None
-    if not isinstance(people, list) or not all(isinstance(person, dict) for person in people):
+    if isinstance(content, list) and len(content) > 1 and all(map(_is_frame, content)):
+        raise InputError(f"{path}: {len(content)} frames in a file of a folder; give it alone")
+    if not _is_frame(content):
         raise InputError(f"{path}: has no list of people; is it a frame of OpenPose?")
     return content
+
+
+def _size(frames: list[dict]) -> tuple[float, float] | None:
+    """Width and height of the canvas where all frames have the same."""
+    width, height = _CANVAS
+    return picture.common_size((frame.get(width), frame.get(height)) for frame in frames)
+
+
+def _one_file(path: Path) -> OneFile:
+    """The frames of a file. Raises InputError where it is no file of frames, or one frame."""
+    content = jsonfile.load(path)
+    if _is_frame(content) and not isinstance(content, list):
+        raise InputError(f"{path}: one frame of OpenPose; give the folder with all of them")
+    around = None
+    if isinstance(content, dict):
+        lists = ((key, value) for key, value in content.items() if isinstance(value, list))
+        key = next((key for key, value in lists if value and _is_frame(value[0])), None)
+        around, content = (content, key), content.get(key)
+    if not isinstance(content, list):
+        raise InputError(f"{path}: has no list of people, and no list of frames")
+    for i, frame in enumerate(content):
+        if not _is_frame(frame):
+            raise InputError(f"{path}: frame {i} has no list of people, as OpenPose's have")
+    return OneFile({str(i): frame for i, frame in enumerate(content)}, around)
+
+
+def _is_frame(content: Any) -> bool:
+    """Whether it is a frame, or one in a list of its own."""
+    if isinstance(content, list):
+        return len(content) == 1 and isinstance(content[0], dict) and _is_frame(content[0])
+    people = content.get("people") if isinstance(content, dict) else None
+    if isinstance(people, dict):
+        return any(key in people for key in _POSE)
+    return isinstance(people, list) and all(isinstance(person, dict) for person in people)
+
+
+def _frame(content: Any) -> dict[str, Any]:
+    """A frame with a list of people, however it is wrapped."""
+    frame = content[0] if isinstance(content, list) else content
+    people = frame["people"]
+    return frame | {"people": [people]} if isinstance(people, dict) else frame
+
+
+def _wrapped(like: Any, frame: dict[str, Any]) -> Any:
+    """A frame wrapped as another one is."""
+    if isinstance(like, list):
+        return [_wrapped(like[0], frame)]
+    alone = isinstance(like["people"], dict) and len(frame["people"]) == 1
+    return frame | {"people": frame["people"][0]} if alone else frame
+
+
+def _in_between(content: folder.Folder | OneFile, added: Mapping[int, Any], path: Path) -> range:
+    """The frames that get a place where nobody is in them.
+
+    A new folder has a file for every frame of the video, and a list a place for all from 0 on.
+
+    Raises:
+      InputError: a frame that a list has no place for.
+    """
+    first, last = min(added, default=0), max(added, default=0)
+    if isinstance(content, folder.Folder) or content.number_key():
+        new = not content.files and added and last - first <= jsonfile.LONGEST
+        return range(first, last + 1) if new else range(0)
+    if first < 0 or last > jsonfile.LONGEST:
+        raise InputError(
+            f"{path}: frames {first} to {last}, but a list of frames has places 0 to "
+            f"{jsonfile.LONGEST}"
+        )
+    return range(len(content.files), last + 1) if added else range(0)
+
+
+def _place(path: Path, name: str) -> str:
+    return f"{path / name}" if path.is_dir() else f"{path}: frame {name}"
+
+
+# --- people ---------------------------------------------------------------------------------------
 
 
 def _pose_of(person: dict) -> str | None:
@@ -182,7 +362,8 @@ def _new(new: records.New, examples: list[dict]) -> dict:
 
 
 FORMAT = Format(
-    name="openpose", sniff=sniff, read=read, write=write,
+    name="openpose", sniff=sniff, read=read, write=write, suffixes=(".json",),
     is_frame=is_frame, holds=("body25", "body25b", "coco18"), choices=("body25",),
     min_score=MIN_SCORE,
+    relabel=records.relabelled,
 )

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import jsonfile
+from posegan_jax.formats import jsonfile, picture
 from posegan_jax.formats.format import OfDetectors
 from posegan_jax.formats.jsonfile import LONGEST
 from posegan_jax.pose.carry import carry_joints
@@ -51,6 +51,9 @@ PROVENANCE = "posegan_provenance"
 """Key of ours in someone's object: a number of ``Provenance`` for every joint. Objects without it
 hold what was observed; other programs pass over it."""
 
+IDS = ("idx", "track_id", "person_id")
+"""Keys of someone's object that hold an id, each in some format."""
+
 _KINDS = {int(kind) for kind in Provenance}
 
 
@@ -78,12 +81,15 @@ class Source:
 
     Attributes:
       content: what the format needs to write it again.
-      values: (N, K, 3) x, y, score of every record, exactly as read.
+      values: (N, K, 3) x, y, score of every record, exactly as read but for the scale.
       frames: frame number of every record.
       rows: (person, frame) -> index of the record that a sequence's row came from.
       skeleton: name, None for a file without records.
       min_score: threshold under which joints were read as missing.
       provenance: (N, K) of ``Provenance``, as if no joint were missing.
+      scale: pixels of 1 in the file, along x and y: the picture's size where it holds shares.
+      has_ids: whether the people are those of the file's ids.
+      renamed: index of a record -> its id and the one that it gets, see ``relabelled``.
     """
 
     content: Any
@@ -93,6 +99,9 @@ class Source:
     skeleton: str | None = None
     min_score: float = 0.0
     provenance: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0), np.uint8))
+    scale: tuple[float, float] = (1.0, 1.0)
+    has_ids: bool = False
+    renamed: Mapping[int, tuple[Any, Any]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -100,7 +109,7 @@ class Joints:
     """Joints to write.
 
     Attributes:
-      values: (K, 3) x, y, score; zeros where a joint is missing.
+      values: (K, 3) x, y, score in the file's units; zeros where a joint is missing.
       changed: (K, 3) bool, which of these differ from what was read; None where the whole list is
         new or has another skeleton.
       provenance: (K,) of ``Provenance``. Unknown says nothing: the joint is missing or as read.
@@ -119,7 +128,8 @@ class New(NamedTuple):
       person: id of the sequence, None if it has none.
       joints: all of them.
       score: mean score of the joints that are there.
-      example: index of the same person's first record, None if there is none.
+      example: index of the first record that is the same person's in the file, None if there is
+        none.
     """
 
     frame: int
@@ -137,11 +147,13 @@ class Edits:
       skeleton: name, None where there is neither record nor sequence.
       updated: index of a record -> its joints; records that stay as they are have none.
       added: new records by frame.
+      renamed: index of a record -> its id and its new one.
     """
 
     skeleton: str | None
     updated: dict[int, Joints]
     added: dict[int, list[New]]
+    renamed: Mapping[int, tuple[Any, Any]] = dataclasses.field(default_factory=dict)
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -150,6 +162,8 @@ class Edits:
 def read(
     path: Path, content: Any, records: Sequence[Record], min_score: float,
     skeletons: Mapping[int, str] = SKELETONS, notes: Sequence[str] = (),
+    image_size: tuple[float, float] | None = None, found_size: tuple[float, float] | None = None,
+    assumed: bool = False, unused: Sequence[str] = (),
 ) -> PoseFile:
     """Makes the people of a file from its records, each a PoseSequence of the frames with them.
 
@@ -160,6 +174,11 @@ def read(
       min_score: joints with a lower score, and joints at (0, 0), are missing.
       skeletons: number of joints -> skeleton.
       notes: what else the user should know.
+      image_size: (width, height) of the picture as the user says it, for shares of it.
+      found_size: the same as the file says it.
+      assumed: whether shares of a picture of unknown size are common in this format, so that one
+        is assumed.
+      unused: what of the file is of no use here, as notes.
 
     Raises:
       InputError: records of different or unknown numbers of joints, or not one usable joint.
@@ -169,13 +188,18 @@ def read(
     skeleton = _by_count(records, skeletons, path)
     values = np.array([record.joints for record in records], np.float64)
     values = values.reshape(len(records), -1, 3)
+    size, note_size = picture.pixels_of(values[..., :2], image_size, found_size, assumed)
+    scale = size or (1.0, 1.0)
+    with np.errstate(over="ignore"):  # what is no place anyway
+        values = values * np.array([*scale, 1.0])
     provenance, note_source = _provenance(records, values.shape[1])
     if not np.isfinite(_present(values, min_score, completed(provenance))[0]).any():
         raise InputError(
             f"{path}: not one joint has coordinates and a score of at least {min_score:g}; "
             "give a lower --min-score, or another file"
         )
-    people, doubles, note_tracked = _people(records, values)
+    problem = _ids_problem(records)
+    people, doubles, note_tracked = _people(records, values, problem)
     rows, note_kept = _rows(records, people, doubles, values)
     frames = [record.frame for record in records]
     sequences = [
@@ -184,8 +208,11 @@ def read(
     ]
     return PoseFile(
         tuple(sequences),
-        source=Source(content, values, frames, rows, skeleton, min_score, provenance),
-        notes=(*notes, *note_tracked, *note_kept, *note_source),
+        source=Source(
+            content, values, frames, rows, skeleton, min_score, provenance, scale, problem is None
+        ),
+        notes=(*notes, *note_size, *note_tracked, *note_kept, *note_source, *unused),
+        shares_of=size,
     )
 
 
@@ -241,8 +268,10 @@ def _is_provenance(kinds: Any, joints: int) -> bool:
     )
 
 
-def _people(records: Sequence[Record], values: np.ndarray) -> tuple[list, int, list[str]]:
-    """Person of every record: its id, or by tracking where a record has none.
+def _people(
+    records: Sequence[Record], values: np.ndarray, problem: str | None
+) -> tuple[list, int, list[str]]:
+    """Person of every record: its id, or by tracking where there is a problem with the ids.
 
     Returns:
       people: None for a record that is nobody's, as it has no joint or is another one's double.
@@ -250,7 +279,6 @@ def _people(records: Sequence[Record], values: np.ndarray) -> tuple[list, int, l
       notes: that people were tracked, and not all of a crowd.
     """
     people = [record.person for record in records]
-    problem = _ids_problem(records)
     if problem is None:
         return people, 0, []
     keypoints, scores = _present(values, 0.0)
@@ -354,10 +382,28 @@ def _present(
     low = scores < min_score
     if isinstance(min_score, OfDetectors):
         low &= ~np.asarray(done)
-    missing = low | (keypoints == 0).all(-1)
+    missing = low | (keypoints == 0).all(-1) | (scores == 0) & ~np.asarray(done)
     missing |= ~(np.abs(values) <= ABSURD).all(-1)  # NaN is not
     keypoints[missing], scores[missing] = np.nan, 0.0
     return keypoints, scores
+
+
+def relabelled(source: Source, moves: Mapping[tuple[Any, int], Any]) -> Source:
+    """The same file with other people in some records: (person, frame) as read -> who it is.
+
+    Where the people are those of the file's ids, the records get the new ones.
+    """
+    kept = {key: index for key, index in source.rows.items() if key not in moves}
+    moved = {
+        (person, frame): source.rows[old, frame]
+        for (old, frame), person in moves.items() if (old, frame) in source.rows
+    }
+    renamed = {
+        source.rows[key]: (key[0], person) for key, person in moves.items() if key in source.rows
+    }
+    return dataclasses.replace(
+        source, rows=kept | moved, renamed=renamed if source.has_ids else {}
+    )
 
 
 # --- writing --------------------------------------------------------------------------------------
@@ -383,7 +429,8 @@ def edits(
     skeleton = _skeleton(file, source, path, skeletons)
     first: dict[Any, int] = {}
     for (person, _), index in source.rows.items():
-        first.setdefault(person, index)
+        if index not in source.renamed:
+            first.setdefault(person, index)
     changed: dict[int, Joints] = {}
     added: dict[int, list[New]] = defaultdict(list)
     for sequence in file:
@@ -404,7 +451,12 @@ def edits(
         for index in range(len(source.frames)):
             kept = Joints(source.values[index], None, source.provenance[index])
             changed.setdefault(index, _carried(kept, source.skeleton, skeleton))
-    return Edits(skeleton, changed, added)
+    return Edits(
+        skeleton, {index: _in_file(joints, source) for index, joints in changed.items()},
+        {frame: [new._replace(joints=_in_file(new.joints, source)) for new in news]
+         for frame, news in added.items()},
+        source.renamed,
+    )
 
 
 def merge(old: Sequence, frames: Sequence[int], added: Mapping[int, list]) -> list:
@@ -441,9 +493,23 @@ def updated(
                 if index in edits.updated:
                     joints = edits.updated[index]
                     items[i] = stamped(put(item, joints), joints)
+                if index in edits.renamed:
+                    items[i] = _renamed(items[i], *edits.renamed[index])
                 index += 1
         result.append(items)
     return result
+
+
+def _renamed(item: Any, old: Any, new: Any) -> Any:
+    """Someone's object with another id, in as many lists as the old one, whatever its key is."""
+
+    def put(value: Any) -> Any:
+        if isinstance(value, list):
+            return [put(value[0]), *value[1:]]
+        return float(new) if isinstance(value, float) and isinstance(new, int) else new
+
+    keys = [key for key in IDS if isinstance(item, dict) and key in item]
+    return item | {key: put(item[key]) for key in keys if person_of(item, key) == old}
 
 
 def added(edits: Edits, make: Callable[[New], Any]) -> dict[int, list]:
@@ -542,6 +608,11 @@ def _flat(sequence: PoseSequence, t: int) -> np.ndarray:
     """(K, 3) x, y, score of a row, rounded, zeros where a joint is missing."""
     values = np.column_stack([sequence.keypoints[t], sequence.scores[t]])
     return np.nan_to_num(values).round(DIGITS)
+
+
+def _in_file(joints: Joints, source: Source) -> Joints:
+    """Pixels -> the file's units."""
+    return dataclasses.replace(joints, values=joints.values / np.array([*source.scale, 1.0]))
 
 
 def _carried(joints: Joints, old: str, new: str) -> Joints:

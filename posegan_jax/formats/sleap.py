@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import table
+from posegan_jax.formats import picture, scores, table
+from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
-from posegan_jax.formats.joint_names import resolve
+from posegan_jax.formats.joint_names import not_in_file, resolve
 from posegan_jax.formats.table import Table, Tally, Track
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
@@ -29,42 +30,66 @@ def sniff(path: Path) -> bool:
     return _FRAME in cells and any(cell.endswith(".x") for cell in cells)
 
 
-def read(path: Path, min_score: float, names: Mapping[str, str] | None = None) -> PoseFile:
+def read(
+    path: Path, min_score: float, names: Mapping[str, str] | None = None,
+    image_size: tuple[float, float] | None = None, vertical: Vertical | None = None,
+) -> PoseFile:
     """Reads the tracks of a file; instances without a track are followed by their poses.
 
     Args:
       path: the file.
       min_score: nodes with a lower score, and those at (0, 0), are missing.
       names: {file's name: our name} of joints, before the rule of ``joint_names``.
+      image_size: (width, height) in pixels, for coordinates that are shares of the picture.
+      vertical: which way y points.
 
     Raises:
       InputError: a column or a row is not what SLEAP writes, or nobody was seen.
     """
-    (first, *rows), newline = table.load_csv(path)
+    (first, *rows), style = table.load_csv(path)
     header = _stripped(first)
     columns = _nodes(header, path)
     if not rows:
         raise InputError(f"{path}: a header and no instances; is the file cut off?")
     tally = Tally()
     values = table.numbers(rows)
+    guessed: list[str] = []
+    if all(score < 0 for *_, score in columns.values()):
+        found, guessed = scores.guess(header, columns, values)
+        columns = {node: (x, y, found.get(node, -1)) for node, (x, y, _) in columns.items()}
     at = header.index(_FRAME)
     frames = table.near_frames([table.whole(row[at]) for row in rows], tally)
     nodes = list(columns)
     joints = resolve(nodes, path, names)
     places = np.array(list(columns.values()))
+    size, sized = picture.pixels_of(values[:, places[:, :2]], image_size, assumed=False)
+    if size is not None:
+        with np.errstate(over="ignore"):  # what is no place anyway
+            values[:, places[:, :2]] *= size
     track = header.index(_TRACK) if _TRACK in header else None
     people = [None if track is None else table.person_id(row[track]) for row in rows]
     people, notes = table.followed(people, frames, values, places, min_score)
-    found: dict = defaultdict(lambda: defaultdict(list))
+    instances: dict = defaultdict(lambda: defaultdict(list))
     for i, (person, frame) in enumerate(zip(people, frames, strict=True)):
         if frame is not None:
-            found[person][frame].append(i)
+            instances[person][frame].append(i)
     tracks = {
-        person: table.track(person, joints, nodes, columns, by_frame, values, min_score, tally)
-        for person, by_frame in found.items()
+        person: table.track(
+            person, joints, nodes, columns, by_frame, values, min_score, tally,
+            scale=size or (1.0, 1.0),
+        )
+        for person, by_frame in instances.items()
     }
-    notes = [*joints.notes, *notes]
-    return table.pose_file(Table([first], rows, frames, tracks, newline), path, notes, tally)
+    height = float((size or image_size or (0.0, 0.0))[1])
+    tracks, turned = table.turned(tracks, path, vertical, height=height)
+    used = {i for place in columns.values() for i in place}
+    used |= {i for i, cell in enumerate(header) if cell in (_FRAME, _TRACK, _SCORE)}
+    notes += not_in_file(names, nodes)
+    notes = [*joints.notes, *notes, *guessed, *sized, *turned]
+    notes += scores.unused(header, used, columns)
+    return table.pose_file(
+        Table([first], rows, frames, tracks, style), path, notes, tally, size
+    )
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -81,7 +106,7 @@ def write(file: PoseFile, path: Path) -> None:
     if file.source:
         rows = table.updated(source, file, lambda *new: _new_row(source, *new))
     rows = _new_table(file, source, path) if rows is None else [*source.header, *rows]
-    table.save_csv(rows, path, source.newline)
+    table.save_csv(rows, path, source.style)
 
 
 def _stripped(header: list[str]) -> list[str]:
@@ -128,6 +153,7 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
     people = table.distinct_people(file, path, blank=True)
     joints = table.all_joints(file)
     old = next(iter(source.tracks.values()), None)
+    scale, height = (old.scale, old.height) if old else ((1.0, 1.0), 0.0)
     names = table.file_names(joints, old)
     header = [_TRACK, _FRAME, _SCORE, *(name + end for name in names for end in _NODE)]
     columns = 3 + np.arange(3 * len(joints)).reshape(-1, 3)
@@ -135,7 +161,7 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
     score = before.index(_SCORE) if _SCORE in before else None
     rows = []
     for sequence, person in zip(file, people, strict=True):
-        values = table.cell_values(sequence)
+        values = table.cell_values(sequence, scale, height)
         places = columns[[joints.index(joint) for joint in get_skeleton(sequence.skeleton).joints]]
         known = source.tracks[sequence.person].rows if sequence.person in source.tracks else {}
         for t in np.flatnonzero(sequence.observed.any(-1)).tolist():
@@ -149,9 +175,15 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
     return [header, *(row for _, row in sorted(rows, key=lambda pair: pair[0]))]
 
 
+def _relabelled(source: Table, moves: Mapping) -> Table:
+    header = _stripped(source.header[0])
+    return table.relabelled(source, moves, header.index(_TRACK) if _TRACK in header else None)
+
+
 FORMAT = Format(
     name="sleap", sniff=sniff, read=read, write=write,
     suffixes=(".csv",),
     # SLEAP's own ``peak_threshold``: below it, it gives a node no place.
     min_score=0.2,
+    relabel=_relabelled,
 )

@@ -16,10 +16,13 @@ from typing import Any
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats.joint_names import Joints, one_line
+from posegan_jax.formats import axes
+from posegan_jax.formats.axes import Vertical
+from posegan_jax.formats.joint_names import Joints, one_line, shared_beginning
 from posegan_jax.formats.jsonfile import LONGEST
-from posegan_jax.formats.records import ABSURD, SKELETONS
+from posegan_jax.formats.records import ABSURD
 from posegan_jax.pose import tracking
+from posegan_jax.pose.people import relabel
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime.files import atomic_path
@@ -42,7 +45,20 @@ VISIBLE = 0.5
 visibility, below which MediaPipe draws no landmark."""
 
 _HEAD = 65536
+_SEPARATORS = ",", "\t", ";"
 _BLANK = {"", "nan", "na", "n/a", "null", "none"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Style:
+    """How a table is written: what ends a line, parts cells, and comes before decimals."""
+
+    newline: str = "\n"
+    separator: str = ","
+    decimal: str = "."
+
+
+PLAIN = Style()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +71,10 @@ class Track:
       columns: (K, 3) columns of x, y and score; -1 where there is none.
       scale: pixels of 1 in the file, along x and y; negative where y points up.
       names: the joints' names in the file, None where it lacks one.
+      height: pixels that are added to y, where it points up in a picture of this height.
+      depths: (K,) columns of the third axis, which a joint that is filled has no number for; -1
+        where there is none.
+      is_space: whether the joints are in space, so that a depth belongs to a place as it was read.
     """
 
     sequence: PoseSequence
@@ -62,6 +82,9 @@ class Track:
     columns: np.ndarray
     scale: tuple[float, float]
     names: tuple[str | None, ...]
+    height: float = 0.0
+    depths: np.ndarray | None = None
+    is_space: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,14 +96,14 @@ class Table:
       rows: the data.
       frames: frame of every row, None where it has none.
       tracks: person -> where its numbers stand.
-      newline: what ends a line.
+      style: how the text is written.
     """
 
     header: list[list[str]]
     rows: list[list[str]]
     frames: list[int | None]
     tracks: dict[Any, Track]
-    newline: str = "\n"
+    style: Style = PLAIN
 
 
 class Tally:
@@ -110,10 +133,11 @@ def head(path: Path) -> list[str]:
 
 
 def first_cells(path: Path) -> list[str]:
-    """The cells of a file's first line, as far as it begins like a table with commas."""
+    """The cells of a file's first line, as far as it begins like a table."""
     lines = head(path)[:1]
     try:
-        return [cell.strip() for cell in next(csv.reader(lines), [])]
+        rows = csv.reader(lines, delimiter=separator_of("".join(lines)))
+        return [cell.strip() for cell in next(rows, [])]
     except csv.Error:
         return []
 
@@ -127,15 +151,24 @@ def load(path: Path) -> tuple[str, str]:
     return text, "\r\n" if "\r\n" in text[:_HEAD] else "\n"
 
 
-def load_csv(path: Path) -> tuple[list[list[str]], str]:
-    """The rows of a file with commas, empty lines left out, and what ends its lines.
+def separator_of(line: str) -> str:
+    """What parts the cells of a table: what its first line has most of, a comma if any other."""
+    return max(_SEPARATORS, key=line.count)
+
+
+def load_csv(path: Path) -> tuple[list[list[str]], Style]:
+    """The rows of a table, empty lines left out, and how it is written.
+
+    Where cells are not parted by commas these may stand before decimals. They are points in the
+    rows that are returned, and commas again where ``save_csv`` writes in this style.
 
     Raises:
       InputError: no text, or a row with more or fewer cells than the first one.
     """
     text, newline = load(path)
     rows: list[list[str]] = []
-    reader = csv.reader(io.StringIO(text, newline=""))
+    separator = separator_of(text.partition("\n")[0])
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         for row in reader:
             if row and len(row) != len(rows[0] if rows else row):
@@ -148,7 +181,30 @@ def load_csv(path: Path) -> tuple[list[list[str]], str]:
         raise InputError(f"{path}: line {reader.line_num}: {error}") from None
     if not rows:
         raise InputError(f"{path}: the file is empty")
-    return rows, newline
+    decimal = "," if separator != "," and _has_commas(rows) else "."
+    return _exchanged(rows, decimal, "."), Style(newline, separator, decimal)
+
+
+def _has_commas(rows: list[list[str]]) -> bool:
+    """Whether some numbers have a comma before their decimals, and none has a point."""
+    found = {mark for row in rows for cell in row for mark in ",." if _is_decimal(cell, mark)}
+    return found == {","}
+
+
+def _is_decimal(cell: str, mark: str) -> bool:
+    """Whether a cell is a number with a mark before its decimals."""
+    pattern = rf"\s*[+-]?\d*{re.escape(mark)}\d+([eE][+-]?\d+)?\s*"
+    return mark in cell and re.fullmatch(pattern, cell) is not None
+
+
+def _exchanged(rows: Iterable[list[str]], old: str, new: str) -> list[list[str]]:
+    """The rows with another mark before decimals."""
+    if old == new:
+        return list(rows)
+    return [
+        [cell.replace(old, new) if _is_decimal(cell, old) else cell for cell in row]
+        for row in rows
+    ]
 
 
 def column(header: Sequence[str], names: Sequence[str]) -> int | None:
@@ -157,31 +213,19 @@ def column(header: Sequence[str], names: Sequence[str]) -> int | None:
     return next((cells.index(name) for name in names if name in cells), None)
 
 
-def numbered(labels: Sequence[str]) -> dict[str, str]:
-    """{label: our name} where labels are the numbers, from 0 or 1, of a skeleton's joints."""
-    numbers = [re.fullmatch(r"\D*?(\d{1,4})", label) for label in labels]
-    if None in numbers or len(labels) not in SKELETONS:
-        return {}
-    counted = [int(match[1]) for match in numbers]
-    start = min(counted)
-    if start > 1 or sorted(counted) != list(range(start, start + len(labels))):
-        return {}
-    joints = get_skeleton(SKELETONS[len(labels)]).joints
-    return {label: joints[n - start] for label, n in zip(labels, counted, strict=True)}
-
-
 def least_score(name: str) -> float:
     """The default least score where the column of scores ends in this name."""
     return VISIBLE if name.strip().lower().endswith("visibility") else MIN_SCORE
 
 
-def save_csv(rows: Iterable[Sequence[str]], path: Path, newline: str = "\n") -> None:
-    """Writes rows with commas; the file appears under its name when it is whole."""
+def save_csv(rows: Iterable[list[str]], path: Path, style: Style = PLAIN) -> None:
+    """Writes rows; the file appears under its name when it is whole."""
     with (
         atomic_path(path) as temporary,
         open(temporary, "w", encoding="utf-8", newline="") as handle,
     ):
-        csv.writer(handle, lineterminator=newline).writerows(rows)
+        writer = csv.writer(handle, delimiter=style.separator, lineterminator=style.newline)
+        writer.writerows(_exchanged(rows, ".", style.decimal))
 
 
 # --- cells ----------------------------------------------------------------------------------------
@@ -235,16 +279,18 @@ def near_frames(frames: list[int | None], tally: Tally) -> list[int | None]:
 
 
 def present(
-    values: np.ndarray, min_score: float, tally: Tally
+    values: np.ndarray, min_score: float, tally: Tally, done: np.ndarray | bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """(..., K, 3) numbers -> keypoints with NaN where missing, scores with 0 there.
 
-    A joint is missing at (0, 0), without a place, under ``min_score`` and at absurd places. A
-    joint that has a place and no score was put there by hand, and its score is 1.
+    A joint is missing at (0, 0), without a place, under ``min_score``, with a score of 0 unless it
+    is among those that we completed, ``done`` (..., K), and at absurd places. A joint that has a
+    place and no score was put there by hand, and its score is 1.
     """
     keypoints, scores = values[..., :2].copy(), values[..., 2].copy()
     scores[np.isnan(scores)] = 1.0
     missing = np.isnan(keypoints).any(-1) | (keypoints == 0).all(-1) | (scores < min_score)
+    missing |= (scores == 0) & ~np.asarray(done)
     absurd = ~missing & ((np.abs(keypoints) > ABSURD).any(-1) | np.isinf(scores))
     tally.add("joints at absurd or unreadable places, read as holes", int(absurd.sum()))
     missing |= absurd
@@ -256,6 +302,7 @@ def track(
     person: Any, joints: Joints, names: Sequence[str], columns: Mapping[str, Sequence[int]],
     rows: dict[int, list[int]], values: np.ndarray, min_score: float, tally: Tally,
     fps: float | None = None, scale: tuple[float, float] = (1.0, 1.0),
+    depths: Mapping[str, int] | None = None, is_space: bool = False,
 ) -> Track:
     """A person's track out of a table.
 
@@ -271,6 +318,8 @@ def track(
       tally: where decisions are counted.
       fps: frames per second.
       scale: pixels of 1 in the file.
+      depths: name -> its column of the third axis.
+      is_space: whether the joints are in space.
     """
     named = tuple(names[i] if i >= 0 else None for i in joints.source)
     places = np.array([columns[n] if n is not None else (-1, -1, -1) for n in named])
@@ -290,8 +339,48 @@ def track(
         np.array([frames[i] for i in kept], np.int64), person,
     )
     return Track(
-        sequence, {frame: int(index[i]) for frame, i in best.items()}, places, scale, named
+        sequence, {frame: int(index[i]) for frame, i in best.items()}, places, scale, named,
+        depths=np.array([(depths or {}).get(name, -1) for name in named]), is_space=is_space,
     )
+
+
+def turned(
+    tracks: dict[Any, Track], path: Path, vertical: Vertical | None = None, default: bool = False,
+    height: float = 0.0,
+) -> tuple[dict[Any, Track], list[str]]:
+    """Tracks with y turned over where it points up in the file, see ``axes``, and a note if it may.
+
+    Args:
+      tracks: of all people.
+      path: of the file.
+      vertical: what the user says.
+      default: whether y points up where nobody is upright.
+      height: of the picture, 0 where it is not known or there is none.
+
+    Raises:
+      InputError: z is to point up, and there is none.
+    """
+    if vertical == "z-up":
+        raise InputError(f"{path}: no joint has a z; --vertical z-up needs one")
+    up, notes = axes.is_turned((track.sequence for track in tracks.values()), vertical, default)
+    return ({who: upside_down(t, height) for who, t in tracks.items()} if up else tracks), notes
+
+
+def upside_down(track: Track, height: float = 0.0) -> Track:
+    """A track with y turned over, in a picture of this height."""
+    keypoints = track.sequence.keypoints * [1, -1] + [0, height]
+    scale = (track.scale[0], -track.scale[1])
+    sequence = track.sequence.replace(keypoints=keypoints)
+    return dataclasses.replace(track, sequence=sequence, scale=scale, height=height)
+
+
+def our_names(count: int, joints: Joints) -> list[str | None]:
+    """Our name for each of ``count`` names of a file, None where we know none."""
+    names: list[str | None] = [None] * count
+    for joint, i in zip(joints.skeleton.joints, joints.source, strict=True):
+        if i >= 0:
+            names[i] = joint
+    return names
 
 
 def followed(
@@ -325,8 +414,41 @@ def followed(
     return people, [f"rows without an id: followed {len(set(ids))} people by pose similarity"]
 
 
-def pose_file(table: Table, path: Path, notes: Iterable[str], tally: Tally) -> PoseFile:
-    """The people of a table. Raises InputError when none was seen."""
+def relabelled(
+    table: Table, moves: Mapping[tuple[Any, int], Any], person: int | None
+) -> Table:
+    """The same table with other people in some rows: (person, frame) as read -> who it is.
+
+    Args:
+      table: with a row per person and frame.
+      moves: the rows that are another one's.
+      person: column of the ids, None if there is none. Blank cells stay so.
+    """
+    rows, tracks = list(table.rows), dict(table.tracks)
+    kept = {who: dict(track.rows) for who, track in tracks.items()}
+    found = [(kept[old].pop(frame), frame, old, new) for (old, frame), new in moves.items()]
+    for row, frame, old, new in found:
+        kept.setdefault(new, {})[frame] = row
+        tracks.setdefault(new, tracks[old])
+        if person is not None and rows[row][person]:
+            rows[row] = [*rows[row][:person], str(new), *rows[row][person + 1 :]]
+    people = relabel(
+        [t.sequence for t in table.tracks.values()], moves
+    )
+    for sequence in people:
+        who = sequence.person
+        tracks[who] = dataclasses.replace(tracks[who], sequence=sequence, rows=kept[who])
+    return dataclasses.replace(table, rows=rows, tracks=tracks)
+
+
+def pose_file(
+    table: Table, path: Path, notes: Iterable[str], tally: Tally,
+    shares_of: tuple[float, float] | None = None,
+) -> PoseFile:
+    """The people of a table. Raises InputError when none was seen.
+
+    ``shares_of`` is the size of the picture that its coordinates are shares of.
+    """
     people = tuple(t.sequence for t in table.tracks.values() if len(t.sequence))
     absent = [str(person) for person, t in table.tracks.items() if not len(t.sequence)]
     lines = [*dict.fromkeys(notes), *tally.notes()]
@@ -335,7 +457,7 @@ def pose_file(table: Table, path: Path, notes: Iterable[str], tally: Tally) -> P
         raise InputError(f"{path}: nothing to use: {reason}")
     if absent:
         lines.append(f"people without any joint are left out: {one_line(absent)}")
-    return PoseFile(people, source=table, notes=tuple(lines))
+    return PoseFile(people, source=table, notes=tuple(lines), shares_of=shares_of)
 
 
 # --- writing --------------------------------------------------------------------------------------
@@ -357,14 +479,15 @@ def updated(
     Returns:
       The rows; None when people or joints are others than the table has columns for.
     """
-    if not all(_fits(table, sequence) for sequence in file):
+    if not all(fits(table.tracks, sequence) for sequence in file):
         return None
     rows = list(table.rows)
     added: dict[int, list[list[str]]] = defaultdict(list)
     for sequence in file:
         track = table.tracks[sequence.person]
         changed = changes(track.sequence, sequence)
-        values = cell_values(sequence, track.scale)
+        values = cell_values(sequence, track.scale, track.height)
+        came = those_that_came(track.sequence, sequence)
         for t in np.flatnonzero(changed.any((1, 2)) | _is_new(track, sequence)).tolist():
             frame = int(sequence.frames[t])
             index = track.rows.get(frame)
@@ -375,8 +498,9 @@ def updated(
             else:
                 row = new_row(sequence, t, track)
                 added[frame].append(row)
+            _clear_depths(row, track, came[t])
             fill(row, track.columns, values[t], changed[t])
-    return _merged(rows, table.frames, added)
+    return merged(rows, table.frames, added)
 
 
 def fill(row: list[str], columns: np.ndarray, values: np.ndarray, which: np.ndarray) -> None:
@@ -386,10 +510,15 @@ def fill(row: list[str], columns: np.ndarray, values: np.ndarray, which: np.ndar
 
 
 def cell_values(
-    sequence: PoseSequence, scale: tuple[float, float] = (1.0, 1.0)
+    sequence: PoseSequence, scale: tuple[float, float] = (1.0, 1.0), height: float = 0.0
 ) -> np.ndarray:
-    """(T, K, 3) x, y, score as cells hold them; NaN where a joint is missing."""
-    return triples(sequence) / [*scale, 1.0]
+    """(T, K, 3) x, y, score as cells hold them; NaN where a joint is missing.
+
+    Args:
+      sequence: in pixels.
+      scale, height: as of a ``Track``.
+    """
+    return (triples(sequence) - [0, height, 0]) / [*scale, 1.0]
 
 
 def every_frame(sequences: Iterable[PoseSequence], first: int | None = None) -> list[int]:
@@ -416,7 +545,8 @@ def file_names(joints: Sequence[str], old: Track | None) -> list[str]:
     if old is None:
         return list(joints)
     known = dict(zip(get_skeleton(old.sequence.skeleton).joints, old.names, strict=True))
-    return [known.get(joint) or joint for joint in joints]
+    beginning = shared_beginning([name for name in old.names if name])
+    return [known.get(joint) or beginning + joint for joint in joints]
 
 
 def distinct_people(
@@ -442,8 +572,9 @@ def distinct_people(
     return [next(free) if person is None else person for person in people]
 
 
-def _fits(table: Table, sequence: PoseSequence) -> bool:
-    track = table.tracks.get(sequence.person)
+def fits(tracks: Mapping[Any, Track], sequence: PoseSequence) -> bool:
+    """Whether a table has the person, their skeleton and columns for all that is seen of them."""
+    track = tracks.get(sequence.person)
     if track is None or track.sequence.skeleton != sequence.skeleton:
         return False
     return not sequence.observed[:, track.columns[:, 0] < 0].any()
@@ -454,6 +585,27 @@ def triples(sequence: PoseSequence) -> np.ndarray:
     values = np.concatenate([sequence.keypoints, sequence.scores[..., None]], -1)
     values[~sequence.observed] = np.nan
     return values
+
+
+def _clear_depths(row: list[str], track: Track, came: np.ndarray) -> None:
+    """Blanks the third axis of joints that were missing in a row (K,) and are filled.
+
+    In space it belonged to another place; elsewhere it stays, unless it says, with x and y, that
+    the joint is missing: all three are 0.
+    """
+    depths = np.full(len(came), -1) if track.depths is None else track.depths
+    for k in np.flatnonzero(came & (depths >= 0)).tolist():
+        cells = [row[column] for column in (*track.columns[k, :2], depths[k])]
+        if track.is_space or all(number(cell) == 0 for cell in cells):
+            row[depths[k]] = ""
+
+
+def those_that_came(before: PoseSequence, after: PoseSequence) -> np.ndarray:
+    """(T, K) bool, joints of ``after`` that were missing before."""
+    came = after.observed
+    _, now, then = np.intersect1d(after.frames, before.frames, return_indices=True)
+    came[now] &= ~before.observed[then]
+    return came
 
 
 def changes(before: PoseSequence, after: PoseSequence) -> np.ndarray:
@@ -476,8 +628,8 @@ def _is_new(track: Track, sequence: PoseSequence) -> np.ndarray:
     return lacking & sequence.observed.any(-1)
 
 
-def _merged(
-    rows: list[list[str]], frames: list[int | None], added: dict[int, list[list[str]]]
+def merged(
+    rows: list[list[str]], frames: list[int | None], added: Mapping[int, list[list[str]]]
 ) -> list[list[str]]:
     """Every new row after the last old one of its frame, or of the nearest frame before."""
     if not added:

@@ -2,21 +2,22 @@
 
 Five lines of header name the rates, the number of frames and markers, the units and the markers; a
 blank line may follow. Scores there are none. The picture is the plane of X and Y, in the file's
-own units. Markers in space are seen from along Z; their Z stays as it is, and a joint that is
-filled has none.
+own units. Markers in space are seen from along Z, or from along Y where Z points up. The axis that
+is not the picture's stays as it is, and a joint that is filled has no number on it.
 """
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import table
+from posegan_jax.formats import axes, table
+from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
-from posegan_jax.formats.joint_names import one_line, resolve
+from posegan_jax.formats.joint_names import Joints, not_in_file, one_line, resolve
 from posegan_jax.formats.table import Table, Tally, Track
+from posegan_jax.pose.rate import by_times, disagreement
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime.files import atomic_path
@@ -24,8 +25,7 @@ from posegan_jax.runtime.files import atomic_path
 PIXELS = "px"
 """Units of a picture's markers. Their Y points down, as Sports2D writes it."""
 
-_UPPER = ("head_top", "head", "nose", "neck", "left_shoulder", "right_shoulder")
-_LOWER = ("left_knee", "right_knee", "left_ankle", "right_ankle", "left_heel", "right_heel")
+_AXES = "XYZ"
 
 
 def sniff(path: Path) -> bool:
@@ -34,7 +34,8 @@ def sniff(path: Path) -> bool:
 
 
 def read(
-    path: Path, min_score: float | None = None, names: Mapping[str, str] | None = None
+    path: Path, min_score: float | None = None, names: Mapping[str, str] | None = None,
+    vertical: Vertical | None = None,
 ) -> PoseFile:
     """Reads the one person of a file.
 
@@ -42,6 +43,7 @@ def read(
       path: the file.
       min_score: means nothing here.
       names: {file's name: our name} of joints, before the rule of ``joint_names``.
+      vertical: the axis that is the picture's y, and which way it points.
 
     Raises:
       InputError: the header or a row is not that of a TRC file, or no marker has a place.
@@ -64,18 +66,28 @@ def read(
             by_frame.setdefault(frame, []).append(i)
     values = table.numbers([row[:width] for row in rows])
     joints = resolve(markers, path, names)
-    columns = {name: (2 + 3 * i, 3 + 3 * i, -1) for i, name in enumerate(markers)}
-    found = table.track(
-        None, joints, markers, columns, by_frame, values, 0.0, tally, _rate(header)
+    is_px = _field(header, "Units").lower() == PIXELS
+    is_z_up = vertical == "z-up" or (
+        vertical is None and not is_px and _is_z_up(values, markers, joints)
     )
-    notes = [*joints.notes, *_about(header, rows)]
-    if _points_up(header, found.sequence):
-        notes.append("Y points up and is turned over")
-        flipped = found.sequence.keypoints * [1, -1]
-        found = dataclasses.replace(
-            found, sequence=found.sequence.replace(keypoints=flipped), scale=(1.0, -1.0)
-        )
-    return table.pose_file(Table(header, rows, frames, {None: found}, newline), path, notes, tally)
+    up = 2 if is_z_up else 1
+    columns = {name: (2 + 3 * i, 2 + up + 3 * i, -1) for i, name in enumerate(markers)}
+    found = table.track(
+        None, joints, markers, columns, by_frame, values, 0.0, tally, _rate(header),
+        depths={name: 5 - up + 3 * i for i, name in enumerate(markers)},
+        is_space=_in_space(rows, 3 - up),
+    )
+    tracks = {None: found}
+    if is_z_up:
+        tracks, turned = {None: table.upside_down(found)}, ["Z points up and is turned over"]
+    elif is_px and vertical is None:
+        turned = []
+    else:
+        tracks, turned = table.turned(tracks, path, vertical, default=True)
+    notes = [*joints.notes, *not_in_file(names, markers), *_about(header, rows, up), *turned]
+    notes += _times(header, frames, values[:, 1])
+    whole = Table(header, rows, frames, tracks, table.Style(newline, "\t"))
+    return table.pose_file(whole, path, notes, tally)
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -101,7 +113,7 @@ def write(file: PoseFile, path: Path) -> None:
     else:
         _add_depths(source, rows)
         rows = [*_counted(source.header, len(source.rows), len(rows)), *rows]
-    _save(rows, path, source.newline if source else "\n")
+    _save(rows, path, source.style.newline if source else "\n")
 
 
 # --- header ---------------------------------------------------------------------------------------
@@ -144,33 +156,34 @@ def _rate(header: list[list[str]]) -> float | None:
     return float(rate) if np.isfinite(rate) and rate > 0 else None
 
 
-def _about(header: list[list[str]], rows: list[list[str]]) -> list[str]:
+def _times(header: list[list[str]], frames: list[int | None], times: np.ndarray) -> list[str]:
+    known = [i for i, frame in enumerate(frames) if frame is not None]
+    found = by_times(np.array([frames[i] for i in known]), times[known])
+    return disagreement("the times of its rows are those of", found, _rate(header))
+
+
+def _about(header: list[list[str]], rows: list[list[str]], up: int) -> list[str]:
     units = _field(header, "Units") or "unknown units"
-    notes = [f"X and Y are read as the picture, in the file's own units ({one_line([units])})"]
-    if _in_space(rows):
-        notes.append("the markers are in space: their Z stays, and a filled joint has none")
+    plane, depth = f"X and {_AXES[up]}", _AXES[3 - up]
+    notes = [f"{plane} are read as the picture, in the file's own units ({one_line([units])})"]
+    if _in_space(rows, 3 - up):
+        notes.append(f"the markers are in space: their {depth} stays, and a filled joint has none")
     return notes
 
 
-def _in_space(rows: list[list[str]]) -> bool:
-    """Whether any marker has a Z other than 0."""
+def _in_space(rows: list[list[str]], depth: int) -> bool:
+    """Whether any marker has another number than 0 on this axis, which is not the picture's."""
     width = min(map(len, rows))  # some rows end in more blanks than others
-    z = table.numbers([row[4:width:3] for row in rows])
-    return bool((np.isfinite(z) & (z != 0)).any())
+    numbers = table.numbers([row[2 + depth : width : 3] for row in rows])
+    return bool((np.isfinite(numbers) & (numbers != 0)).any())
 
 
-def _points_up(header: list[list[str]], sequence: PoseSequence) -> bool:
-    """Whether Y grows from the feet to the head; where there are none, TRC's Y points up."""
-    if _field(header, "Units").lower() == PIXELS:
-        return False
-    joints = get_skeleton(sequence.skeleton).joints
-    y = sequence.keypoints[..., 1]
-    upper, lower = (
-        [float(np.nanmedian(y[:, joints.index(j)])) for j in names
-         if j in joints and np.isfinite(y[:, joints.index(j)]).any()]
-        for names in (_UPPER, _LOWER)
-    )
-    return not (upper and lower) or np.mean(upper) > np.mean(lower)
+def _is_z_up(values: np.ndarray, markers: list[str], joints: Joints) -> bool:
+    places = values[:, 2:].reshape(len(values), -1, 3).copy()
+    places[(places == 0).all(-1)] = np.nan
+    places[~np.isfinite(places)] = np.nan
+    ours = table.our_names(len(markers), joints)
+    return axes.is_z_up(places, ours)
 
 
 # --- writing --------------------------------------------------------------------------------------
@@ -206,15 +219,22 @@ def _new_row(source: Table, sequence: PoseSequence, t: int, track: Track) -> lis
 
 
 def _add_depths(source: Table, rows: list[list[str]]) -> None:
-    """Z of the markers that came or went: none without a place, and 0 unless they are in space."""
-    new = "" if _in_space(source.rows) else "0.0"
+    """Depth of the markers that came or went: none without a place, 0 unless they are in space."""
+    up = _up(source)
+    new = "" if _in_space(source.rows, 3 - up) else "0.0"
     old = {id(row) for row in source.rows}
     for row in rows:
         for i in range(2, len(row) - 2, 3) if id(row) not in old else ():
-            if not row[i] and not row[i + 1]:
-                row[i + 2] = ""
-            elif np.isnan(table.number(row[i + 2])):
-                row[i + 2] = new
+            if not row[i] and not row[i + up]:
+                row[i + 3 - up] = ""
+            elif np.isnan(table.number(row[i + 3 - up])):
+                row[i + 3 - up] = new
+
+
+def _up(source: Table) -> int:
+    """The axis that is the picture's y: 1 or 2."""
+    places = source.tracks[None].columns
+    return int((places[:, 1] - places[:, 0]).max(initial=1))
 
 
 def _new_file(sequence: PoseSequence, source: Table | None, path: Path) -> list[list[str]]:
@@ -236,7 +256,9 @@ def _new_file(sequence: PoseSequence, source: Table | None, path: Path) -> list[
         ["Frame#", "Time", *(cell for name in names for cell in (name, "", ""))],
         ["", "", *(f"{axis}{i + 1}" for i in range(len(joints)) for axis in "XYZ")],
     ]
-    columns = np.array([(2 + 3 * i, 3 + 3 * i, -1) for i in range(len(joints))]).reshape(-1, 3)
+    up = _up(source) if source else 1
+    columns = np.array([(2 + 3 * i, 2 + up + 3 * i, -1) for i in range(len(joints))])
+    columns = columns.reshape(-1, 3)
     values = table.cell_values(sequence, old.scale if old else (1.0, 1.0))
     place = {frame: t for t, frame in enumerate(sequence.frames.tolist())}
     depth = _depths(source, names)
@@ -247,17 +269,17 @@ def _new_file(sequence: PoseSequence, source: Table | None, path: Path) -> list[
             t = place[frame]
             table.fill(row, columns, values[t], ~np.isnan(values[t]))
             for k in np.flatnonzero(~np.isnan(values[t, :, 0])).tolist():
-                row[4 + 3 * k] = depth(frame, k)
+                row[5 - up + 3 * k] = depth(frame, k)
         rows.append(row)
     return [*header, *rows]
 
 
 def _depths(source: Table | None, names: list[str]):
-    """(frame, joint) -> the cell of Z: the source's own where it is in space, else 0."""
-    if source is None or not _in_space(source.rows):
+    """(frame, joint) -> the cell of the depth: the source's own where it is in space, else 0."""
+    if source is None or not _in_space(source.rows, 3 - _up(source)):
         return lambda frame, k: "0.0"
     old = [cell.strip() for cell in source.header[3][2:] if cell.strip()]
-    columns = {name: 4 + 3 * i for i, name in enumerate(old)}
+    columns = {name: 5 - _up(source) + 3 * i for i, name in enumerate(old)}
     rows = source.tracks[None].rows
 
     def depth(frame: int, k: int) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import jsonfile, picture, records
+from posegan_jax.formats import jsonfile, records
 from posegan_jax.formats.format import Format
 from posegan_jax.pose.sequence import PoseFile
 
@@ -45,12 +45,14 @@ def read(
     found = [record for record in found if record.joints]
     if any(_groups(content, path)) and not found:
         raise InputError(f"{path}: no detection has keypoints; was it a pose model?")
-    scale, notes = (1.0, 1.0), []
-    if found and picture.is_normalised([record.joints for record in found]):
-        scale, notes = picture.scale(image_size, None)
-        found = [r._replace(joints=picture.times(r.joints, scale)) for r in found]
     known = records.SKELETONS | dict(skeletons or {})
-    return records.read(path, (content, scale), found, min_score, known, notes)
+    unused = jsonfile.unused_keys(
+        (item for group in _groups(content, path) for item in group),
+        ("name", "class", "confidence", "box", "keypoints", "track_id", records.PROVENANCE),
+    )
+    return records.read(
+        path, content, found, min_score, known, (), image_size, assumed=True, unused=unused
+    )
 
 
 def write(file: PoseFile, path: Path) -> None:
@@ -59,18 +61,17 @@ def write(file: PoseFile, path: Path) -> None:
     Raises:
       InputError: skeletons that the format has no place for, more than one, or a negative frame.
     """
-    source = file.source or records.Source(([[]], (1.0, 1.0)))
-    content, scale = source.content
+    source = file.source or records.Source([[]])
+    content = source.content
     edits = records.edits(file, source, path)
     groups = _groups(content, path)
     old = [item for group in groups for item in group if _holds(item)]
 
-    def put(item: dict, joints: records.Joints) -> dict:
-        joints = picture.over(joints, scale)
-        return item | {"keypoints": _numbers(joints, item["keypoints"])}
-
-    groups = records.updated(groups, edits, put, _holds)
-    added = records.added(edits, lambda new: _new(new, old, scale))
+    groups = records.updated(
+        groups, edits,
+        lambda item, joints: item | {"keypoints": _numbers(joints, item["keypoints"])}, _holds,
+    )
+    added = records.added(edits, lambda new: _new(new, old))
     if content and isinstance(content[0], dict) and set(added) <= {0}:
         jsonfile.dump(groups[0] + added.get(0, []), path)
     else:
@@ -126,10 +127,10 @@ def _numbers(joints: records.Joints, keypoints: dict) -> dict:
     return keypoints | numbers
 
 
-def _new(new: records.New, old: list[dict], scale: tuple[float, float]) -> dict:
+def _new(new: records.New, old: list[dict]) -> dict:
     """A detection for a frame that lacks it, with the box around its joints."""
-    joints = picture.over(new.joints, scale)
-    places = joints.values[new.joints.values[:, :2].any(-1), :2]
+    joints = new.joints
+    places = joints.values[joints.values[:, :2].any(-1), :2]
     places = places if len(places) else joints.values[:, :2]
     (left, top), (right, bottom) = places.min(0).tolist(), places.max(0).tolist()
     item = {
@@ -151,4 +152,5 @@ FORMAT = Format(
     suffixes=(".json",), holds=tuple(records.SKELETONS.values()),
     # YOLO gives a place to every joint; those that it does not see have low scores.
     min_score=0.3,
+    relabel=records.relabelled,
 )

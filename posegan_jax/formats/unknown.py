@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import jsonfile
+from posegan_jax.formats import jsonfile, table, wide
 from posegan_jax.formats.joint_names import one_line
 
 _HEAD = 65536
@@ -49,7 +49,10 @@ def _folder(path: Path) -> str:
             "people, as OpenPose's have, or of MMPose's instances; of another format give one file"
         )
     held = ", ".join(f"{count} {kind} files" for kind, count in kinds.most_common(_MANY))
-    return f"a folder without frames: it holds {held}, and only .json files can be frames"
+    return (
+        f"a folder without frames: it holds {held}, and only .json files, and YOLO's labels of "
+        "poses as .txt, can be frames"
+    )
 
 
 def _about(content) -> str:
@@ -65,6 +68,12 @@ def _about(content) -> str:
 
 
 def _kind(head: bytes) -> str:
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "text in UTF-16 (save it as UTF-8)"
+    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return "a pickle, which may run any program when it is read (save what is in it otherwise)"
+    if head.startswith(b"PK") and b"[Content_Types].xml" in head:
+        return "a spreadsheet (save it as CSV)"
     whole = len(head) < _HEAD  # else it may end in mid-letter
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(head, final=whole)
@@ -72,7 +81,22 @@ def _kind(head: bytes) -> str:
         return "a binary file"
     if "\0" in text:
         return "a binary file"
-    first = text.partition("\n")[0]
-    if first.count(";") > 1 and "," not in first:
-        return "a table with semicolons (tables need commas, and points in numbers)"
-    return "a text file"
+    first = text.lstrip("\ufeff").partition("\n")[0]
+    cells = [cell.strip() for cell in first.split(table.separator_of(first))]
+    return _table(cells) if len(cells) > 2 else "a text file"
+
+
+def _table(cells: list[str]) -> str:
+    """What keeps a table from being one of poses."""
+    held = one_line(cells[:_MANY])[:200] + ", ..." * (len(cells) > _MANY)
+    joints = wide.joints_of(cells)
+    if not joints:
+        return (
+            f"a table whose first line is {held}: no names of columns as nose_x, nose_y, or frame, "
+            "joint, x, y"
+        )
+    some = one_line(joints[:_MANY])[:200] + ", ..." * (len(joints) > _MANY)
+    return (
+        f"a table with x and y of {some}: fewer than three joints that are known by "
+        "their names; --joint-map says which they are"
+    )

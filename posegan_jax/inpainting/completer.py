@@ -36,17 +36,15 @@ from posegan_jax.inpainting.together import Request, Steps
 from posegan_jax.inpainting.track import Completion, Generated, Track, deliver, known_runs
 from posegan_jax.model.certainty import Grounds
 from posegan_jax.model.model import Model
+from posegan_jax.pose.continuity import Layout
 from posegan_jax.pose.rate import Rate
-from posegan_jax.pose.sequence import PoseSequence, Provenance, densify
+from posegan_jax.pose.sequence import PoseSequence, Provenance
 from posegan_jax.pose.skeleton import Skeleton, get_skeleton
 from posegan_jax.pose.windows import gather, starts
 
 TINY = 1e-9
 """Distance of two places, relative to their coordinates, from which they are two: above the
 rounding of double precision, below what any picture resolves."""
-LONGEST_GAP = 1000
-"""Absent frames in a row that all get rows. Of more, which are wrong numbers mostly, no row could
-be filled but for those near the ends: at 240 frames per second, 230."""
 _AT_ONCE = 256  # windows that are looked at for anything to start from
 
 
@@ -91,7 +89,7 @@ class Completer:
 
     def steps(
         self, sequence: PoseSequence, joints: str = "same", settings: Settings | None = None,
-        observed: Observed = "auto", repair_sides: bool = True,
+        observed: Observed = "auto", repair_sides: bool = True, bridge: float | None = None,
     ) -> Steps[PoseSequence]:
         """Completes a sequence: a generator of what is to be solved on the way.
 
@@ -106,21 +104,26 @@ class Completer:
         settings = QUALITIES["balanced"] if settings is None else settings
         check_shift(settings, self.frames)
         rate = Rate.of(sequence.fps)
-        dense = densify(sequence, LONGEST_GAP)
-        track = Track.from_sequence(dense, self.skeleton, self.inputs)
+        layout = self._layout(sequence, rate, bridge)
+        track = Track.from_sequence(layout.dense, self.skeleton, self.inputs)
         if not self._can_start(track, rate):
             raise NothingToStartFrom(
                 f"person {sequence.person}: nothing to start from; the model needs two of the "
                 f"joints {', '.join(self.inputs)} within a second, at two places"
             )
         completion = yield from self.complete(track, rate, settings, observed, repair_sides)
-        return deliver(dense, completion, self.skeleton, target)
+        return layout.deliver(deliver(layout.dense, completion, self.skeleton, target))
 
-    def can_complete(self, sequence: PoseSequence) -> bool:
+    def can_complete(self, sequence: PoseSequence, bridge: float | None = None) -> bool:
         """Whether some window shows two of the joints that the model observes, at two places."""
         _check(sequence)
-        track = Track.from_sequence(densify(sequence, LONGEST_GAP), self.skeleton, self.inputs)
-        return self._can_start(track, Rate.of(sequence.fps))
+        rate = Rate.of(sequence.fps)
+        dense = self._layout(sequence, rate, bridge).dense
+        return self._can_start(Track.from_sequence(dense, self.skeleton, self.inputs), rate)
+
+    def _layout(self, sequence: PoseSequence, rate: Rate, bridge: float | None) -> Layout:
+        """A track's stretches, further apart than what is seen in one reaches into another."""
+        return Layout.of(sequence, bridge, 2 * self._reach(rate))
 
     def _can_start(self, track: Track, rate: Rate) -> bool:
         places, seen = rate.split(track.keypoints, np.nan), rate.split(track.input_mask, False)

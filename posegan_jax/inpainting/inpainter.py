@@ -13,6 +13,7 @@ from posegan_jax.inpainting.settings import (
     Observed,
     Quality,
     Settings,
+    check_bridge,
     settings_of,
 )
 from posegan_jax.inpainting.solver import Progress, Solver
@@ -112,13 +113,13 @@ class Inpainter:
         self, sequence: PoseSequence, joints: str = "same", quality: Quality = "balanced",
         observed: Observed = "auto", shift: int | None = None, steps: int | None = None,
         settings: Settings | None = None, progress: Progress | None = None,
-        repair_sides: bool = True,
+        repair_sides: bool = True, bridge: float | None = None,
     ) -> PoseSequence:
         """Completes a sequence.
 
         Args:
-          sequence: one person; frames may be absent, joints missing. Its frame rate is from 5 to
-            240 per second, 30 where it is not known, see ``rate``.
+          sequence: one person; frames may be absent, joints missing. Its frame rate is up to 240
+            per second, 30 where it is not known, see ``rate``.
           joints: 'same' fills the joints of the sequence's own skeleton, and leaves those that the
             model does not know as they are; the model's skeleton ('mpi_inf_3dhp' of the packaged
             one) gives all joints of that.
@@ -133,11 +134,13 @@ class Inpainter:
           progress: called with windows done and windows in all.
           repair_sides: exchange left and right where the detector seems to have done so (not
             with observed='keep', nor below 20 frames per second).
+          bridge: seconds of the longest gap, frames in which no joint was seen, that is filled;
+            None: a second, and no longer than what was seen around it, see ``continuity``.
 
         Returns:
-          A sequence with a row for every frame from the first to the last, scores and provenance;
-          in gaps of more than a thousand absent frames, for five hundred on each side.
-          Frames further than a window from anything observed stay missing. The score of a refined
+          A sequence with scores and provenance, and a row for every frame that the input has or
+          that lies in a gap that is bridged. Frames of other gaps, and those further than a window
+          from anything observed, stay missing or absent. The score of a refined
           or filled joint is the probability that it lies within half a head size of the truth, as
           ``model.certainty`` says.
 
@@ -146,7 +149,8 @@ class Inpainter:
             that the model observes.
         """
         settings = settings_of(quality, shift, steps, settings)
-        steps = self.completer.steps(sequence, joints, settings, observed, repair_sides)
+        check_bridge(bridge)
+        steps = self.completer.steps(sequence, joints, settings, observed, repair_sides, bridge)
         return self.solve(steps, progress)
 
     def solve(self, steps: Steps[Result], progress: Progress | None = None) -> Result:
@@ -191,9 +195,9 @@ class Inpainter:
             self.completer, solver, skeleton, fps, joints, people, observed, delay, settings
         )
 
-    def can_complete(self, sequence: PoseSequence) -> bool:
+    def can_complete(self, sequence: PoseSequence, bridge: float | None = None) -> bool:
         """Whether some window shows two of the joints that the model observes, at two places."""
-        return self.completer.can_complete(sequence)
+        return self.completer.can_complete(sequence, bridge)
 
     def search(
         self, x: np.ndarray, mask: np.ndarray, options: DescentOptions,

@@ -5,6 +5,7 @@ Nothing here needs JAX, so that a command line can be made of it at once.
 
 import contextlib
 import dataclasses
+import math
 import os
 from importlib import resources
 from typing import Any, Literal, get_args
@@ -14,6 +15,7 @@ from posegan_jax.errors import InputError, whole
 from posegan_jax.formats.options import ReadOptions
 from posegan_jax.model.folder import find_checkpoint, packaged, read_metadata
 from posegan_jax.model.options import NetworkOptions
+from posegan_jax.pose.continuity import LONGEST
 from posegan_jax.pose.rate import Rate
 from posegan_jax.runtime.options import (
     check_choice,
@@ -21,6 +23,7 @@ from posegan_jax.runtime.options import (
     check_least,
     check_shares,
     option,
+    require,
 )
 
 Method = Literal["adam", "bfgs"]
@@ -171,6 +174,13 @@ class FillOptions(ReadOptions):
     repair_sides: bool = option(
         True, "exchange left and right where the detector did (default: yes)"
     )
+    repair_ids: bool = option(
+        True, "give two people back what was exchanged between their ids (default: yes)"
+    )
+    bridge: float | None = option(
+        None, "longest gap, frames in which nothing of a person was seen, that is filled (default: "
+        f"{LONGEST:g}, and no longer than what was seen around it)", metavar="SECONDS",
+    )
     quality: Quality = option(
         "balanced", "speed against accuracy (default: %(default)s), or the thesis's own search",
         choices=QUALITIES,
@@ -183,6 +193,7 @@ class FillOptions(ReadOptions):
         super().__post_init__()
         Rate.of(self.fps)
         check_choices(self)
+        check_bridge(self.bridge)
         settings_of(self.quality, self.shift, self.steps)
 
     @property
@@ -247,6 +258,12 @@ def check_joints(joints: str, skeleton: str) -> None:
     """Raises InputError where a result is to have joints that a model of this skeleton has not."""
     if joints not in ("same", skeleton):
         raise InputError(f"joints must be 'same' or {skeleton!r}, not {joints!r}")
+
+
+def check_bridge(bridge: float | None) -> None:
+    """Raises OptionError where this is no length of a gap, in seconds."""
+    good = bridge is None or 0 <= bridge < math.inf
+    require(good, "bridge", "0 or more seconds", bridge)
 
 
 def check_observed(observed: str) -> None:

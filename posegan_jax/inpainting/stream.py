@@ -20,7 +20,7 @@ from posegan_jax.inpainting.settings import QUALITIES, LiveSettings, Observed, c
 from posegan_jax.inpainting.solver import Solver
 from posegan_jax.inpainting.together import Answer, Request, run, together
 from posegan_jax.inpainting.track import Completion, Track, deliver
-from posegan_jax.pose.rate import UNKNOWN_FPS, Rate
+from posegan_jax.pose.rate import SLOW, UNKNOWN_FPS, Rate
 from posegan_jax.pose.sequence import PoseSequence, Provenance, numbers
 from posegan_jax.pose.skeleton import get_skeleton
 
@@ -58,6 +58,8 @@ class Stream:
         self._completer, self._solver, self._observed = completer, solver, observed
         self._people, self._delay, self._settings = people, whole("delay", delay), settings
         self._fps, self._rate = fps or UNKNOWN_FPS, Rate.of(fps)
+        if self._fps < SLOW:
+            raise InputError(f"a live track needs {SLOW:g} frames per second, not {fps:g}")
         ages, self._center = _layout(self._rate, completer.frames, delay)
         self._length = max(settings.history, int(ages.max()) + 1)
         self._there, self._rows = ages >= 0, self._length - 1 - np.maximum(ages, 0)

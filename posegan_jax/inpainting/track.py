@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from posegan_jax.pose.carry import carry_joints, midpoints
-from posegan_jax.pose.sequence import PoseSequence, Provenance
+from posegan_jax.pose.carry import carry_joints, midpoints, on_skeleton
+from posegan_jax.pose.sequence import PoseSequence, Provenance, completed
 from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, get_skeleton
 
 
@@ -137,11 +137,16 @@ def runs(flags: np.ndarray) -> list[slice]:
 def deliver(
     dense: PoseSequence, completion: Completion, model: Skeleton, target: Skeleton
 ) -> PoseSequence:
-    """On the target skeleton; joints that the model lacks stay as they were read."""
+    """On the target skeleton; joints that the model lacks stay as they were read.
+
+    Those that came refined or filled from an earlier completion do not become observed ones.
+    """
+    before = on_skeleton(dense, target.name).provenance
+    earlier = np.where(completed(before), before, Provenance.UNKNOWN)
     if target == model:
         return dense.replace(
             keypoints=completion.keypoints, scores=completion.scores,
-            provenance=completion.provenance, skeleton=target.name,
+            provenance=np.maximum(completion.provenance, earlier), skeleton=target.name,
         )
     keypoints = carry_joints(completion.keypoints, model, target, dense.keypoints)
     scores = carry_joints(completion.scores, model, target, dense.scores)
@@ -153,4 +158,5 @@ def deliver(
         keypoints[holes, at] = completion.keypoints[holes][:, ends].mean(1)
         scores[holes, at] = completion.scores[holes][:, ends].min(1)
         provenance[holes, at] = Provenance.FILLED
+    provenance = np.maximum(provenance, earlier)
     return dense.replace(keypoints=keypoints, scores=scores, provenance=provenance)

@@ -3,7 +3,8 @@
 Training plays motion at 0.8 to 1.25 of its speed, so rates near 25 are taken as they are. Of a
 higher rate every k-th frame makes a track of its own, k tracks in all; a lower one gets missing
 frames in between. Nothing is resampled: every frame of the input is looked at and gets its own
-answer.
+answer. Below ``SLOW`` frames per second a window of the model holds a few frames, and at ``ALONE``
+one: then a pose is completed from itself.
 """
 
 import dataclasses
@@ -15,7 +16,10 @@ from posegan_jax.errors import InputError
 MODEL_FPS = 25.0
 UNKNOWN_FPS = 30.0
 """Assumed where a file does not say."""
-SLOWEST, FASTEST = 5.0, 240.0
+SLOW, ALONE, FASTEST = 5.0, 1.0, 240.0
+"""Frames per second from which on motion is known, up to which frames are alone, and the most."""
+_SAME = 0.05
+"""Relative difference of two rates that are taken for one: times are rounded."""
 _AS_IT_IS = 1.25
 """Largest ratio to the model's rate that training covers."""
 
@@ -40,11 +44,11 @@ class Rate:
           InputError: no rate that people are filmed at.
         """
         fps = UNKNOWN_FPS if fps is None else fps
-        if not SLOWEST <= fps <= FASTEST:
+        if not 0 < fps <= FASTEST:
             raise InputError(
-                f"fps must be between {SLOWEST:g} and {FASTEST:g}, not {fps:g}; give the video's"
+                f"fps must be above 0 and at most {FASTEST:g}, not {fps:g}; give the video's"
             )
-        ratio = fps / MODEL_FPS
+        ratio = max(fps, ALONE) / MODEL_FPS
         if 1 / _AS_IT_IS <= ratio <= _AS_IT_IS:
             return cls()
         return cls(phases=_nearest(ratio)) if ratio > 1 else cls(spread=_nearest(1 / ratio))
@@ -80,6 +84,44 @@ class Rate:
         result = np.full(shape, fill, track.dtype)
         result[:: self.spread] = track
         return result
+
+
+def limits(fps: float | None) -> str | None:
+    """What cannot be known of so slow a video, in a line; None where nothing is amiss."""
+    if fps is None or fps >= SLOW:
+        return None
+    if fps <= ALONE:
+        return f"{fps:g} frames per second: every frame is completed from itself alone"
+    return (
+        f"{fps:g} frames per second: how people move between frames is not known; joints are "
+        "completed from the poses of about a second"
+    )
+
+
+def by_times(frames: np.ndarray, times: np.ndarray) -> float | None:
+    """Frames per second of frame numbers (T,) at times (T,) in seconds, NaN where there is none.
+
+    None where the times do not tell: there are fewer than three, or they do not count up.
+    """
+    known = np.isfinite(times)
+    steps, seconds = np.diff(frames[known]), np.diff(times[known])
+    if len(steps) < 2 or not ((steps > 0).all() and (seconds > 0).all()):
+        return None
+    return float(np.median(steps / seconds))
+
+
+def disagreement(what: str, found: float | None, fps: float | None) -> list[str]:
+    """A line where a file says another rate than the one that counts.
+
+    Args:
+      what: says so, as the beginning of a sentence: 'the times in the file are those of'.
+      found: frames per second that it says, None if it says nothing.
+      fps: those that count.
+    """
+    if found is None or fps is None or abs(found / fps - 1) <= _SAME:
+        return []
+    return [f"{what} {found:.4g} frames per second, and {fps:.4g} counts: if that is wrong, people "
+            "move too fast or too slowly; --fps says it"]
 
 
 def _nearest(ratio: float) -> int:

@@ -36,6 +36,10 @@ def completed(provenance: np.ndarray) -> np.ndarray:
 class PoseSequence:
     """One person over time. Immutable: arrays are read-only, ``replace`` makes a changed copy.
 
+    A joint is missing where its place is not finite, and where its score is 0, as detectors give
+    for joints that they have not found, at (0, 0) or elsewhere; unless it is one that we refined or
+    filled. With no scores given, every finite place counts, (0, 0) too.
+
     Attributes:
       keypoints: (T, K, 2) float64 pixels, x right, y down; NaN where a joint is missing.
       scores: (T, K) float64 confidences, set to 0 where a joint is missing; 1 for joints that are
@@ -68,7 +72,6 @@ class PoseSequence:
                 f"not {keypoints.shape}"
             )
         missing = ~np.isfinite(keypoints).all(-1)
-        keypoints[missing] = np.nan
         scores = ~missing if self.scores is None else self.scores
         frames = np.arange(len(keypoints)) if self.frames is None else self.frames
         source = self.provenance
@@ -85,6 +88,8 @@ class PoseSequence:
         ):
             if arrays[name].shape != shape:
                 raise InputError(f"{name} must have shape {shape}, not {arrays[name].shape}")
+        missing |= (arrays["scores"] == 0) & ~completed(arrays["provenance"])
+        keypoints[missing] = np.nan
         arrays["scores"][missing], arrays["provenance"][missing] = 0.0, Provenance.UNKNOWN
         if not np.isfinite(arrays["scores"]).all():
             raise InputError("scores must be finite where there is a joint")
@@ -141,31 +146,21 @@ MOST_FRAMES = 1_000_000
 """From the first to the last frame of a track: eleven hours at 25 frames per second."""
 
 
-def densify(sequence: PoseSequence, longest: int | None = None) -> PoseSequence:
+def densify(sequence: PoseSequence) -> PoseSequence:
     """The same track with a row for every frame from first to last; new rows are missing.
-
-    Args:
-      sequence: whose frames may be absent.
-      longest: absent frames in a row that all get rows, an even number; of more, half as many on
-        each side do, and the others stay absent. None: all get rows.
 
     Raises:
       InputError: the frames lie so far apart that their numbers can be no count.
     """
     if not len(sequence):
         return sequence
-    given, half = sequence.frames, (MOST_FRAMES if longest is None else longest) // 2
-    absent = np.diff(given) - 1
-    cut = np.flatnonzero(absent > 2 * half)
-    if absent.sum() - (absent[cut] - 2 * half).sum() + len(given) > MOST_FRAMES:
+    first, last = sequence.frames[[0, -1]].tolist()
+    if last - first >= MOST_FRAMES:
         raise InputError(
-            f"person {sequence.person}: frames {given[0]} to {given[-1]} are more than "
-            f"{MOST_FRAMES}; split the track"
+            f"person {sequence.person}: frames {first} to {last} are more than {MOST_FRAMES}; "
+            "split the track"
         )
-    starts, stops = [given[0], *(given[cut + 1] - half)], [*(given[cut] + half), given[-1]]
-    frames = np.concatenate(
-        [np.arange(start, stop + 1) for start, stop in zip(starts, stops, strict=True)]
-    )
+    frames = np.arange(first, last + 1)
     rows = np.searchsorted(frames, sequence.frames)
     shape = (len(frames), sequence.keypoints.shape[1])
     keypoints = np.full((*shape, 2), np.nan)
@@ -188,6 +183,9 @@ class PoseFile(Sequence):
       path: where it was read from, empty for these.
       source: the format's own record of the file, from which it is written back in full.
       notes: what the reader decided and the user should know, one line each.
+      shares_of: (width, height) of the picture that the file's coordinates are shares of; None
+        where they are not.
+      image_size: (width, height) in pixels of the picture, as far as the user says it.
     """
 
     sequences: tuple[PoseSequence, ...]
@@ -195,6 +193,8 @@ class PoseFile(Sequence):
     path: str = ""
     source: Any = dataclasses.field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    shares_of: tuple[float, float] | None = None
+    image_size: tuple[float, float] | None = None
 
     def __len__(self) -> int:
         return len(self.sequences)

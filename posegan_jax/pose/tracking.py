@@ -2,7 +2,8 @@
 
 The detections of a frame are assigned to the people followed so far by the Hungarian method on
 object keypoint similarity (COCO's OKS) with each person's last pose, as SORT (Bewley et al., 2016)
-does on boxes. Someone unseen for longer than ``max_age`` frames is forgotten.
+does on boxes. Poses of which one is larger by ``continuity.LARGER`` are not of one person, wherever
+they are. Someone unseen for longer than ``max_age`` frames is forgotten.
 """
 
 from collections.abc import Iterator
@@ -10,11 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from posegan_jax.pose.continuity import LARGER, larger
+
 SIGMA = 0.1
 """Twice COCO's mean keypoint sigma, for all joints alike: this decides identity, not accuracy."""
 
 MIN_SIMILARITY = 0.15
 """Least mean similarity at which two poses can be one person."""
+
+SURE = 0.85
+"""Similarity from which two poses are of one size, whatever it is measured by."""
 
 _AT_ONCE = 65536
 """Pairs of poses that are compared together: a crowd must not take all memory."""
@@ -73,7 +79,11 @@ def track(
     for here in by_frame(frames):
         last = last[frames[here[:1]] - frames[last] <= max_age]
         # Pairs that cannot be one person must not sway the matching of the others.
-        known, seen = _matching(similarity(found, last, here, MIN_SIMILARITY))
+        alike = similarity(found, last, here, MIN_SIMILARITY)
+        if (doubted := (alike > 0) & (alike < SURE)).any():
+            i, j = np.nonzero(doubted)
+            alike[i, j] *= larger(poses[last[i]], poses[here[j]]) < LARGER
+        known, seen = _matching(alike)
         ids[here[seen]] = ids[last[known]]
         last[known] = here[seen]
         new = np.delete(here, seen)

@@ -127,6 +127,36 @@ function fillBars() {
   });
 }
 
+/** Frame -> [joint, heads] of the confident joints of the person that were moved in it. */
+function movedByFrame() {
+  const frames = new Map();
+  for (const [frame, joint, heads] of person().moved?.joints ?? []) {
+    if (!frames.has(frame)) frames.set(frame, []);
+    frames.get(frame).push([joint, heads]);
+  }
+  return frames;
+}
+
+/** One row per frame in which confident joints were moved, with a button that goes there. */
+function fillMoved() {
+  const {moved} = person();
+  byId("moved").hidden = byId("movedKey").hidden = !moved;
+  if (!moved) return;
+  byId("movedCount").textContent =
+    `${moved.joints.length.toLocaleString("en")} of ${moved.confident.toLocaleString("en")} ` +
+    "joints with at least the person's median score are more than half a head from where they " +
+    "were seen" + (moved.joints.length ? "; distances in heads:" : ".");
+  byId("movedFrames").replaceChildren(...[...movedByFrame()].map(([frame, joints]) => {
+    const row = element("tr"), cell = element("td");
+    const button = element("button", `frame ${frame}`, {type: "button"});
+    button.onclick = () => goTo(frame);
+    cell.append(button);
+    row.append(cell, element("td",
+      joints.map(([joint, heads]) => `${words(joint)} ${heads}`).join(", ")));
+    return row;
+  }));
+}
+
 function swatch(text, className = "swatch", name = "") {
   const part = element("span"), style = name && `background: var(--${name})`;
   part.append(element("i", "", {className, style}), text);
@@ -173,6 +203,7 @@ function choosePerson(number) {
     figure.append(caption, canvas);
     return figure;
   }));
+  fillMoved();
   drawAll();
   showFrame(state.frame);
 }

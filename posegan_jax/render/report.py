@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from posegan_jax.errors import InputError
+from posegan_jax.geometry.moved import Moved
 from posegan_jax.pose.carry import carry_joints
 from posegan_jax.pose.sequence import PoseSequence, Provenance
 from posegan_jax.pose.skeleton import get_skeleton
@@ -150,7 +151,16 @@ def _person(number: int, pair: Pair) -> dict[str, Any]:
         "box": box,
         "aspect": panel_aspect(corners),
         "tracks": [None if sequence is None else _track(sequence) for sequence in pair],
+        "moved": _moved(*tracks) if len(tracks) == 2 else None,
     }
+
+
+def _moved(before: PoseSequence, after: PoseSequence) -> dict[str, Any]:
+    """How many confident joints there are, and [frame, joint, heads] of each that was moved far."""
+    moved = Moved.of(before, after)
+    heads = moved.heads.round(1).tolist()
+    joints = zip(moved.frames.tolist(), moved.joints, heads, strict=True)
+    return {"confident": moved.confident, "joints": [list(joint) for joint in joints]}
 
 
 def _track(sequence: PoseSequence) -> dict[str, Any]:

@@ -59,6 +59,25 @@ function drawPose(context, track, row, view, lineWidth, opacity) {
   context.globalAlpha = 1;
 }
 
+/** Crosses where the detector was sure of joints that were moved in this frame. */
+function drawMoved(context, view, lineWidth) {
+  const track = tracks()[0], moved = movedByFrame().get(state.frame);
+  if (!moved || !track) return;
+  const points = pointsOf(track, rowOf(track, state.frame)), arm = 2 * lineWidth;
+  context.strokeStyle = colour("ink");
+  context.lineWidth = 0.6 * lineWidth;
+  for (const [joint] of moved) {
+    const [x, y] = points[track.joints.indexOf(joint)];
+    const [left, top] = [view.scale * x + view.x, view.scale * y + view.y];
+    context.beginPath();
+    context.moveTo(left - arm, top - arm);
+    context.lineTo(left + arm, top + arm);
+    context.moveTo(left - arm, top + arm);
+    context.lineTo(left + arm, top - arm);
+    context.stroke();
+  }
+}
+
 /** The box around the person in this frame, in all panels: left, top, right, bottom. */
 function closeUp() {
   const points = tracks().flatMap(track => {
@@ -81,6 +100,7 @@ function drawPanel(canvas, number) {
     const track = shown.tracks[number], row = track ? rowOf(track, state.frame) : -1;
     if (row >= 0) drawPose(context, track, row, view, lineWidth, opacity);
     if (shown !== person()) continue;
+    drawMoved(context, view, lineWidth);
     if (row >= 0 && pointsOf(track, row).some(point => point)) continue;
     context.fillStyle = colour("faint");
     context.textAlign = "center";
@@ -229,6 +249,14 @@ function drawMap(canvas) {
     context.fillStyle = colour("ink");
     context.fillText(words(joint), line.left - 6, i * rowHeight + 10.5);
   });
+  context.fillStyle = colour("ink");
+  for (const [frame, moved] of movedByFrame()) {
+    for (const [joint] of moved) {
+      const i = track.joints.indexOf(joint);
+      const width = Math.max(line.room / line.span, 1.5);
+      if (i >= 0) context.fillRect(line.x(frame), i * rowHeight + 2, width, 9);
+    }
+  }
   drawTicks(context, line, track.joints.length * rowHeight);
   const each = Math.ceil(line.span / line.columns);
   byId("columns").textContent = each < 2 ? "" :

@@ -23,8 +23,8 @@ def option(default: Any, help: str, **flag: Any) -> Any:
     Args:
       default: the field's.
       help: what the flag says of itself; '%(default)s' stands for the default.
-      flag: ``name`` where the flag is not called as the field is, and arguments of
-        ``ArgumentParser.add_argument`` that do not follow from the field's type.
+      flag: ``name`` where the flag is not called as the field is, ``alias`` for a second name, and
+        arguments of ``ArgumentParser.add_argument`` that do not follow from the field's type.
     """
     return dataclasses.field(default=default, metadata={"help": help, **flag})
 
@@ -87,8 +87,9 @@ def add_options(parser: argparse.ArgumentParser, cls: type, *names: str) -> None
     for field in dataclasses.fields(cls):
         if field.metadata and (not names or field.name in names):
             flag = {**_typed(hints[field.name]), **field.metadata}
-            name = flag.pop("name", field.name)
-            parser.add_argument(_dashed(name), dest=field.name, default=field.default, **flag)
+            names_of = [flag.pop("name", field.name), flag.pop("alias", None)]
+            flags = [_dashed(name) for name in names_of if name]
+            parser.add_argument(*flags, dest=field.name, default=field.default, **flag)
 
 
 def options_of(cls: Callable[..., T], parsed: argparse.Namespace) -> T:

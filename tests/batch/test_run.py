@@ -141,8 +141,8 @@ def test_outputs_of_other_options_are_not_mixed(command, refused, clips, tmp_pat
     out.mkdir()
     given = command(folder, output=out)
     (out / "clip7.npz").write_text("")
-    how = {"options": {"checkpoint": "packaged", "joints": "same", "fps": 25.0}}
-    (out / "summary.json").write_text(json.dumps(how))
+    options = {"checkpoint": "packaged", "joints": "same", "fps": 25.0, "ignore_ids": False}
+    (out / "summary.json").write_text(json.dumps({"options": options}))
     assert "outputs of other options (checkpoint, quality, shift or steps, obs" in refused(given)
     for content in ("[1]", '{"options": null}', "{"):
         (out / "summary.json").write_text(content)
@@ -214,7 +214,7 @@ def test_mistakes_are_found_before_computing(command, posegan, refused, clips, t
     given = command(folder, output=tmp_path / "out")
     for option, value, said in (
         ("--shift", "17", "shift must be between 1 and 16 frames, not 17"),
-        ("--fps", "1000", "fps must be between 5 and 240"),
+        ("--fps", "1000", "fps must be above 0 and at most 240"),
         ("--joint-map", "nope", "nope: no such joint map"),
     ):
         assert said in refused([*given, option, value])
@@ -237,7 +237,7 @@ def test_windows_are_as_long_as_the_checkpoint_says(options, tmp_path, monkeypat
 def test_mistakes_from_python_are_found_before_computing(options, clips, tmp_path, no_engine):
     folder = clips(1)
     for mistake, said in (
-        ({"min_score": math.nan}, "min_score must be"), ({"fps": 1000.0}, "fps must be between"),
+        ({"min_score": math.nan}, "min_score must be"), ({"fps": 1000.0}, "fps must be above 0"),
     ):
         with pytest.raises(InputError, match=said):
             run_module.run([folder], tmp_path / "out", dataclasses.replace(options, **mistake))
@@ -301,10 +301,15 @@ def test_usage_is_that_of_all_engines():
     summary = Summary()
     assert summary.utilisation is None
     for engine, busy, wall in (("a", 1.0, 2.0), ("b", 1.0, 1.0), ("a", 3.0, 4.0)):
-        summary.add(Outcome(Job("x", "y"), frames=2, joints={"filled": 3}), engine,
-                    Usage(busy, wall))
+        outcome = Outcome(Job("x", "y"), frames=2, joints={"filled": 3}, bridged=4, moved=1,
+                          notes=("ids were exchanged",))
+        summary.add(outcome, engine, Usage(busy, wall))
     assert summary.utilisation == 4.0 / 5.0
     assert (summary.frames, summary.joints) == (6, {"filled": 9})
+    assert (summary.bridged, summary.moved) == (12, 3)
+    assert "12 frames bridged, 3 confident joints moved" in str(summary)
+    assert "notes on 1 of them in summary.json" in str(summary)
+    assert summary.content()["notes"] == {"x": ("ids were exchanged",)}
 
 
 # --- runs that are stopped ------------------------------------------------------------------------

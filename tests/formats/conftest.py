@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from posegan_jax import formats
+from posegan_jax.pose.skeleton import get_skeleton
 
 
 @pytest.fixture
@@ -84,6 +85,19 @@ def coco():
     }
 
 
+def coco_named():
+    """Joints by the names of the category, in an order of its own, as shares of the images."""
+    content = coco()
+    names = get_skeleton("coco17").joints[::-1]
+    content["categories"][0]["keypoints"] = list(names)
+    for image in content["images"]:
+        image |= {"width": 640, "height": 480}
+    for item in content["annotations"]:
+        values = np.reshape(item["keypoints"], (-1, 3)) / [640, 480, 1]
+        item["keypoints"] = values.ravel().tolist()
+    return content
+
+
 def points(frame, person, count=17):
     """x, y and score of a body, each in a list of its own."""
     values = joints(frame, person, count)
@@ -127,8 +141,46 @@ def mediapipe():
     }
 
 
+NAMES = get_skeleton("coco17").joints
+
+
+def named(frame, person, make):
+    """The joints of a body, each made of its name, x, y and score."""
+    return [make(*values) for values in zip(NAMES, *points(frame, person), strict=True)]
+
+
+def movenet():
+    return [
+        [{"id": p, "score": 0.8, "keypoints": named(
+            t, p, lambda name, x, y, v: {"x": x, "y": y, "score": v, "name": name}
+        )} for p in (1, 2)]
+        for t in range(3)
+    ]
+
+
+def by_names():
+    return {"width": 640, "frames": [
+        {"frame_id": t, "persons": [
+            {"person_id": p, "keypoints": dict(named(
+                t, p, lambda name, x, y, v: (name, {"x": x, "y": y, "confidence": v})
+            ))} for p in (1, 2)
+        ]}
+        for t in range(3)
+    ]}
+
+
 VALID = {
-    "alphapose": alphapose, "alphapose cmu": alphapose_cmu, "coco": coco, "mmpose": mmpose,
+    "objects movenet": movenet, "objects by names": by_names,
+    "objects of frames": lambda: {f"{t}.jpg": people for t, people in enumerate(movenet())},
+    "objects flat": lambda: [
+        {"frame": t, "track_id": p, "keypoints": [
+            {"id": k, "position": {"x": x, "y": y, "z": 1.5}, "inFrameLikelihood": v}
+            for k, (x, y, v) in enumerate(zip(*points(t, p), strict=True))
+        ]}
+        for t in range(3) for p in (1, 2)
+    ],
+    "alphapose": alphapose, "alphapose cmu": alphapose_cmu, "coco": coco, "coco named": coco_named,
+    "mmpose": mmpose,
     "mmpose lists": lambda: [frame["instances"] for frame in mmpose()["instance_info"]],
     "ultralytics": ultralytics, "mediapipe": mediapipe,
     "mediapipe numbers": lambda: {
@@ -146,12 +198,19 @@ def valid(request):
     return VALID[request.param]()
 
 
-@pytest.fixture
-def openpose_frames():
+@pytest.fixture(params=["pixels", "shares"])
+def openpose_frames(request):
     """The content of the files of an OpenPose folder, by their names."""
+    size, canvas = [1, 1, 1], {"version": 1.3}
+    if request.param == "shares":
+        size, canvas = [640, 480, 1], {"canvas_width": 640, "canvas_height": 480}
+
+    def pose(frame, person):
+        return (np.reshape(joints(frame, person, 25), (-1, 3)) / size).ravel().tolist()
+
     return {
-        f"v_{t:012d}_keypoints.json": {"version": 1.3, "people": [
-            {"person_id": [-1], "pose_keypoints_2d": joints(t, p, 25), "face_keypoints_2d": []}
+        f"v_{t:012d}_keypoints.json": canvas | {"people": [
+            {"person_id": [-1], "pose_keypoints_2d": pose(t, p), "face_keypoints_2d": []}
             for p in (1, 2)
         ]}
         for t in range(3)

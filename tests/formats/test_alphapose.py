@@ -360,8 +360,8 @@ def test_the_old_score_does_not_survive_under_a_filled_joint(reading, writing):
     records = clip()
     put(records[2], WRIST, [12.5, 13.5, 0.19])
     file = reading(records)
-    after = writing(file.replace([changed(file[0], 2, WRIST, (12.5, 13.5), 0.0)]))
-    assert joint(after[2], WRIST) == [12.5, 13.5, 0.0]
+    after = writing(file.replace([changed(file[0], 2, WRIST, (12.5, 13.5), 0.05)]))
+    assert joint(after[2], WRIST) == [12.5, 13.5, 0.05]
 
 
 @pytest.mark.parametrize("values", [[12.5, 13.5, 0.1], [12.5, 13.5, 0.8]])

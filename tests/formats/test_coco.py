@@ -1,5 +1,7 @@
 """COCO annotations: images, flags of visibility, and nothing lost."""
 
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -223,3 +225,97 @@ def test_mistakes_are_named_in_one_line(spoil, message, reading):
     with pytest.raises(InputError, match=f"in.json: .*{message}|in.json: {message}") as caught:
         reading(content)
     assert "\n" not in str(caught.value)
+
+
+# --- joints by the names of the category ----------------------------------------------------------
+
+CASES = Path(__file__).parent / "cases" / "06-coco-names-ignored"
+
+
+@pytest.mark.parametrize("name", ["order", "posetrack", "crowdpose14"])
+def test_the_category_names_the_joints(name, writing):
+    path = CASES / f"{name}.json"
+    content = json.loads(path.read_text())
+    (category,) = content["categories"]
+    (sequence,) = file = formats.read(path)
+    ours = {"head_bottom": "upper_neck", "head": "head_top"}
+    names = tuple(ours.get(name, name) for name in category["keypoints"])
+    assert get_skeleton(sequence.skeleton).joints == names
+    for t, item in enumerate(content["annotations"]):
+        values = np.reshape(item["keypoints"], (-1, 3))
+        seen = values[:, 2] > 0
+        np.testing.assert_array_equal(sequence.keypoints[t, seen], values[seen, :2])
+        assert not sequence.observed[t, ~seen].any()
+    assert writing(file) == content
+    knees = [names.index(f"{side}_knee") for side in ("left", "right")]
+    moved = sequence.keypoints.copy()
+    moved[:, knees] += 1
+    after = writing(file.replace([sequence.replace(keypoints=moved)]))
+    for old, new in zip(content["annotations"], after["annotations"], strict=True):
+        changed = np.array(old["keypoints"]) != new["keypoints"]
+        assert set(np.flatnonzero(changed) // 3) == set(knees)
+
+
+def test_the_same_as_of_our_own_order(tmp_path):
+    """Whatever the order, conversion gives each joint its place."""
+    formats.write(formats.read(CASES / "order.json"), tmp_path / "out.csv", joints="coco17")
+    (sequence,) = formats.read(tmp_path / "out.csv")
+    item = json.loads((CASES / "order.json").read_text())
+    names = item["categories"][0]["keypoints"]
+    for k, joint in enumerate(COCO.joints):
+        at = 3 * names.index(joint)
+        expected = item["annotations"][0]["keypoints"][at : at + 2]
+        assert sequence.keypoints[0, k].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "names, first, notes",
+    [
+        (["Right Ankle", *COCO.joints[1:-1], "Nose"], "right_ankle", 0),  # a labeller's spelling
+        (list("abcdefghijklmnopq"), "nose", 1), ([f"kp_{k}" for k in range(17)], "nose", 1),
+        (list(COCO.joints[:16]), "nose", 1), ([*COCO.joints[:16], 7], "nose", 0), ([], "nose", 0),
+        (["left_paw", *COCO.joints[1:]], "left-paw", 0), (["nose"] * 17, "nose", 1),
+    ],
+)
+def test_names_of_all_kinds(names, first, notes, reading):
+    content = dataset()
+    content["categories"][0]["keypoints"] = names
+    file = reading(content)
+    assert get_skeleton(file[0].skeleton).joints[0] == first
+    assert len(file.notes) == notes and all("number" in note for note in file.notes)
+
+
+def test_the_joint_map_counts_more_than_the_category(reading):
+    content = json.loads((CASES / "order.json").read_text())
+    assert reading(content, joint_map="coco17")[0].skeleton == "coco17"
+    assert reading(content, joint_map="halpe26")[0].skeleton != "coco17"
+    assert "--joint-map changes nothing: it is for 26 joints, not 17" in reading(
+        content, joint_map="halpe26"
+    ).notes
+
+
+def test_the_category_that_most_annotations_have(reading):
+    content = dataset()
+    turned = list(COCO.joints[::-1])
+    content["categories"] = [
+        {"id": 2, "name": "dog", "keypoints": turned}, *content["categories"]
+    ]
+    assert reading(content)[0].skeleton == "coco17"
+    for item in content["annotations"][1:]:
+        item["category_id"] = 2
+    assert get_skeleton(reading(content)[0].skeleton).joints == tuple(turned)
+
+
+def test_shares_of_images_whose_size_the_file_says(reading, writing):
+    content = dataset()
+    for item in content["annotations"][:3]:
+        values = np.reshape(item["keypoints"], (17, 3)) / [640, 480, 1]
+        item["keypoints"] = values.ravel().tolist()
+        item["keypoints"][2::3] = [2] * 17
+    file = reading(content)
+    assert file.shares_of == (640, 480) and file[0].keypoints.max() > 100
+    assert writing(file) == content
+    keypoints = file[0].keypoints.copy()
+    keypoints[0, WRIST] = 64, 48
+    after = writing(file.replace([file[0].replace(keypoints=keypoints), *file[1:]]))
+    assert after["annotations"][0]["keypoints"][3 * WRIST : 3 * WRIST + 2] == [0.1, 0.1]

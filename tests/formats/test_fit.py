@@ -1,5 +1,6 @@
 """From one skeleton to another, and from every format to every other."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from posegan_jax.formats.fit import fit
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 
+SIZE = (1920.0, 1080.0)
+NEEDS = {"movement": "h5netcdf", "hdf5": "h5py"}
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "detections"
 
 
@@ -84,7 +87,9 @@ def test_nothing_in_common_is_refused(tmp_path):
 
 def test_nobody_goes_to_any_format(tmp_path):
     for name in set(formats.FORMATS) - {"trc", "mediapipe"}:
-        formats.write([], tmp_path / name, name)
+        if name in NEEDS:
+            pytest.importorskip(NEEDS[name])
+        formats.write(PoseFile((), image_size=SIZE), tmp_path / name, name)
 
 
 @pytest.fixture(scope="module", params=["alphapose_coco17", "alphapose_halpe26"])
@@ -109,8 +114,10 @@ def test_real_files_go_to_every_format(real, format, tmp_path):
     file = real
     if format in ("trc", "mediapipe"):  # they have no ids
         file = file.replace([max(file, key=len)])
-    formats.write(file, tmp_path / "out", format)
-    again = formats.read(tmp_path / "out", min_score=0.0)
+    if format in NEEDS:
+        pytest.importorskip(NEEDS[format])
+    formats.write(dataclasses.replace(file, image_size=SIZE), tmp_path / "out", format)
+    again = formats.read(tmp_path / "out", min_score=0.0, image_size=SIZE)
     ours, theirs = get_skeleton(file[0].skeleton), get_skeleton(again[0].skeleton)
     here, there, _ = ours.map_to(theirs)
     assert len(here) >= 17
@@ -119,4 +126,4 @@ def test_real_files_go_to_every_format(real, format, tmp_path):
         every = np.concatenate([s.keypoints[:, joints].reshape(-1, 2) for s in sequences])
         return np.sort(every[np.isfinite(every[:, 0]), 0])
 
-    np.testing.assert_allclose(places(again, there), places(file, here), atol=1e-3)
+    np.testing.assert_allclose(places(again, there), places(file, here), atol=2e-3)

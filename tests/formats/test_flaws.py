@@ -7,15 +7,16 @@ import pytest
 
 from posegan_jax import cli, formats
 from posegan_jax.errors import InputError
-from posegan_jax.pose.sequence import PoseSequence
+from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 
+SIZE = (1920.0, 1080.0)
 FRAMES, JOINT = 24, get_skeleton("coco17").index("left_wrist")
 NAN, ABSURD = 5, 9  # frames in which this joint is spoilt
-TEXT = sorted(set(formats.FORMATS) - {"npz", "movement", "openpose"})
+TEXT = sorted(set(formats.FORMATS) - {"npz", "arrays", "movement", "openpose", "yolo", "hdf5"})
 TABLES = ("csv", "deeplabcut", "sleap", "trc", "wide")
 ALONE = {"trc"}  # formats of one person
-NUMBERED = set(TEXT) - {"ultralytics"}  # formats whose frames have numbers
+NUMBERED = set(TEXT) - {"ultralytics", "objects"}  # formats whose frames have numbers
 
 
 def people(count=2):
@@ -36,14 +37,21 @@ def name(request):
     if request.param == "movement":
         pytest.importorskip("h5netcdf")
         pytest.importorskip("xarray")
+    if request.param == "hdf5":
+        pytest.importorskip("h5py")
     return request.param
 
 
 @pytest.fixture
 def clean(name, tmp_path):
     path = tmp_path / f"in-{name}"
-    formats.write(people(1 if name in ALONE else 2), path, format=name)
+    write(people(1 if name in ALONE else 2), path, name)
     return path
+
+
+def write(sequences, path, name):
+    """Into a new file; YOLO's labels need the picture's size, and have few digits."""
+    formats.write(PoseFile(tuple(sequences), image_size=SIZE), path, format=name)
 
 
 def places(file):
@@ -65,6 +73,18 @@ def spoil(path, name, new, frame, person=0):
         with open(path, "wb") as handle:
             np.savez(handle, **arrays)
         return
+    if name == "arrays":
+        values = np.load(path)
+        values[person, frame, JOINT, 0] = float(new)
+        with open(path, "wb") as handle:
+            np.save(handle, values)
+        return
+    if name == "hdf5":
+        import h5py
+
+        with h5py.File(path, "r+") as handle:
+            handle["tracks"][person, 0, JOINT, frame] = float(new)
+        return
     if name == "movement":
         import xarray
 
@@ -74,6 +94,12 @@ def spoil(path, name, new, frame, person=0):
         return
     x = people()[person].keypoints[frame, JOINT, 0].item()
     x = x / 1920 if name == "mediapipe" else x
+    if name == "yolo":
+        path = path / f"frame_{frame:06d}.txt"
+        lines = [line.split() for line in path.read_text().splitlines()]
+        lines[person][5 + 3 * JOINT] = new
+        path.write_text("".join(" ".join(line) + "\n" for line in lines))
+        return
     if name == "openpose":
         path = path / f"frame_{frame:012d}_keypoints.json"
     text = path.read_text()
@@ -88,13 +114,15 @@ def said(path, before):
 
 @pytest.mark.parametrize("new", ["NaN", "1e30", "-Infinity", "1" + "0" * 400])
 def test_numbers_that_are_none_are_holes(name, clean, new):
-    if name == "movement" and len(new) > 99:
+    if name in ("movement", "arrays", "hdf5") and len(new) > 99:
         pytest.skip("an array has no such number")
     before = formats.read(clean)
     spoil(clean, name, new, NAN)
     spoil(clean, name, new, ABSURD)
     after = formats.read(clean)
     joint = "left_wrist"
+    if name == "arrays":  # in which nothing says which joint is which
+        joint = get_skeleton(before[0].skeleton).joints[JOINT]
     expected = places(before)
     person = before[0].person
     for frame in (NAN, ABSURD):
@@ -102,7 +130,7 @@ def test_numbers_that_are_none_are_holes(name, clean, new):
     assert places(after) == expected
     more = said(clean, before.notes)
     # NaN is how tables and arrays say that a joint is missing; a sequence takes infinity for it.
-    arrays = "npz", "movement"
+    arrays = "npz", "movement", "arrays", "hdf5"
     silent = new == "NaN" and name in (*TABLES, *arrays) or name == "npz" and new != "1e30"
     assert len(more) == (0 if silent else 1) and all("2" in note for note in more)
 
@@ -184,8 +212,8 @@ def nudged(item):
 
 
 def test_all_flaws_together_are_one_line(name, clean):
-    if name in ("npz", "openpose", "ultralytics", "movement"):
-        pytest.skip("frames cannot be there twice")
+    if name not in NUMBERED:
+        pytest.skip("frames cannot be there twice")  # or have no numbers
     before = formats.read(clean).notes
     spoil(clean, name, "NaN", NAN)
     spoil(clean, name, "-1e7", ABSURD)
@@ -197,8 +225,8 @@ def test_nothing_usable_is_an_error(name, tmp_path):
     path = tmp_path / "in"
     count = 1 if name in ALONE else 2
     far = [s.replace(keypoints=s.keypoints + 2e6) for s in people(count)]
-    formats.write(far, path, format=name)
-    if name in ("npz", "mediapipe"):  # shares of it are no absurd numbers
+    write(far, path, name)
+    if name in ("npz", "mediapipe", "yolo"):  # shares of it are no absurd numbers
         return
     with pytest.raises(InputError) as caught:
         formats.read(path)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from posegan_jax import formats
-from posegan_jax.formats import movement, table
-from posegan_jax.pose.sequence import PoseSequence, Provenance
+from posegan_jax.formats import arrays, hdf5, movement, table
+from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 from posegan_jax.pose.skeleton import SKELETONS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
@@ -28,7 +28,10 @@ def test_every_format_has_a_row_and_a_section():
 @pytest.mark.parametrize("name", formats.FORMATS)
 def test_the_least_score(name):
     said = re.search(r"none|[0-9.]+", ROWS[name][2])[0]
-    in_the_file = {"wide": table.MIN_SCORE, "movement": movement.MIN_SCORE}
+    in_the_file = {
+        "wide": table.MIN_SCORE, "movement": movement.MIN_SCORE, "arrays": arrays.MIN_SCORE,
+        "hdf5": hdf5.MIN_SCORE["deeplabcut"],
+    }
     least = in_the_file.get(name, formats.FORMATS[name].min_score)
     assert said == ("none" if least is None else str(least))
 
@@ -38,10 +41,13 @@ def test_where_joints_come_from_is_kept_or_not(name, tmp_path):
     if name == "movement":
         pytest.importorskip("h5netcdf")
         pytest.importorskip("xarray")
+    if name == "hdf5":
+        pytest.importorskip("h5py")
     kinds = np.full((2, 17), Provenance.FILLED)
     places = np.random.default_rng(0).uniform(50, 900, (2, 17, 2))
     sequence = PoseSequence(places, None, 25, "coco17", None, 1, kinds)
-    formats.write([sequence], tmp_path / "out", format=name)
+    file = PoseFile((sequence,), image_size=(1920, 1080))
+    formats.write(file, tmp_path / "out", format=name)
     (again,) = formats.read(tmp_path / "out")
     kept = bool((again.provenance == Provenance.FILLED).any())
     assert kept == (ROWS[name][5] == "yes")

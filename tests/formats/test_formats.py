@@ -60,11 +60,16 @@ def test_the_content_decides_which_format_reads(name, detections, tmp_path):
         (b'{"image_id": 1, "keypoints": []}', "of the keys image_id, keypoints, but {unknown}"),
         (b'[[], [{"image_id": 1}]]', "a list with objects of the keys image_id, but {unknown}"),
         (b"PK\x05\x06" + b"\0" * 18, "a binary file, {unknown}"),
-        (b"\x80\x04\x95", "a binary file, {unknown}"),
-        ("frame,x,y\n".encode("utf-16"), "a binary file, {unknown}"),
-        (b"frame,x,y\n", "a text file, {unknown}"),
-        (b"frame;nose_x;nose_y\n0;1,5;2\n", "semicolons (tables need commas, and points in "
-         "numbers), {unknown}"),
+        (b"PK\x03\x04 [Content_Types].xml", "a spreadsheet (save it as CSV), {unknown}"),
+        (b"\x80\x04\x95", "a pickle, which may run any program when it is read (save what is in it "
+         "otherwise), {unknown}"),
+        ("frame,x,y\n".encode("utf-16"), "text in UTF-16 (save it as UTF-8), {unknown}"),
+        (b"frame,x\n", "a text file, {unknown}"),
+        (b"frame,x,y\n", "a table whose first line is frame, x, y: no names of columns as nose_x, "
+         "nose_y, or frame, joint, x, y, {unknown}"),
+        (b"frame;nose_x;nose_y;a_x;a_y\n0;1,5;2;3;4\n", "a table with x and y of nose, a: fewer "
+         "than three joints that are known by their names; --joint-map says which they are, "
+         "{unknown}"),
         (b'{"a": 1}\n{"a": 2}\n', "Extra data); a file holds one value: of JSON lines make one "
          "list"),
     ],
@@ -82,7 +87,7 @@ def test_what_no_format_knows(content, message, tmp_path):
 
 def test_other_programs_npz_files(tmp_path):
     np.savez(tmp_path / "a.npz", keypoints=np.zeros(3))
-    with pytest.raises(InputError, match="not a known format"):
+    with pytest.raises(InputError, match=r"no array of \(frames, joints, .*keypoints \(3,\)"):
         formats.read(tmp_path / "a.npz")
     np.savez(tmp_path / "a.npz", format=np.array("theirs"))
     with pytest.raises(InputError, match="a.npz: .*not one of posegan's"):
@@ -148,7 +153,7 @@ def test_a_suffix_that_is_not_the_format_s_is_told(detections):
     file = formats.read(detections)
     for name, format, said in (
         ("a.csv", "alphapose", ["a.csv is in the format alphapose, whose files end in .json"]),
-        ("a.trc", "csv", ["a.trc is in the format csv, whose files end in .csv"]),
+        ("a.trc", "csv", ["a.trc is in the format csv, whose files end in .csv or .tsv"]),
         ("a.JSON", "alphapose", []), ("a", "npz", []), ("a.d", "openpose", []), ("a.csv", None, []),
     ):
         notes = formats.converted(file, name, format).notes
@@ -194,7 +199,8 @@ def test_a_suffix_that_stands_for_nothing(name, tmp_path):
     with pytest.raises(InputError) as caught:
         formats.write([SEQUENCE], tmp_path / name)
     assert str(caught.value) == (
-        f"{tmp_path / name}: no format for this suffix; use one of .json, .npz, .csv, .trc, .nc"
+        f"{tmp_path / name}: no format for this suffix; use one of .json, .npz, .npy, .csv, .trc, "
+        ".nc"
     )
     assert not list(tmp_path.iterdir())
 
@@ -206,7 +212,7 @@ def test_a_folder_is_no_file_name(tmp_path):
 
 
 def test_a_format_that_there_is_not(tmp_path):
-    with pytest.raises(InputError, match="unknown format 'doc'; known: alphapose, "):
+    with pytest.raises(InputError, match="unknown format 'doc'; known: objects, "):
         formats.write([SEQUENCE], tmp_path / "a.json", format="doc")
     with pytest.raises(InputError, match="unknown format 'doc'"):
         formats.write(PoseFile((SEQUENCE,), "doc", "a.doc"), tmp_path / "b.doc")
@@ -240,3 +246,38 @@ def test_nowhere_to_write_to(suffix, tmp_path):
     with pytest.raises(InputError, match=f"{folder} is a folder; give a file name"):
         formats.write([SEQUENCE], folder)
     assert list(tmp_path.iterdir()) == [folder] and not list(folder.iterdir())
+
+
+# --- options without effect -----------------------------------------------------------------------
+
+
+def test_an_option_that_changes_nothing_says_so(reading):
+    content = [{"image_id": t, "idx": 1, "keypoints": [100.0 + t, 200.0, 1.0] * 17}
+               for t in range(3)]
+    assert reading(content).notes == ()
+    assert reading(content, min_score=0.5).notes == (
+        "--min-score changes nothing: no joint has another score than 1",
+    )
+    assert "--image-size changes nothing" in reading(content, image_size=(150, 300)).notes[0]
+    assert not reading(content, seen_in=(150, 300)).notes  # no option
+    content[0]["keypoints"][2] = 0.25
+    assert reading(content, min_score=0.5).notes == ()
+    shares = [{"image_id": t, "idx": 1, "keypoints": [0.8 + t / 99, 0.5, 1.0] * 17}
+              for t in range(3)]
+    for size in ("image_size", "seen_in"):
+        (sequence,) = file = reading(shares, **{size: (640, 480)})
+        assert file.shares_of == (640, 480) and file.notes == ()
+        assert sequence.keypoints[0, 0].tolist() == [512.0, 240.0]
+    (note,) = reading(shares).notes
+    assert "--image-size WIDTHxHEIGHT makes pixels of them" in note
+
+
+def test_ids_of_trackers_in_lists_of_results(reading, writing):
+    content = [
+        {"image_id": t, "track_id": p, "keypoints": [100.0 * p + t, 200.0, 0.9] * 17, "mood": 1}
+        for t in range(3) for p in (4, 7)
+    ]
+    file = reading(content)
+    assert [s.person for s in file] == [4, 7]
+    assert file.notes == ("keys that are not used: mood",)
+    assert writing(file) == content

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from posegan_jax import formats
 from posegan_jax.errors import InputError
+from posegan_jax.pose.exchange import find_exchanges
 from posegan_jax.pose.sequence import PoseSequence, densify
 
 numbers = st.sampled_from(
@@ -83,6 +84,16 @@ def check(path, out, load):
     formats.write(file.replace(whole), out)
     if whole:
         assert {s.skeleton for s in formats.read(out)} == {"mpi_inf_3dhp"}
+    followed = formats.read(path, ignore_ids=True)
+    right = formats.relabelled(file, find_exchanges(file)[0])
+    assert seen(followed) == seen(file) == seen(right)
+    formats.write(followed, out)
+    formats.read(out)
+
+
+def seen(file):
+    """How many frames there are of anybody."""
+    return sum(int(sequence.observed.any(-1).sum()) for sequence in file)
 
 
 def normal(path):
@@ -120,6 +131,14 @@ def test_bytes_gone_wrong(valid, data, tmp_path):
     check(path, tmp_path / "out.json", normal)
 
 
+@few
+@given(data=st.data())
+def test_frames_in_one_file_gone_wrong(openpose_frames, data, tmp_path):
+    path = tmp_path / "in.json"
+    path.write_text(json.dumps(data.draw(spoilt(list(openpose_frames.values())))))
+    check(path, tmp_path / "out.json", normal)
+
+
 # --- folders --------------------------------------------------------------------------------------
 
 
@@ -138,3 +157,56 @@ def test_a_file_of_a_folder_gone_wrong(openpose_frames, data, tmp_path):
         (folder / name).write_text(json.dumps(data.draw(spoiling)))
     shutil.rmtree(tmp_path / "out", ignore_errors=True)  # where a frame may be none any more
     check(folder, tmp_path / "out", lambda folder: json.dumps(frames(folder), sort_keys=True))
+
+
+@few
+@given(data=st.data())
+def test_labels_gone_wrong(data, tmp_path):
+    folder = tmp_path / "labels"
+    folder.mkdir(exist_ok=True)
+    for t in range(3):
+        cells = [f"0.{10 + (7 * k + t) % 90}" for k in range(4 + 17 * 3)]
+        cells = ["0", *cells, "0.8", "2"]
+        for _ in range(data.draw(st.integers(0, 2))):
+            at = data.draw(st.integers(0, len(cells) - 1))
+            cells[at] = data.draw(st.sampled_from(["", "nan", "inf", "-1e308", "x", "2", "1 2"]))
+        text = " ".join(cells) + "\n"
+        (folder / f"v_{t}.txt").write_text(text[: data.draw(st.integers(0, 2 * len(text)))])
+    shutil.rmtree(tmp_path / "out", ignore_errors=True)
+    check(folder, tmp_path / "out", lambda folder: [
+        path.read_text().split() for path in sorted(folder.iterdir())
+    ])
+
+
+# --- arrays ---------------------------------------------------------------------------------------
+
+
+@few
+@given(data=st.data())
+def test_arrays_gone_wrong(data, tmp_path):
+    """Bytes of a file with places, scores and an array that needs pickle, anywhere and cut off."""
+    values = np.arange(2 * 3 * 17 * 2.0).reshape(2, 3, 17, 2) + 5
+    path = tmp_path / data.draw(st.sampled_from(["in.npy", "in.npz"]))
+    with open(path, "wb") as handle:
+        if path.suffix == ".npy":
+            np.save(handle, values.astype(data.draw(st.sampled_from(["f4", "f8", "i4"]))))
+        else:
+            more = np.array([{"a": 1}], object)
+            np.savez(handle, keypoints=values, scores=np.full((2, 3, 17), 0.5), more=more)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(0, 3))):
+        at = data.draw(st.integers(0, min(len(content), 300) - 1))
+        content[at] = data.draw(st.integers(0, 255))
+    path.write_bytes(content[: data.draw(st.sampled_from([len(content), len(content) // 2, 90]))])
+    file = attempt(path)
+    if file is None or file.format != "arrays":
+        return
+    out = tmp_path / f"out{path.suffix}"
+    formats.write(file, out)
+    for one, other in zip(file, formats.read(out), strict=True):
+        np.testing.assert_array_equal(one.keypoints, other.keypoints)
+    whole = [
+        s.replace(keypoints=np.where(s.observed[..., None], s.keypoints, 7.5)) for s in file
+    ]
+    formats.write(file.replace(whole), out)
+    formats.read(out)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats.joint_names import joint_name, load_names, resolve
+from posegan_jax.formats.joint_names import joint_name, load_names, resolve, shared_beginning
 from posegan_jax.pose.skeleton import SKELETONS, get_skeleton
 
 
@@ -122,3 +122,23 @@ def test_names_that_are_none(content, tmp_path):
     path.write_text(json.dumps(content))
     with pytest.raises(InputError, match=f'^{path}: "names" must be'):
         load_names(path)
+
+
+@pytest.mark.parametrize(
+    "names, beginning",
+    [
+        (["body_nose", "body_left_hip", "body_right_hip"], "body_"),
+        (["Sk 1:LHip", "Sk 1:RHip", "Sk 1:Neck", "Sk 1:tail"], "Sk 1:"),
+        (["body_nose", "body_left_hip"], ""),  # too few to tell
+        (["left_hip", "left_knee", "left_ankle"], ""),
+        (["nose", "left_hip", "world_nose", "world_left_hip", "world_neck"], ""),
+    ],
+)
+def test_a_beginning_that_is_no_part_of_names(names, beginning, tmp_path):
+    assert shared_beginning(names) == beginning
+
+
+def test_joints_after_a_beginning_keep_their_names_where_they_are_not_known(tmp_path):
+    joints = resolve(["body_nose", "body_left_hip", "body_right_hip", "body_tail"], tmp_path)
+    assert joints.skeleton.joints == ("nose", "left_hip", "right_hip", "body_tail")
+    assert joints.notes[0] == "'body_' before the names of joints is no part of them"

@@ -1,5 +1,7 @@
 """Our own table: exact, and lenient to what others write in its manner."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from posegan_jax.formats.joint_names import resolve
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 
+CASES = Path(__file__).parent / "cases"
 ARRAYS = ("keypoints", "scores", "frames", "provenance")
 TEXT = """\
 frame,person,joint,x,y
@@ -91,10 +94,10 @@ def test_decisions_are_told(reading):
     np.testing.assert_array_equal(file[0].keypoints[0, 0], [7, 9])
     assert not file[0].observed[1].any()
     assert file.notes == (
-        "columns that are not kept: colour",
+        "columns that are not used: colour",
         "joints that are not known are passed through: ear tip",
-        "rows without a usable frame number, not read: 2; rows that repeat a joint's frame, left "
-        "out: 1; joints at absurd or unreadable places, read as holes: 2",
+        "rows without a usable frame number, not read: 2; rows that repeat a joint's frame, not "
+        "used: 1; joints at absurd or unreadable places, read as holes: 2",
     )
 
 
@@ -149,11 +152,10 @@ def test_a_row_per_landmark(header, label, reading, tmp_path):
     (sequence,) = file = reading(text, image_size=(1280, 720))
     assert (file.format, sequence.skeleton) == ("csv", "mediapipe33")
     np.testing.assert_allclose(sequence.keypoints, places * (1280, 720))
-    assert file.notes == (("columns that are not kept: z",) if "z" in header else ())
+    assert file.notes == (("columns that are not used: z",) if "z" in header else ())
     assert any("unknown size" in note for note in reading(text).notes)
     formats.write(file, tmp_path / "out.csv")
-    (again,) = formats.read(tmp_path / "out.csv")
-    np.testing.assert_array_equal(again.keypoints, sequence.keypoints)
+    assert (tmp_path / "out.csv").read_text() == text
 
 
 def test_scores_of_other_programs_have_a_limit(reading):
@@ -172,4 +174,81 @@ def test_points_of_sleap(reading):
     )
     assert [s.person for s in (first, second)] == ["a", "b"] and first.frames.tolist() == [0, 1]
     np.testing.assert_array_equal(first.scores[:, 0], [0.97, 1])
-    assert "columns that are not kept: track_score, instance_score" in file.notes
+    assert "columns that are not used: track_score, instance_score" in file.notes
+
+
+TIDY = """\
+frame,timestamp,model,keypoint,x,y,z,error
+0,0.0,rtm,left_knee,10.50,20,1,0.01
+0,0.0,rtm,right_knee,30,40,2,0.02
+2,0.2,rtm,left_knee,11,21,1,0.03
+2,0.2,rtm,left_knee,99,99,9,0.04
+"""
+
+
+def test_other_columns_come_back_and_rows_that_were_lacking_go_in_between(
+    reading, with_frames, tmp_path
+):
+    (sequence,) = file = reading(TIDY)
+    formats.write(file, tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == TIDY
+    longer = with_frames(sequence, [1])
+    keypoints = longer.keypoints.copy()
+    keypoints[0, 1], keypoints[2, 1] = [30, 41.5], [31.0, 42.0]
+    changed = longer.replace(keypoints=keypoints, scores=None, provenance=None)
+    formats.write(file.replace([changed]), tmp_path / "out.csv")
+    lines = TIDY.splitlines()
+    assert (tmp_path / "out.csv").read_text().splitlines() == [
+        *lines[:2], "0,0.0,rtm,right_knee,30,41.5,2,0.02",
+        "1,,rtm,left_knee,7.0,7.0,,", "1,,rtm,right_knee,7.0,7.0,,",
+        *lines[3:], "2,0.2,rtm,right_knee,31.0,42.0,,",
+    ]
+    (again,) = formats.read(tmp_path / "out.csv")
+    np.testing.assert_array_equal(again.keypoints, keypoints)
+
+
+def test_our_own_table_with_more_columns(reading, tmp_path):
+    text = (
+        "frame,person,joint,x,y,score,provenance,fps,colour\n"
+        "0,b,left_knee,1.50,2,1,observed,25,red\n0,b,right_knee,,,,,25,blue\n"
+    )
+    (sequence,) = file = reading(text)
+    keypoints = np.array([[[1.5, 2], [3, 4]]])
+    filled = sequence.replace(
+        keypoints=keypoints, scores=[[1, 0.5]], provenance=[[1, 3]], fps=50.0
+    )
+    formats.write(file.replace([filled]), tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text().splitlines()[1:] == [
+        "0,b,left_knee,1.50,2,1,observed,50.0,red",
+        "0,b,right_knee,3.0,4.0,0.5,filled,50.0,blue",
+    ]
+    assert_same(formats.read(tmp_path / "out.csv")[0], filled)
+
+
+def test_upsampled_is_a_table_of_ours(reading, tmp_path):
+    file = reading(TIDY)
+    other = sequence(28, "mpi_inf_3dhp", person=None)
+    formats.write(file.replace([other]), tmp_path / "out.csv")
+    assert_same(formats.read(tmp_path / "out.csv")[0], other)
+
+
+def test_a_row_per_number_with_the_axis_in_front(tmp_path):
+    path = CASES / "11-numbered-landmarks" / "ids_in_rows.csv"
+    (sequence,) = file = formats.read(path)
+    assert (file.format, sequence.skeleton, len(sequence)) == ("csv", "mediapipe33", 8)
+    np.testing.assert_array_equal(sequence.keypoints[0, [0, 31]], [[330.64, 226], [308.25, 579.7]])
+    formats.write(file, tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_bytes() == path.read_bytes()
+    (again,) = formats.read(path, joint_map="mediapipe33")
+    np.testing.assert_array_equal(again.keypoints, sequence.keypoints)
+    with pytest.raises(InputError, match="are not numbers of the 17 in the joint map"):
+        formats.read(path, joint_map="coco17")
+
+
+def test_a_tidy_table_with_a_beginning_of_names(tmp_path):
+    path = CASES / "15-prefixes" / "tidy.csv"
+    (sequence,) = file = formats.read(path)
+    assert (file.format, sequence.skeleton, len(sequence)) == ("csv", "mediapipe33", 8)
+    assert "'body_' before the names of joints is no part of them" in file.notes
+    formats.write(file, tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_bytes() == path.read_bytes()

@@ -13,6 +13,8 @@ xarray = pytest.importorskip("xarray", reason="needs xarray, h5netcdf and h5py")
 pytest.importorskip("h5netcdf", reason="needs xarray, h5netcdf and h5py")
 h5py = pytest.importorskip("h5py", reason="needs xarray, h5netcdf and h5py")
 
+UNUSED = "variables that are not used: speed"
+
 
 def dataset(plural=False, fps=25.0, **attrs):
     """Two people, three keypoints, four frames, every number another one."""
@@ -64,7 +66,7 @@ def test_people(plural, engine, reading):
     np.testing.assert_array_equal(ann.keypoints[0], [[100, 106], [102, 108], [104, 110]])
     assert np.argwhere(~ann.observed).tolist() == [[1, 2], [3, 0]]
     assert set(ann.scores[ann.observed]) == {0.75}
-    assert file.notes == ()
+    assert file.notes == (UNUSED,)
 
 
 def test_dimensions_in_any_order(reading, writing):
@@ -93,10 +95,18 @@ def test_frames_without_fps(reading):
     assert reading(data)[0].fps == 50 and reading(data)[0].frames.tolist() == [0, 1, 2, 4]
 
 
+def test_times_that_disagree_with_the_rate_are_told(reading):
+    file = reading(dataset().assign_coords(time=np.arange(4) / 5))
+    assert file[0].frames.tolist() == [0, 5, 10, 15] and file[0].fps == 25
+    note, unused = file.notes
+    assert unused == UNUSED
+    assert note.startswith("the steps of its times are those of 5 frames per second, and 25 counts")
+
+
 def test_times_that_count_nothing(reading):
     file = reading(dataset().assign_coords(time=[0.0, 0.0, 1.0, np.nan]))
     assert file[0].frames.tolist() == [0, 1, 2, 3]
-    assert file.notes == ("times that do not count up: frames are counted from 0",)
+    assert file.notes == ("times that do not count up: frames are counted from 0", UNUSED)
 
 
 def test_no_confidence_is_sure(reading, writing):
@@ -266,7 +276,7 @@ def test_absurd_places_are_holes(reading, writing):
     data["position"].values[0, :, 2, 0] = 0
     file = reading(data)
     assert file[0].frames.tolist() == [1, 2, 3]
-    assert file.notes == ("joints at absurd or unreadable places, read as holes: 2",)
+    assert file.notes == ("joints at absurd or unreadable places, read as holes: 2", UNUSED)
     assert writing(file).identical(data)
 
 

@@ -11,6 +11,7 @@ from posegan_jax.errors import InputError
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 
+CASES = Path(__file__).parent / "cases" / "09-frames-of-people-in-one-file"
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "detections"
 REAL = {
     "openpose_body25/workout_march": "body25",
@@ -136,7 +137,7 @@ def test_frame_numbers_from_file_names(names, frames, reading, writing):
     content = {n: {"people": [someone(frame=i)]} for i, n in enumerate(names)}
     file = reading(content)
     assert file[0].frames.tolist() == frames
-    assert bool(len(file.notes) == 2) == (names[0] == "one.json")
+    assert bool(len(file.notes) == 3) == (names[0] == "one.json")
     assert writing(file) == content
 
 
@@ -147,13 +148,13 @@ def test_the_joints(skeleton, reading, writing):
     content = video(skeleton=skeleton)
     file = reading(content)
     assert {s.skeleton for s in file} == {skeleton}
-    assert len(file.notes) == 1
+    assert len(file.notes) == 2
     assert writing(file) == content
 
 
 def test_the_user_says_which_25_joints(reading):
     file = reading(video(), joint_map="body25b")
-    assert {s.skeleton for s in file} == {"body25b"} and len(file.notes) == 1
+    assert {s.skeleton for s in file} == {"body25b"} and len(file.notes) == 2
 
 
 def test_it_is_said_when_the_order_of_25_joints_is_uncertain(reading):
@@ -179,7 +180,8 @@ def test_ids_of_a_tracker_count(reading, writing):
         for i, person in enumerate(frame["people"]):
             person["person_id"] = [(i + t) % 2 + 4]
     file = reading(content)
-    assert [s.person for s in file] == [4, 5] and not file.notes
+    assert [s.person for s in file] == [4, 5]
+    assert file.notes == ("keys that are not used: face_keypoints_2d",)
     assert file[0].keypoints[1, 0, 0] > file[0].keypoints[0, 0, 0] + 200
     assert writing(file) == content
 
@@ -379,3 +381,160 @@ def test_a_folder_without_frames(tmp_path):
     (tmp_path / "notes.json").write_text('{"title": 1}')
     with pytest.raises(InputError, match="a folder without frames"):
         formats.read(tmp_path)
+
+
+# --- shares of the picture ------------------------------------------------------------------------
+
+CANVAS = Path(__file__).parent / "cases" / "08-openpose-shares-of-the-picture" / "frames"
+
+
+def first_pose(folder):
+    (first, *_) = load(folder).values()
+    return np.reshape(first["people"][0]["pose_keypoints_2d"], (-1, 3))
+
+
+def test_shares_of_a_canvas(tmp_path):
+    """ControlNet's."""
+    (sequence,) = file = formats.read(CANVAS)
+    shares = first_pose(CANVAS)
+    np.testing.assert_allclose(sequence.keypoints[0], shares[:, :2] * [1280, 720])
+    assert file.shares_of == (1280, 720) and len(file.notes) == 1  # who is who
+    assert formats.read(CANVAS, image_size=(1280, 720)).notes == file.notes
+    formats.write(file, tmp_path / "same")
+    assert load(tmp_path / "same") == load(CANVAS)
+    keypoints = sequence.keypoints.copy()
+    keypoints[0, 4] = 128.0, 72.0
+    longer = sequence.replace(keypoints=keypoints)
+    formats.write(file.replace([longer]), tmp_path / "out")
+    after = first_pose(tmp_path / "out")
+    assert after[4].tolist() == [0.1, 0.1, 1.0]
+    after[4] = shares[4]
+    np.testing.assert_array_equal(after, shares)
+
+
+def test_a_new_frame_has_the_canvas(tmp_path, with_frames):
+    (sequence,) = file = formats.read(CANVAS)
+    formats.write(file.replace([with_frames(sequence, [8])]), tmp_path / "out")
+    *_, last = load(tmp_path / "out").values()
+    assert (last["canvas_width"], last["canvas_height"]) == (1280, 720) and "version" not in last
+    assert last["people"][0]["pose_keypoints_2d"][:2] == [7 / 1280, 7 / 720]
+
+
+def test_shares_of_a_picture_whose_size_the_user_says(reading, tmp_path):
+    """OpenPose's --keypoint_scale 3."""
+    content = {
+        name: {key: frame[key] for key in ("people",)} | {"version": 1.3}
+        for name, frame in load(CANVAS).items()
+    }
+    (sequence,) = file = reading(content, image_size=(640, 480))
+    np.testing.assert_allclose(sequence.keypoints[0], first_pose(CANVAS)[:, :2] * [640, 480])
+    formats.write(file, tmp_path / "out")
+    assert load(tmp_path / "out") == content
+    file = reading(content)
+    assert file.shares_of == (1920, 1080) and any("unknown size" in note for note in file.notes)
+
+
+def test_what_is_in_pixels_stays_so_whatever_the_canvas(reading):
+    content = {
+        name: frame | {"canvas_width": 1280, "canvas_height": 720}
+        for name, frame in video().items()
+    }
+    file = reading(content)
+    assert file.shares_of is None
+    np.testing.assert_array_equal(file[0].keypoints, reading(video())[0].keypoints)
+    notes = reading(content, image_size=(1280, 720)).notes
+    assert "--image-size changes nothing: the coordinates are no shares of a picture" in notes
+
+
+def test_shares_around_the_middle_are_refused(reading):
+    content = load(CANVAS)
+    for frame in content.values():
+        values = np.reshape(frame["people"][0]["pose_keypoints_2d"], (-1, 3))
+        values[:, :2] = 2 * (values[:, :2] - values[:, :2].mean(0))
+        frame["people"][0]["pose_keypoints_2d"] = values.ravel().tolist()
+    with pytest.raises(InputError, match="--keypoint_scale 4"):
+        reading(content)
+# --- other wrappings ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["comfy.json", "lists", "object"])
+def test_what_other_programs_write(name, tmp_path, with_frames):
+    (sequence,) = file = formats.read(CASES / name)
+    assert (file.format, sequence.skeleton, len(sequence)) == ("openpose", "coco18", 8)
+    np.testing.assert_array_equal(sequence.keypoints[0, [0, 13]], [[330.64, 226], [308.25, 579.7]])
+    out = tmp_path / name
+    formats.write(file, out)
+    files = [out] if out.is_file() else sorted(out.iterdir())
+    for path in files:
+        old = CASES / name if out.is_file() else CASES / name / path.name
+        assert json.loads(path.read_text()) == json.loads(old.read_text())
+    frame = int(sequence.frames[-1]) + 2
+    formats.write(file.replace([with_frames(sequence, [frame])]), out)
+    again = {frame for sequence in formats.read(out) for frame in sequence.frames.tolist()}
+    assert again == {*sequence.frames.tolist(), frame}
+
+
+FRAMES = [
+    {"people": [someone("coco18", p, t, person_id=[p]) for p in range(count)], "canvas_width": 900}
+    for t, count in enumerate((1, 0, 2))
+]
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        list,
+        lambda frames: {"version": 2, "frames": frames},
+        lambda frames: [[frame] for frame in frames],
+        lambda frames: [{"frame_id": 3 * t} | frame for t, frame in enumerate(frames)],
+    ],
+    ids=["list", "key", "lists", "numbers"],
+)
+def test_frames_in_one_file(wrap, tmp_path, with_frames):
+    path, out = tmp_path / "in.json", tmp_path / "out.json"
+    content = wrap(FRAMES)
+    path.write_text(json.dumps(content))
+    file = formats.read(path)
+    assert [len(sequence) for sequence in file] == [2, 1]
+    formats.write(file, out)
+    assert json.loads(out.read_text()) == content
+    step = int(file[0].frames[1]) // 2
+    longer = with_frames(file[0], [step, 5 * step])
+    formats.write(file.replace([longer, file[1]]), out)
+    after = json.loads(out.read_text())
+    assert type(after) is type(content)
+    (again, _) = formats.read(out)
+    assert again.frames.tolist() == [0, step, 2 * step, 5 * step]
+    np.testing.assert_array_equal(again.keypoints, longer.keypoints)
+
+
+def test_a_folder_of_files_of_frames_is_none_of_frames(tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.json").write_text(json.dumps(FRAMES))
+    assert not formats.holds_frames(tmp_path)
+    (tmp_path / "a.json").write_text(json.dumps(FRAMES[:1]))
+    assert formats.holds_frames(tmp_path)
+
+
+def test_a_new_file_of_frames(tmp_path):
+    sequence = PoseSequence(np.ones((2, 18, 2)), None, None, "coco18", [1, 3], 2)
+    formats.write([sequence], tmp_path / "out.json", "openpose")
+    frames = json.loads((tmp_path / "out.json").read_text())
+    assert [len(frame["people"]) for frame in frames] == [0, 1, 0, 1]
+    assert formats.read(tmp_path / "out.json")[0].frames.tolist() == [1, 3]
+    with pytest.raises(InputError, match="a list of frames has places 0 to"):
+        formats.write([sequence.replace(frames=[-1, 3])], tmp_path / "out.json", "openpose")
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ([*FRAMES, 5], "in.json: frame 3 has no list of people"),
+        ([FRAMES[0], {"people": [{"pose_keypoints_2d": [1]}]}], "frame 1: person 0: .*x, y, score"),
+        (FRAMES[0], "one frame of OpenPose; give the folder"),
+    ],
+)
+def test_a_file_of_frames_gone_wrong(content, message, tmp_path):
+    (tmp_path / "in.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=message):
+        formats.read(tmp_path / "in.json")

@@ -1,6 +1,7 @@
 """Where each joint of a completed file comes from is in the file, and nowhere else."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from posegan_jax import formats
 from posegan_jax.errors import InputError
 from posegan_jax.formats.records import PROVENANCE
+from posegan_jax.pose.carry import on_skeleton
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 
 KEYED = {"alphapose", "coco", "mmpose", "ultralytics", "openpose"}
@@ -139,3 +141,38 @@ def test_joints_that_were_completed_come_back_whatever_their_score(valid, readin
     if file.format == "alphapose":
         with pytest.raises(InputError, match="a score of at least 0.1"):
             formats.read(path, min_score=0.1)
+
+
+# --- when a file comes back -----------------------------------------------------------------------
+
+FILLED = Path(__file__).parent / "cases" / "07-own-filled-joints-vanish" / "completed.json"
+WRIST = 9
+
+
+@pytest.mark.parametrize("format", ["alphapose", "coco", "mmpose", "ultralytics", "openpose", "csv",
+                                    "npz"])
+@pytest.mark.parametrize("score", [0.15, 0.0])
+def test_a_filled_joint_is_there_whatever_its_score(format, score, tmp_path):
+    (sequence,) = file = formats.read(FILLED)
+    assert sequence.observed.all() and (sequence.scores[:, WRIST] == 0.15).all()
+    assert (sequence.provenance[:, WRIST] == Provenance.FILLED).all()
+    scores = sequence.scores.copy()
+    scores[:, WRIST] = score
+    path = tmp_path / "out"
+    file = file.replace([sequence.replace(scores=scores)])
+    formats.write(PoseFile(file.sequences), path, format=format)
+    again = on_skeleton(formats.read(path)[0], "coco17")
+    assert again.observed.all() and (again.scores[:, WRIST] == score).all()
+    np.testing.assert_array_equal(again.provenance, sequence.provenance)
+    np.testing.assert_array_equal(again.keypoints, sequence.keypoints)
+    formats.write(formats.read(path), tmp_path / "same", format=format)
+    same = on_skeleton(formats.read(tmp_path / "same")[0], "coco17")
+    assert same.observed.all() and (same.provenance[:, WRIST] == Provenance.FILLED).all()
+
+
+def test_scores_of_0_are_missing_even_where_the_user_takes_all(reading, writing):
+    content = [{"image_id": t, "idx": 1, "keypoints": [50.0 + t, 60.0, 0.0] + [9.0, 8.0, 0.1] * 16}
+               for t in range(3)]
+    (sequence,) = file = reading(content, min_score=0.0)
+    assert not sequence.observed[:, 0].any() and sequence.observed[:, 1:].all()
+    assert writing(file) == content

@@ -54,7 +54,8 @@ def test_instances_without_tracks_are_followed(reading, writing):
     assert [s.person for s in file] == [0, 1]
     assert file[0].skeleton == "joints:b,a"
     np.testing.assert_array_equal(file[0].keypoints[:, 0], [[20, 10], [21, 11]])
-    assert "followed 2 people" in file.notes[-1]
+    assert "followed 2 people" in file.notes[-2]
+    assert file.notes[-1] == "columns that are not used: video_path"
     assert writing(file) == UNTRACKED
 
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from posegan_jax import formats
 from posegan_jax.errors import InputError
+from posegan_jax.formats import table
+from posegan_jax.pose.exchange import find_exchanges
 from posegan_jax.pose.sequence import PoseSequence, densify
 
 VALID = {
@@ -54,10 +56,52 @@ frame_index,track_id,t,NOSE_x,NOSE_y,NOSE_visibility,LEFT_KNEE_x,LEFT_KNEE_y,nec
 0,,.6,601,2,0.9,603,4,600,9
 3,b,.7,102,56,,,,,
 """,
+    "wide in space": """\
+frame,nose_x,nose_y,nose_z,nose_prob,left_hip_x,left_hip_y,left_hip_z,left_hip_prob,\
+left_knee_x,left_knee_y,left_knee_z,left_knee_prob
+0,.5,3,1.6,.9,.6,3,.9,.9,.6,3,.5,.9
+1,.6,3,1.6,.9,.7,3,.9,.1,.7,3,.5,.8
+2,0,0,0,0,.8,3,.9,.9,.7,3.3,.63,.9
+""",
+    "wide y up": """\
+frame,nose_x,nose_y,nose_acc,left_hip_x,left_hip_y,left_hip_acc,left_knee_x,left_knee_y,left_knee_acc
+0,50,160,.9,60,90,.9,60,50,.9
+1,51,161,.9,,,.9,61,52,.9
+2,0,0,0,63,90,.9,62,53,.9
+""",
+    "csv in space": """\
+Frame,LandmarkName,x,y,z,certainty
+0,LEFT_KNEE,101.5,2,1.0,0.7
+0,nose,103,4,90.5,0.5
+1,LEFT_KNEE,107,8,2,.9
+1,nose,103,4,91.5,0.5
+""",
     "wide numbers": ",".join(f"{a}{k}" for k in range(1, 18) for a in "xyz") + """
 """ + ",".join(f"0.{k + 10}" for k in range(51)) + """
 """ + ",".join(f"0.{k + 20}" for k in range(51)) + """
 """,
+    "csv tidy": """\
+frame,time,model,keypoint,x,y,z,score,provenance
+0,0.0,rtm,body_LHip,101.50,2,1.0,0.7,
+0,0.0,rtm,body_nose,103,4,0.5,0.5,filled
+0,0.0,rtm,body_RHip,103,4,0.5,,
+2,0.2,rtm,body_LHip,107,8,,,
+2,0.2,rtm,COM,107,8,,,
+""",
+    "csv numbers": "Frame;Landmark_ID;Landmark_X;Landmark_Y\n" + "".join(
+        f"{t};{k};{k + 10}.5;{k + 20 + t}\n" for t in (0, 3) for k in (0, 11, 12, 13, 14, 32)
+    ),
+    "wide semicolons": """\
+frame;body_NOSE_x;body_NOSE_y;body_NOSE_score;body_LHip_x;body_LHip_y;body_RHip_x;body_RHip_y;note
+0;101,50;55,25;0,97;140;60;5;5;a,b
+2;601;2;0,9;603,5;4;600;9;
+""",
+    "wide tabs": ("frame\tCOM_x\tCOM_y\t" + "\t".join(
+        f"{a}_{k}" for k in (0, 2, 5, 11, 12, 13, 32) for a in "xy"
+    ) + """
+0""" + "".join(f"\t{k + 10}.5" for k in range(16)) + """
+2""" + "".join(f"\t{k + 20}" for k in range(16)) + """
+"""),
     "trc": """\
 PathFileType\t4\t(X/Y/Z)\twalk.trc
 DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits
@@ -84,7 +128,8 @@ every_format = pytest.mark.parametrize("name", VALID)
 
 
 def separator(name):
-    return "\t" if name == "trc" else ","
+    others = {"trc": "\t", "wide tabs": "\t", "wide semicolons": ";", "csv numbers": ";"}
+    return others.get(name, ",")
 
 
 @st.composite
@@ -127,7 +172,8 @@ def cells(path):
     if text.startswith("PathFileType"):
         rows = [line.removesuffix("\r").split("\t") for line in text.split("\n")]
         return [row for row in rows if any(cell.strip() for cell in row)]
-    return [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+    comma = table.separator_of(text.partition("\n")[0])
+    return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=comma) if row]
 
 
 def assert_same(one, other):
@@ -160,6 +206,16 @@ def check(path, out):
     ]
     if attempt(out, lambda out: formats.write(file.replace(more), out) or True):
         assert {s.skeleton for s in formats.read(out)} == {"mpi_inf_3dhp"}
+    followed = formats.read(path, ignore_ids=True)
+    right = formats.relabelled(file, find_exchanges(file)[0])
+    assert seen(followed) == seen(file) == seen(right)
+    if attempt(out, lambda out: formats.write(followed, out) or True):
+        formats.read(out)
+
+
+def seen(file):
+    """How many frames there are of anybody."""
+    return sum(int(sequence.observed.any(-1).sum()) for sequence in file)
 
 
 @every_format

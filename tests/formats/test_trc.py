@@ -209,3 +209,18 @@ def test_refused(text, message, reading, tmp_path):
         reading(text)
     line = str(caught.value)
     assert line.startswith(f"{tmp_path / 'in.trc'}: ") and message in line and "\n" not in line
+
+
+def test_times_that_disagree_with_the_rate_are_told(reading, real):
+    told = "the times of its rows are those of 50 frames per second, and 30 counts"
+    assert not any("times" in note for note in reading(TEXT).notes)
+    other = reading(TEXT.replace("\n50\t50", "\n30\t30"))
+    assert other[0].fps == 30 and any(told in note for note in other.notes)
+    assert not any("times" in note for note in formats.read(real).notes)
+
+
+def test_a_rate_that_is_given_and_another_one_in_the_file(reading):
+    file = reading(TEXT, fps=25.0)
+    assert file[0].fps == 25
+    assert any("the file says 50 frames per second, and 25 counts" in note for note in file.notes)
+    assert reading(TEXT, fps=50.0).notes == reading(TEXT).notes

@@ -1,6 +1,7 @@
 """Tables with columns per joint, as people write them out of MediaPipe and others."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ import pytest
 from posegan_jax import formats
 from posegan_jax.errors import InputError
 from posegan_jax.pose.sequence import PoseSequence
+from posegan_jax.pose.skeleton import get_skeleton
 
+CASES = Path(__file__).parent / "cases"
 SIZE = (1280.0, 720.0)
 NAMED = """\
 frame_index,timestamp,detection,NOSE_x,NOSE_y,NOSE_z,NOSE_visibility,LEFT_KNEE_x,LEFT_KNEE_y,\
@@ -51,7 +54,8 @@ def numbered(label, count=33, start=0, shares=True, frames=3):
 def test_names_in_the_header(reading, writing):
     (sequence,) = file = reading(NAMED)
     assert (file.format, sequence.skeleton) == ("wide", "joints:nose,left_knee,right_knee")
-    assert sequence.person is None and sequence.frames.tolist() == [3, 4, 6] and not file.notes
+    assert sequence.person is None and sequence.frames.tolist() == [3, 4, 6]
+    assert file.notes == ("columns that are not used: timestamp, detection, z of 3 joints",)
     # A visibility below a half is none.
     assert sequence.observed.tolist() == [[True, True, False], [True, False, True], [True] * 3]
     np.testing.assert_array_equal(sequence.keypoints[0, :2], [[960.5, 200.25], [945.2, 385.7]])
@@ -81,7 +85,9 @@ def test_numbers_in_the_header(label, start, reading, writing):
     (sequence,) = file = reading(text, image_size=SIZE)
     assert sequence.skeleton == "mediapipe33" and sequence.frames.tolist() == [0, 1, 2]
     np.testing.assert_allclose(sequence.keypoints, places)
-    assert file.notes == ("no column of frames: rows are counted from 0",)
+    assert file.notes == (
+        "no column of frames: rows are counted from 0", "columns that are not used: z of 33 joints"
+    )
     assert writing(file) == text
     assert any("unknown size" in note for note in reading(text).notes)
 
@@ -99,6 +105,25 @@ def test_a_joint_map_of_names(reading, tmp_path):
     (tmp_path / "map.json").write_text('{"names": {"LEFT_KNEE": "left_ankle"}}')
     (sequence,) = reading(NAMED, joint_map=tmp_path / "map.json")
     assert sequence.skeleton == "joints:nose,left_ankle,right_knee,right_ankle,left_knee"
+
+
+def test_names_of_a_joint_map_that_the_file_lacks_are_told(reading, tmp_path):
+    names = '{"names": {"LEFT_KNEE": "left_ankle", "LEFT_KNE": "left_knee", "paw": "left_wrist"}}'
+    (tmp_path / "map.json").write_text(names)
+    file = reading(NAMED, joint_map=tmp_path / "map.json")
+    assert "names of the joint map that the file lacks: LEFT_KNE, paw" in file.notes
+
+
+def test_a_joint_map_makes_a_table_known(reading, writing, tmp_path):
+    text = table(["Kopf_x", "Kopf_y", "Knie li_x", "Knie li_y", "Knie re_x", "Knie re_y"],
+                 [range(1, 7)])
+    with pytest.raises(InputError, match="x and y of Kopf, Knie li, Knie re: .*--joint-map"):
+        reading(text)
+    (tmp_path / "map.json").write_text(
+        '{"names": {"Knie li": "left_knee", "Knie re": "right_knee", "other": "nose"}}'
+    )
+    (sequence,) = file = reading(text, joint_map=tmp_path / "map.json")
+    assert sequence.skeleton == "joints:Kopf,left_knee,right_knee" and writing(file) == text
 
 
 def test_changes_in_shares_are_shares(reading, writing):
@@ -194,3 +219,111 @@ def test_mistakes_are_named_in_one_line(text, message, reading):
     with pytest.raises(InputError, match=f"in.csv: .*{message}") as caught:
         reading(text)
     assert "\n" not in str(caught.value)
+
+
+# --- tables that differ by little -----------------------------------------------------------------
+
+
+def same(path, out):
+    """Reads a table, checks that it is written as it was, and returns its one person and notes."""
+    (sequence,) = file = formats.read(path, image_size=SIZE)
+    formats.write(file, out)
+    assert out.read_bytes() == path.read_bytes()
+    return sequence, file.notes
+
+
+def test_joints_that_are_no_numbers_beside_them(tmp_path):
+    sequence, notes = same(CASES / "11-numbered-landmarks" / "with_com.csv", tmp_path / "out.csv")
+    joints = get_skeleton(sequence.skeleton).joints
+    assert set(joints) == {*get_skeleton("mediapipe33").joints, "COM"} and len(sequence) == 8
+    assert "joints that are not known are passed through: COM" in notes
+    np.testing.assert_allclose(
+        sequence.keypoints[0, joints.index("left_ankle")], [308.25, 579.7], atol=0.01
+    )
+
+
+def test_some_of_the_numbers(tmp_path):
+    path = CASES / "11-numbered-landmarks" / "subset.csv"
+    sequence, notes = same(path, tmp_path / "out.csv")
+    joints = get_skeleton(sequence.skeleton).joints
+    known = sequence.observed.all(0)
+    assert len(joints) - known.sum() == 0 and set(joints) < set(get_skeleton("mediapipe33").joints)
+    assert "25 joints have numbers up to 32: taken for those of mediapipe33; " in notes[0]
+    np.testing.assert_allclose(
+        sequence.keypoints[0, joints.index("right_ankle")], [230.9, 548.76], atol=0.01
+    )
+    (again,) = formats.read(path, joint_map="mediapipe33", image_size=SIZE)
+    np.testing.assert_array_equal(again.keypoints, sequence.keypoints)
+
+
+def test_the_axis_before_the_name(reading, writing):
+    names = ("nose", "left_hip", "RHip")
+    text = table(["frame", *(f"{a}_{n}" for n in names for a in "XY"), "x_min", "y_min"],
+                 [[t, *range(9 + t, 17 + t)] for t in range(2)])
+    (sequence,) = file = reading(text)
+    np.testing.assert_array_equal(sequence.keypoints[0, :3], [[9, 10], [11, 12], [13, 14]])
+    assert sequence.skeleton == "joints:nose,left_hip,right_hip,min" and writing(file) == text
+    # Where names come first the others are no joints.
+    text = table(["nose_x", "nose_y", "LHip_x", "LHip_y", "RHip_x", "RHip_y", "x_min", "y_min"],
+                 [range(9, 17)])
+    assert reading(text)[0].skeleton == "joints:nose,left_hip,right_hip"
+
+
+@pytest.mark.parametrize(
+    "label", ["{0}_{1}", "pose_{0}_{1}", "{0}[{1}]", "{0}.{1}", "{0}_kp_{1}", "{0}_landmark{1}"]
+)
+def test_the_axis_before_the_number(label, reading, writing):
+    text, places = numbered(label)
+    (sequence,) = file = reading(text, image_size=SIZE)
+    assert sequence.skeleton == "mediapipe33"
+    np.testing.assert_allclose(sequence.keypoints, places)
+    assert writing(file) == text
+
+
+def test_a_skeleton_says_which_joints_numbers_are(reading):
+    text, places = numbered("{}{}", count=17, shares=False)
+    (sequence,) = reading(text, joint_map="h36m17")
+    assert sequence.skeleton == "h36m17"
+    np.testing.assert_allclose(sequence.keypoints, places)
+    with pytest.raises(InputError, match="are not numbers of the 17 in the joint map"):
+        reading(NAMED, joint_map="coco17")
+
+
+def test_few_numbers_with_some_left_out_are_none(reading):
+    with pytest.raises(InputError, match="with x and y of 1, 3, 5, 7: fewer than three joints"):
+        reading(table([f"{a}{k}" for k in (1, 3, 5, 7) for a in "xy"], [range(8)]))
+
+
+@pytest.mark.parametrize("name", ["semicolons.csv", "tabs.tsv"])
+def test_other_separators(name, tmp_path, with_frames):
+    path = CASES / "11-numbered-landmarks" / name
+    sequence, _ = same(path, tmp_path / f"out{path.suffix}")
+    assert sequence.skeleton == "coco17" and len(sequence) == 8
+    np.testing.assert_array_equal(sequence.keypoints[0, 0], [330.64, 226])
+    file = formats.read(path)
+    formats.write(file.replace([with_frames(sequence, [9])]), tmp_path / f"out{path.suffix}")
+    assert len(formats.read(tmp_path / f"out{path.suffix}")[0]) == 9
+
+
+def test_commas_before_decimals(reading, writing):
+    text = "frame;nose_x;nose_y;neck_x;neck_y;hip_x;hip_y;note\n0;1,50;2;3,5;4;5;6,25;a,b\n"
+    (sequence,) = file = reading(text)
+    np.testing.assert_array_equal(sequence.keypoints[0], [[1.5, 2], [3.5, 4], [5, 6.25]])
+    assert writing(file) == text
+    moved = sequence.replace(keypoints=sequence.keypoints + [[[0, 0], [0, 0.25], [0, 0]]])
+    assert writing(file.replace([moved])) == text.replace(";4;", ";4,25;")
+
+
+def test_a_beginning_that_all_names_share(tmp_path):
+    path = CASES / "15-prefixes" / "wide.csv"
+    sequence, notes = same(path, tmp_path / "out.csv")
+    assert sequence.skeleton == "mediapipe33" and len(sequence) == 8
+    assert notes[0] == "'body_' before the names of joints is no part of them"
+
+
+def test_two_sets_of_names_are_read_as_before(reading):
+    names = ("nose", "left_hip", "right_hip", "world_nose", "world_left_hip", "world_right_hip")
+    text = table([f"{n}_{a}" for n in names for a in "xy"], [np.arange(1, 13).tolist()])
+    (sequence,) = file = reading(text)
+    np.testing.assert_array_equal(sequence.keypoints[0, 0], [1, 2])
+    assert "joints that are not known are passed through: world_nose" in file.notes[0]

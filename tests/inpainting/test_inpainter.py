@@ -120,6 +120,13 @@ def test_the_same_joints_are_filled(holed, filled):
     assert np.isin(filled.provenance[holed.observed], kinds).all()
 
 
+def test_what_was_filled_before_does_not_become_observed(fill, filled):
+    again = fill(filled, observed="keep")
+    np.testing.assert_array_equal(again.keypoints, filled.keypoints)
+    np.testing.assert_array_equal(again.provenance, filled.provenance)
+    assert (fill(filled, joints="mpi_inf_3dhp").provenance >= Provenance.REFINED).any()
+
+
 def test_all_28_joints(holed, filled, whole):
     assert whole.skeleton == "mpi_inf_3dhp" and whole.keypoints.shape == (40, 28, 2)
     assert whole.person == "p7" and whole.fps == 25.0
@@ -369,7 +376,7 @@ def test_absent_frames_get_rows(fill):
 def test_frames_far_from_everything_stay_missing(fill):
     keypoints = detected(scene())
     frames = np.r_[0:20, 120:140]
-    result = fill(track(keypoints, frames=frames))
+    result = fill(track(keypoints, frames=frames), bridge=5.0)
     assert len(result) == 140
     distance = np.abs(np.arange(140)[:, None] - frames).min(axis=1)
     missing = np.isnan(result.keypoints).all(axis=(1, 2))
@@ -382,13 +389,34 @@ def test_frames_far_from_everything_stay_missing(fill):
     assert near.any() and (result.provenance[near] == Provenance.FILLED).all()
 
 
-def test_wrong_frame_numbers_cost_nothing(fill):
+def test_long_gaps_are_not_filled_and_their_ends_do_not_know_of_each_other(fill):
     keypoints = detected(scene())
-    result = fill(track(keypoints, frames=np.r_[0:20, 1_000_000_020:1_000_000_040]))
-    assert len(result) == 40 + 1000
-    seen = np.isfinite(result.keypoints).all(axis=(1, 2))
-    near = fill(track(keypoints, frames=np.r_[0:20, 1020:1040]))
-    np.testing.assert_array_equal(result.keypoints[seen], near.keypoints[seen])
+    keypoints[3:7, 4], keypoints[30:36, 9] = np.nan, np.nan
+    result = fill(track(keypoints, frames=np.r_[0:20, 70:90]))
+    assert result.frames.tolist() == [*range(20), *range(70, 90)]
+    assert np.isfinite(result.keypoints).all()
+    far = fill(track(keypoints, frames=np.r_[0:20, 1_000_000_020:1_000_000_040]))
+    np.testing.assert_array_equal(far.keypoints, result.keypoints)
+    np.testing.assert_allclose(
+        result.keypoints[:20], fill(track(keypoints[:20])).keypoints,
+        atol=0.05 * head(scene()).mean(),
+    )
+
+
+def test_nothing_is_made_of_what_was_hardly_seen(fill):
+    frames = np.r_[0:2, 12:15]
+    result = fill(track(detected(scene())[: len(frames)], frames=frames))
+    assert result.frames.tolist() == frames.tolist()
+    assert len(fill(track(detected(scene())[:5], frames=frames), bridge=1.0)) == 15
+
+
+def test_people_of_two_sizes_under_one_id_stay_as_they_were_seen(fill):
+    small, large = detected(scene()), 4 * detected(scene())
+    keypoints = np.concatenate([small[:20], large[20:]])
+    keypoints -= np.nanmean(keypoints, axis=1, keepdims=True)
+    result = fill(track(keypoints))
+    np.testing.assert_array_equal(result.keypoints, keypoints)
+    assert (result.provenance == Provenance.OBSERVED).all()
 
 
 def refilmed(fps, frames=60):
@@ -438,9 +466,10 @@ def test_frames_that_a_fast_videos_detector_left_out(fill):
 def test_two_joints_anywhere_within_a_window_are_enough(inpainter):
     keypoints = np.full((60, 12, 2), np.nan)
     keypoints[11, 0], keypoints[34, 5] = (1.0, 2.0), (3.0, 4.0)
-    assert inpainter.can_complete(track(keypoints))
+    assert inpainter.can_complete(track(keypoints), bridge=1.0)
+    assert not inpainter.can_complete(track(keypoints))  # a gap of which nothing tells
     keypoints[35, 5], keypoints[34, 5] = (3.0, 4.0), np.nan
-    assert not inpainter.can_complete(track(keypoints))
+    assert not inpainter.can_complete(track(keypoints), bridge=1.0)
 
 
 def test_where_one_joint_is_all_that_is_seen_nothing_is_filled(fill):
@@ -453,10 +482,24 @@ def test_where_one_joint_is_all_that_is_seen_nothing_is_filled(fill):
     assert np.isfinite(result.keypoints[:35]).all()
 
 
-@pytest.mark.parametrize("fps", [1.0, 1000.0])
-def test_impossible_rates_are_refused(fill, fps):
-    with pytest.raises(InputError, match="fps must be between"):
-        fill(track(detected(scene()), fps=fps))
+def test_impossible_rates_are_refused(fill):
+    with pytest.raises(InputError, match="fps must be above 0 and at most 240"):
+        fill(track(detected(scene()), fps=1000.0))
+
+
+@pytest.mark.parametrize("fps", [2.5, 1.0, 0.2])
+def test_slow_videos_are_filled_as_far_as_that_goes(fill, fps):
+    truth = detected(scene(frames=100))[:: max(round(25 / fps), 1)][:8]
+    keypoints = np.tile(truth, (8 // len(truth) + 1, 1, 1))[:8]
+    truth, keypoints = keypoints, keypoints.copy()
+    keypoints[:, DETECTED_12.index("left_knee")] = np.nan
+    keypoints[3, DETECTED_12.index("right_elbow")] = np.nan
+    result = fill(track(keypoints, fps=fps))
+    seen = np.isfinite(keypoints)
+    assert len(result) == 8 and np.isfinite(result.keypoints).all()
+    np.testing.assert_array_equal(result.keypoints[seen], keypoints[seen])
+    off = np.linalg.norm(result.keypoints - truth, axis=-1)[~seen.all(-1)]
+    assert off.mean() < 0.5 * head(scene()).mean()
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5, 23, 24, 25])
@@ -687,7 +730,7 @@ def test_a_track_without_usable_joints_is_refused(inpainter, name):
 
 def test_two_joints_are_enough(fill, inpainter):
     keypoints = np.full((24, 12, 2), np.nan)
-    keypoints[3, 0], keypoints[9, 5] = (100.0, 100.0), (150.0, 300.0)
+    keypoints[:9, 0], keypoints[9:, 5] = (100.0, 100.0), (150.0, 300.0)
     assert inpainter.can_complete(track(keypoints))
     result = fill(track(keypoints), observed="keep")
     assert np.isfinite(result.keypoints).all()

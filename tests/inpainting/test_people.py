@@ -4,10 +4,19 @@ import numpy as np
 import pytest
 
 from posegan_jax.errors import InputError
+from posegan_jax.geometry.moved import Moved
 from posegan_jax.inpainting.completer import NothingToStartFrom
-from posegan_jax.inpainting.people import Filled, Person, complete, count_joints, is_rate_assumed
+from posegan_jax.inpainting.people import (
+    Filled,
+    Person,
+    complete,
+    count_joints,
+    is_rate_assumed,
+    prepare,
+)
 from posegan_jax.inpainting.settings import DescentOptions, FillOptions
-from posegan_jax.inpainting.together import Request
+from posegan_jax.inpainting.together import Request, run
+from posegan_jax.pose.continuity import Stretches
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
 
 FAST, SLOW = DescentOptions(steps=0), DescentOptions(steps=9)
@@ -17,7 +26,7 @@ def someone(frames, person=1, fps=25.0):
     return PoseSequence(np.ones((frames, 12, 2)), skeleton="alphapose12", person=person, fps=fps)
 
 
-HOW = FillOptions(observed="keep", repair_sides=False)
+HOW = FillOptions(observed="keep", repair_sides=False, bridge=0.5)
 
 
 class Completer:
@@ -25,7 +34,7 @@ class Completer:
 
     def steps(self, sequence, *how):
         """Asks for as many windows as there are frames, in two turns; 'x' cannot be begun."""
-        assert how == ("same", HOW.settings, "keep", False)
+        assert how == ("same", HOW.settings, "keep", False, 0.5)
         if sequence.person == "x":
             raise NothingToStartFrom("nobody")
         if sequence.person == "bad":
@@ -79,10 +88,78 @@ def test_a_filled_file():
     half = file[0].replace(
         provenance=np.full((2, 12), Provenance.FILLED), keypoints=file[0].keypoints + 1
     )
-    filled = Filled.of(file, [Person(half, False), Person(file[1], True)])
+    stretches = Stretches(((0, 9), (20, 29)), 7, 1, 0)
+    moved = Moved(12, np.array([3]), ("left_knee",), np.array([0.8]))
+    filled = Filled.of(
+        file, [Person(half, False, stretches, moved), Person(file[1], True, stretches, moved)]
+    )
     assert filled.file.path == "clip.npz" and filled.file[0] is half
     assert (filled.frames, filled.left) == (5, 1)
+    assert (filled.bridged, filled.gaps, filled.confident, filled.moved) == (7, 2, 24, 2)
     counts = count_joints(filled.file)
     assert counts.keys() == {kind.name.lower() for kind in Provenance}
     assert counts["filled"] == 24 and sum(counts.values()) == 60
     assert not is_rate_assumed(file) and is_rate_assumed([*file, someone(1, fps=None)])
+
+
+# --- before completing ----------------------------------------------------------------------------
+
+BODY = np.random.default_rng(3).uniform([-30, -100], [30, 100], (12, 2))
+
+
+def standing(person, places, fps=25.0):
+    """Someone at places (T, 2) or None where nobody is seen."""
+    frames = [t for t, place in enumerate(places) if place is not None]
+    poses = np.array([BODY + places[t] for t in frames])
+    return PoseSequence(poses, skeleton="alphapose12", frames=frames, person=person, fps=fps)
+
+
+def prepared(file, how):
+    """A file in which nothing is in doubt, so that nobody is asked."""
+    return run(prepare(file, None, how), None)
+
+
+def passing():
+    """Two people whose ids are exchanged from frame 20 on."""
+    left, right = ([(x + 3 * t, y) for t in range(40)] for x, y in ((0, 0), (120, 40)))
+    return PoseFile((
+        standing("a", [*left[:20], *right[20:]]), standing("b", [*right[:20], *left[20:]]),
+    ))
+
+
+def test_what_was_exchanged_is_put_right_and_told():
+    file = prepared(passing(), FillOptions())
+    assert all(np.ptp(np.diff(s.keypoints, axis=0)) < 10 for s in file)
+    (note,) = file.notes
+    assert note.startswith("from frame 20 on, people a and b were exchanged: put right (if ids")
+    left = prepared(passing(), FillOptions(repair_ids=False))
+    np.testing.assert_array_equal(left[0].keypoints, passing()[0].keypoints)
+    assert "may have been exchanged: left as they are" in left.notes[0]
+    assert "people a and b cannot have gone on" not in file.notes[0]
+
+
+def test_people_who_jump_are_told_in_one_line():
+    away = [(0, 0)] * 20 + [(900, 0)] * 20
+    people = [standing(i, [(x, 2000 * i) for x, _ in away]) for i in range(12)]
+    (note,) = prepared(PoseFile(tuple(people)), FillOptions()).notes
+    assert note.startswith("people 0, 1, 2, 3, 4 and 7 more cannot have gone on as the track does")
+    assert "(12 jumps" in note
+    (note,) = prepared(PoseFile((people[3],)), FillOptions()).notes
+    assert note.startswith("person 3 cannot have gone on")
+
+
+def test_slow_files_are_told_once():
+    file = PoseFile(tuple(standing(i, [(500 * i, 0)] * 5, fps=2.0) for i in range(3)))
+    (note,) = prepared(file, FillOptions()).notes
+    assert note.startswith("2 frames per second")
+
+
+def test_a_file_in_which_all_is_well_stays_as_it_is():
+    people = [standing(i, [(500 * i, 0)] * 40) for i in range(3)]
+    file = PoseFile(tuple(people), notes=("read",))
+    again = prepared(file, FillOptions())
+    assert again.notes == ("read",) and list(again) == people
+    nobody = prepared(PoseFile(()), FillOptions())
+    assert len(nobody) == 0 and not nobody.notes
+    same = PoseFile((people[0], people[0]))  # ids that do not tell people apart
+    assert list(prepared(same, FillOptions())) == [people[0], people[0]]

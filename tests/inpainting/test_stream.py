@@ -479,7 +479,8 @@ def test_several_people_do_not_see_each_other(live):
         ({"delay": -1}, "delay must be from 0 to 12 frames at this rate, not -1"),
         ({"observed": "all"}, "observed must be"),
         ({"joints": "body25"}, "joints must be"),
-        ({"fps": 1000.0}, "fps must be between 5 and 240"),
+        ({"fps": 1000.0}, "fps must be above 0 and at most 240"),
+        ({"fps": 4.0}, "a live track needs 5 frames per second, not 4"),
         ({"skeleton": "octopus"}, "octopus"),
     ],
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from posegan_jax.errors import InputError
-from posegan_jax.pose.rate import MODEL_FPS, Rate
+from posegan_jax.pose.rate import MODEL_FPS, Rate, by_times, disagreement, limits
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ from posegan_jax.pose.rate import MODEL_FPS, Rate
     [
         (None, 1, 1), (20, 1, 1), (23.976, 1, 1), (25, 1, 1), (29.97, 1, 1), (31.25, 1, 1),
         (48, 2, 1), (50, 2, 1), (59.94, 2, 1), (60, 2, 1), (75, 3, 1), (120, 5, 1), (240, 10, 1),
-        (15, 1, 2), (12.5, 1, 2), (10, 1, 3), (5, 1, 5), (6.25, 1, 4),
+        (15, 1, 2), (12.5, 1, 2), (10, 1, 3), (5, 1, 5), (6.25, 1, 4), (2, 1, 13), (1, 1, 25),
     ],
 )
 def test_every_rate_becomes_one_near_the_models(fps, phases, spread):
@@ -22,10 +22,31 @@ def test_every_rate_becomes_one_near_the_models(fps, phases, spread):
     assert 0.75 <= seen / MODEL_FPS <= 1.25 or (phases, spread) == (1, 1)
 
 
-@pytest.mark.parametrize("fps", [4.9, 0.1, 241, 1e9])
+@pytest.mark.parametrize("fps", [0.0, -1.0, 241, 1e9])
 def test_rates_that_nobody_films_at_are_refused(fps):
-    with pytest.raises(InputError, match="fps must be between 5 and 240"):
+    with pytest.raises(InputError, match="fps must be above 0 and at most 240"):
         Rate.of(fps)
+
+
+def test_slow_videos_are_told():
+    assert limits(None) is None and limits(5.0) is None and limits(25.0) is None
+    assert "2 frames per second: how people move between frames is not known" in limits(2.0)
+    for fps in (1.0, 0.1):  # frames are further apart than a window is long
+        assert "completed from itself alone" in limits(fps)
+        assert Rate.of(fps) == Rate(spread=25)
+
+
+def test_the_rate_that_times_tell():
+    frames = np.array([3, 4, 5, 8, 9])
+    times = np.array([0.1, 0.117, 0.133, 0.183, 0.2])
+    assert by_times(frames, times) == pytest.approx(60, rel=0.03)
+    assert by_times(frames, np.array([0.1, np.nan, 0.133, 0.183, 0.2])) == pytest.approx(60, 0.03)
+    assert by_times(frames[:2], times[:2]) is None
+    assert by_times(frames, times[::-1]) is None and by_times(frames, np.full(5, np.nan)) is None
+    for found, fps in ((None, 30.0), (30.0, None), (29.97, 30.0), (30.0, 31.0)):
+        assert disagreement("it says", found, fps) == []
+    (line,) = disagreement("it says", 59.94, 30.0)
+    assert line.startswith("it says 59.94 frames per second, and 30 counts")
 
 
 @pytest.mark.parametrize("rate", [Rate(), Rate(phases=2), Rate(phases=5), Rate(spread=3)])

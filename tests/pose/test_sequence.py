@@ -85,6 +85,25 @@ def test_a_missing_joint_may_come_without_a_score():
     assert PoseSequence(keypoints, scores).scores[0, NOSE] == 0
 
 
+def test_a_score_of_0_is_a_joint_that_was_not_found():
+    keypoints, scores = poses(), np.full((4, JOINTS), 0.5)
+    keypoints[1, NOSE], scores[1, NOSE] = 0, 0  # as most detectors give it
+    scores[2, WRIST] = 0
+    sequence = PoseSequence(keypoints, scores)
+    assert np.argwhere(~sequence.observed).tolist() == [[1, NOSE], [2, WRIST]]
+    assert (sequence.provenance == Provenance.UNKNOWN).sum() == 2
+    assert np.isnan(sequence.keypoints[[1, 2], [NOSE, WRIST]]).all()
+    assert PoseSequence(keypoints).observed.all()  # nothing says that the corner is none
+
+
+@pytest.mark.parametrize("kind", [Provenance.REFINED, Provenance.FILLED])
+def test_a_completed_joint_is_there_whatever_its_score(kind):
+    scores, provenance = np.ones((4, JOINTS)), np.ones((4, JOINTS))
+    scores[1, NOSE], provenance[1, NOSE] = 0, kind
+    sequence = PoseSequence(poses(), scores, provenance=provenance)
+    assert sequence.observed.all() and sequence.provenance[1, NOSE] == kind
+
+
 @pytest.mark.parametrize(
     "changes, message",
     [
@@ -176,18 +195,6 @@ def test_densify_leaves_a_dense_sequence_as_it_is():
         np.testing.assert_array_equal(
             getattr(densify(sequence), name), getattr(sequence, name), strict=True
         )
-
-
-def test_densify_makes_rows_at_the_ends_of_long_gaps_alone():
-    sequence = PoseSequence(poses(), frames=[-3, 5, 16, 2_000_000_000])
-    dense = densify(sequence, 10)
-    ends = [*range(17, 22), *range(1_999_999_995, 2_000_000_000)]
-    assert dense.frames.tolist() == [*range(-3, 17), *ends, 2_000_000_000]
-    rows = np.isin(dense.frames, sequence.frames)
-    np.testing.assert_array_equal(dense.keypoints[rows], sequence.keypoints)
-    assert not dense.observed[~rows].any()
-    with pytest.raises(InputError, match="more than 1000000"):
-        densify(sequence)
 
 
 # --- files ----------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ def track(frames=range(4, 12), skeleton="coco17", seed=0, **attributes):
     keypoints = rng.uniform(0, 1, (*shape, 2)) * (1920, 1080)
     keypoints[rng.random(shape) < 0.1] = np.nan
     defaults = {
-        "scores": rng.uniform(0, 1, shape), "fps": 25.0, "person": 1,
+        "scores": rng.uniform(0.05, 1, shape), "fps": 25.0, "person": 1,
         "provenance": rng.integers(0, 4, shape),
     }
     return PoseSequence(keypoints, skeleton=skeleton, frames=frames, **(defaults | attributes))
@@ -169,6 +169,29 @@ def test_a_file_that_tells_no_sources_is_compared(tmp_path):
     np.testing.assert_array_equal(found, expected)
 
 
+def moved_pair():
+    """A person, and the same with the left knee elsewhere in two frames."""
+    body = np.random.default_rng(3).uniform([-30, -100], [30, 100], (17, 2)) + 500
+    before = PoseSequence(np.tile(body, (10, 1, 1)), frames=range(20, 30), person="p")
+    keypoints = before.keypoints.copy()
+    keypoints[[3, 7], COCO.index("left_knee")] += [[90, 0], [0, 45]]
+    return before, before.replace(
+        keypoints=keypoints, provenance=np.full((10, 17), Provenance.REFINED)
+    )
+
+
+def test_confident_joints_that_were_moved_are_told_by_frame(tmp_path):
+    before, after = moved_pair()
+    _, _, data = written(tmp_path, [before], [after])
+    moved = data["people"][0]["moved"]
+    assert moved["confident"] == 170
+    (first, second) = moved["joints"]
+    assert first[:2] == [23, "left_knee"] and second[:2] == [27, "left_knee"]
+    assert 1.5 < first[2] / second[2] < 2.1 and second[2] == round(second[2], 1) > 0.5
+    assert written(tmp_path, [before])[2]["people"][0]["moved"] is None
+    assert written(tmp_path, [before], [])[2]["people"][0]["moved"] is None
+
+
 # --- the page -------------------------------------------------------------------------------------
 
 EVIL = "</script><script>alert(1)</script><!-- @@data@@ & \" ' \\"
@@ -258,6 +281,15 @@ def test_the_page_shows_the_frame_of_its_address(tmp_path, shown):
     assert re.findall(r"width: (\d+)%", row) == ["60", "0", "40", "0"]
     page = shown(path, "#frame=9999&person=77")
     assert 'data-frame="11"' in page and "person other</h2>" in page
+
+
+def test_the_page_lists_the_frames_with_joints_that_were_moved(tmp_path, shown):
+    before, after = moved_pair()
+    path, _, _ = written(tmp_path, [before], [after])
+    page = shown(path, "", 'byId("movedFrames").querySelectorAll("button")[1].click();')
+    assert "2 of 170 joints with at least the person's median score" in page
+    assert re.search(r"frame 23</button></td><td>left knee \d\.\d</td>", page)
+    assert 'data-frame="27"' in page
 
 
 def test_the_scrubber_moves(tmp_path, shown):
