@@ -79,6 +79,10 @@ def read(
         notes += more
         if min_score is None and "score" in at:
             min_score = table.least_score(header[at["score"]])
+    timed = None
+    if "fps" not in at:
+        timed, more = table.rate(header, rows, frames)
+        notes += more
     names = table.numbered(list(dict.fromkeys(column["joint"]))) | dict(names or {})
     people: dict = {}
     for i, cell in enumerate(column.get("person", [""] * len(rows))):
@@ -93,7 +97,7 @@ def read(
         sequences.append(
             _sequence(
                 person, index, frames, column, values * scale, place, joints.skeleton, min_score,
-                tally,
+                tally, timed,
             )
         )
     if not any(sequence.observed.any() for sequence in sequences):
@@ -150,15 +154,17 @@ def _person_cell(person: int | str | None) -> str:
 
 
 def _sequence(
-    person, index, frames, column, xy, place, skeleton, min_score, tally
+    person, index, frames, column, xy, place, skeleton, min_score, tally, fps
 ) -> PoseSequence:
-    """One person's rows as arrays; of two rows for a joint the first with a place counts."""
+    """One person's rows as arrays; of two rows for a joint the first with a place counts.
+
+    ``fps``: frames per second unless the rows say them.
+    """
     known = sorted({frames[i] for i in index})
     row = {frame: t for t, frame in enumerate(known)}
     shape = (len(known), len(skeleton))
     values = np.full((*shape, 3), np.nan)
     provenance = np.full(shape, Provenance.OBSERVED, np.uint8)
-    fps = None
     for i in index:
         at = row[frames[i]], place[column["joint"][i]]
         new = [*xy[i], table.number(column["score"][i]) if "score" in column else np.nan]

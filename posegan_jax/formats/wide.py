@@ -78,6 +78,7 @@ def read(
     if min_score is None:
         min_score = table.least_score(header.endings[2])
     frames, notes = _frames(header, rows, tally)
+    fps, timed = table.rate(first, rows, frames)
     values, scale, note = _pixels(header, table.numbers(rows), image_size)
     people: Sequence = [None] * len(rows)
     if header.person is not None:
@@ -92,11 +93,11 @@ def read(
     tracks = {
         person: table.track(
             person, joints, list(header.joints), header.joints, by_frame, values, min_score, tally,
-            scale=scale,
+            fps, scale,
         )
         for person, by_frame in found.items()
     }
-    notes = [*joints.notes, *notes, *note, *followed]
+    notes = [*joints.notes, *notes, *timed, *note, *followed]
     return table.pose_file(Table([first], rows, frames, tracks, newline), path, notes, tally)
 
 

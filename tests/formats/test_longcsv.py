@@ -173,3 +173,15 @@ def test_points_of_sleap(reading):
     assert [s.person for s in (first, second)] == ["a", "b"] and first.frames.tolist() == [0, 1]
     np.testing.assert_array_equal(first.scores[:, 0], [0.97, 1])
     assert "columns that are not kept: track_score, instance_score" in file.notes
+
+
+def test_times_tell_the_rate(tmp_path):
+    joints = ("nose", "left_knee", "right_knee")
+    rows = [f"{t},{t / 50:.2f},{k},{t},{t + 5},0.9" for t in range(12) for k in joints]
+    (tmp_path / "a.csv").write_text("\n".join(["frame,time,joint,x,y,score", *rows]))
+    (person,) = file = formats.read(tmp_path / "a.csv")
+    assert person.fps == pytest.approx(50)
+    assert "50 frames per second, by its column time" in file.notes
+    rows = [f"{row},30" for row in rows]  # what says so counts
+    (tmp_path / "a.csv").write_text("\n".join(["frame,time,joint,x,y,score,fps", *rows]))
+    assert formats.read(tmp_path / "a.csv")[0].fps == 30
