@@ -5,7 +5,7 @@
 Three tables, of held-out motion. Pairs of people who walk past each other, or meet and turn round,
 seen from the side: for how many everyone is one person, where their ids are right and where they
 are exchanged. The error in the middle of gaps by their length. And that of holes by the frame rate,
-beside lines from frame to frame. It takes four minutes of two cores.
+beside lines from frame to frame. It takes six minutes of two cores.
 """
 
 import argparse

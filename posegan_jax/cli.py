@@ -495,9 +495,9 @@ def _all(filled) -> str:
 def _counts(joints: dict[str, int], bridged: int, gaps: int, confident: int, moved: int) -> str:
     parts = [f"joints {', '.join(f'{count} {name}' for name, count in joints.items() if count)}"]
     if bridged:
-        parts.append(f"{bridged} frames bridged")
+        parts.append(f"{bridged} frame{'s' * (bridged > 1)} bridged")
     if gaps:
-        parts.append(f"{gaps} gaps were left (--bridge)")
+        parts.append(f"{gaps} gap{'s' * (gaps > 1)} left (--bridge)")
     parts.append(f"{moved} of {confident} confident joints moved by over half a head")
     return "; ".join(parts)
 

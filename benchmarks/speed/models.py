@@ -107,7 +107,8 @@ def windows_in_space(options: NetworkOptions, count: int, split: str = "validati
         if name in BODY:
             weights[joint, BODY.index(name)] = 1
         else:
-            weights[joint, mixing.choice(len(BODY), 3, replace=False)] = mixing.dirichlet(np.ones(3))
+            three = mixing.choice(len(BODY), 3, replace=False)
+            weights[joint, three] = mixing.dirichlet(np.ones(3))
     windows = []
     for _ in range(count):
         positions = clips[rng.integers(len(clips))].positions

@@ -151,8 +151,13 @@ def read(
         raise InputError(f"{path}: {not_numbers(skeletons)}")
     notes += found.notes
     known = found.names | dict(names or {})
+    fps = None
+    if "fps" not in at:
+        fps, more = table.rate(header, rows, frames)
+        notes += more
+
     def tracks_of(places: np.ndarray, tally: Tally) -> tuple[dict[Any, _Track], list[str]]:
-        return _tracks(frames, column, places, known, min_score, tally, path)
+        return _tracks(frames, column, places, known, min_score, tally, path, fps)
 
     depth = table.column(header, ("z",))
     depths = None if depth is None else np.array([table.number(row[depth]) for row in rows])
@@ -302,7 +307,7 @@ def _person_cell(person: int | str | None) -> str:
 
 
 def _tracks(
-    frames, column, xy, names, min_score, tally, path
+    frames, column, xy, names, min_score, tally, path, fps
 ) -> tuple[dict[Any, _Track], list[str]]:
     """person -> what was read of them, and notes of their joints."""
     people: dict = {}
@@ -316,22 +321,25 @@ def _tracks(
         notes += joints.notes
         own = {k: labels[i] for k, i in enumerate(joints.source) if i >= 0}
         tracks[person] = _track(
-            person, index, frames, column, xy, own, joints.skeleton, min_score, tally
+            person, index, frames, column, xy, own, joints.skeleton, min_score, tally, fps
         )
     return tracks, notes
 
 
 def _track(
-    person, index, frames, column, xy, own, skeleton, min_score, tally
+    person, index, frames, column, xy, own, skeleton, min_score, tally, fps
 ) -> _Track:
-    """One person's rows as arrays; of two rows for a joint the first with a place counts."""
+    """One person's rows as arrays; of two rows for a joint the first with a place counts.
+
+    ``fps``: frames per second unless the rows say them.
+    """
     known = sorted({frames[i] for i in index})
     row = {frame: t for t, frame in enumerate(known)}
     place = {name: k for k, name in own.items()}
     shape = (len(known), len(skeleton))
     values = np.full((*shape, 3), np.nan)
     provenance = np.full(shape, Provenance.OBSERVED, np.uint8)
-    fps, rows = None, {}
+    rows: dict = {}
     for i in index:
         at = row[frames[i]], place[column["joint"][i]]
         new = [*xy[i], table.number(column["score"][i]) if "score" in column else np.nan]

@@ -23,6 +23,7 @@ from posegan_jax.formats.jsonfile import LONGEST
 from posegan_jax.formats.records import ABSURD
 from posegan_jax.pose import tracking
 from posegan_jax.pose.people import relabel
+from posegan_jax.pose.rate import FASTEST, by_times
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime.files import atomic_path
@@ -39,11 +40,16 @@ PEOPLE = (
 )
 SCORES = ("score", "visibility", "vis", "v", "confidence", "conf", "likelihood")
 
+TIMES = ("time", "timestamp", "times", "timestamps", "timesec", "timeseconds", "seconds", "timems",
+         "timestampms", "milliseconds", "ms")
+"""The same of a time, in milliseconds where it says so or would be too slow else."""
+
 MIN_SCORE = 0.2
 VISIBLE = 0.5
 """Least score of tables that no program owns; instead of MIN_SCORE where the column is called a
 visibility, below which MediaPipe draws no landmark."""
 
+_TIMED = 10  # frames whose times tell a rate
 _HEAD = 65536
 _SEPARATORS = ",", "\t", ";"
 _BLANK = {"", "nan", "na", "n/a", "null", "none"}
@@ -381,6 +387,31 @@ def our_names(count: int, joints: Joints) -> list[str | None]:
         if i >= 0:
             names[i] = joint
     return names
+
+
+def rate(
+    header: Sequence[str], rows: Sequence[Sequence[str]], frames: Sequence[int | None]
+) -> tuple[float | None, list[str]]:
+    """Frames per second that a column of times tells, and a note; None without one that counts up.
+    """
+    at = column(header, TIMES)
+    if at is None:
+        return None, []
+    first: dict[int, float] = {}
+    for row, frame in zip(rows, frames, strict=True):
+        if frame is not None:
+            first.setdefault(frame, number(row[at]))
+    order = sorted(first)
+    times = np.array([first[frame] for frame in order])
+    fps = by_times(np.array(order), times)
+    if fps is None or len(order) < _TIMED:
+        return None, []
+    name = header[at].strip()
+    if name.lower().endswith(("ms", "milliseconds")) or fps < 1:
+        fps *= 1000
+    if not 1 <= fps <= FASTEST:
+        return None, []
+    return fps, [f"{fps:.4g} frames per second, by its column {name}"]
 
 
 def followed(

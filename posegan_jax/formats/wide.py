@@ -105,6 +105,7 @@ def read(
     if min_score is None:
         min_score = table.least_score(header.endings[2])
     frames, notes = _frames(header, rows, tally)
+    fps, timed = table.rate(first, rows, frames)
     joints = resolve(list(header.joints), path, header.named | dict(names or {}))
     values = table.numbers(rows)
     header, guessed = _scored(first, header, values)
@@ -122,7 +123,7 @@ def read(
     tracks = {
         person: table.track(
             person, joints, list(header.joints), header.joints, by_frame, values, min_score, tally,
-            scale=view.size or (1.0, 1.0), depths=view.depths, is_space=view.is_space,
+            fps, scale=view.size or (1.0, 1.0), depths=view.depths, is_space=view.is_space,
         )
         for person, by_frame in found.items()
     }
@@ -132,8 +133,8 @@ def read(
     else:
         tracks, turned = table.turned(tracks, path, vertical, height=height)
     notes += not_in_file(names, header.joints)
-    notes = [*joints.notes, *header.notes, *notes, *guessed, *view.notes, *turned, *followed]
-    notes += _unused(first, header)
+    notes = [*joints.notes, *header.notes, *notes, *timed, *guessed, *view.notes, *turned]
+    notes += [*followed, *_unused(first, header)]
     return table.pose_file(
         Table([first], rows, frames, tracks, style), path, notes, tally, view.size
     )

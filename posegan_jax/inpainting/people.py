@@ -99,7 +99,8 @@ def prepare(file: PoseFile, completer: Completer, how: FillOptions) -> Steps[Pos
         notes.append(
             f"{_listed('person', 'people', [person for person, _ in jumps])} "
             f"cannot have gone on as the track does ({sum(n for _, n in jumps)} jumps to double or "
-            "half the size, or by more than a body's height): completed in parts"
+            "half the size, or by more than a body's height): completed in parts (--ignore-ids "
+            "tells people apart by their poses)"
         )
     return dataclasses.replace(file, notes=(*file.notes, *notes))
 

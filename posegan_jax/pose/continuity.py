@@ -33,6 +33,8 @@ FEWEST = 4
 LONGEST = 1.0
 """Seconds of the longest gap that is bridged unless the user says otherwise: in the middle of one,
 60 % of the joints lie within half a head; of 1.4 seconds, a third (``benchmarks/people.py``)."""
+OFTEN = 0.25
+"""Share of a track's steps that are jumps from which on none of them is a mistake of one frame."""
 REGULAR = 8
 """Frames from which on a track may be one of a video of which every k-th frame was looked at."""
 _RETURNS = 3  # seen frames within which a track is back from a mistake of the detector
@@ -171,9 +173,11 @@ def _breaks(sequence: PoseSequence, rows: np.ndarray, fps: float) -> np.ndarray:
     """(N - 1,) bool, jumps from which the track does not come back at once.
 
     What does is a mistake of the detector in a frame or two, which the other frames put right.
+    Where a track jumps all the time there are no such frames.
     """
     result = _jumps(sequence, rows, fps, 1)
-    for lag in range(2, _RETURNS + 1) if result.any() else ():
+    often = result.sum() > OFTEN * len(result)
+    for lag in range(2, _RETURNS + 1) if result.any() and not often else ():
         if len(rows) <= lag:
             break
         for i in np.flatnonzero(~_jumps(sequence, rows, fps, lag)):

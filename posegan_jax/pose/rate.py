@@ -107,7 +107,8 @@ def by_times(frames: np.ndarray, times: np.ndarray) -> float | None:
     steps, seconds = np.diff(frames[known]), np.diff(times[known])
     if len(steps) < 2 or not ((steps > 0).all() and (seconds > 0).all()):
         return None
-    return float(np.median(steps / seconds))
+    each, whole = float(np.median(steps / seconds)), float(steps.sum() / seconds.sum())
+    return whole if abs(whole / each - 1) <= _SAME else each  # times are rounded, or have pauses
 
 
 def disagreement(what: str, found: float | None, fps: float | None) -> list[str]:

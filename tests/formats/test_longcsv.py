@@ -252,3 +252,15 @@ def test_a_tidy_table_with_a_beginning_of_names(tmp_path):
     assert "'body_' before the names of joints is no part of them" in file.notes
     formats.write(file, tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_bytes() == path.read_bytes()
+
+
+def test_times_tell_the_rate(tmp_path):
+    joints = ("nose", "left_knee", "right_knee")
+    rows = [f"{t},{t / 50:.2f},{k},{t},{t + 5},0.9" for t in range(12) for k in joints]
+    (tmp_path / "a.csv").write_text("\n".join(["frame,time,joint,x,y,score", *rows]))
+    (person,) = file = formats.read(tmp_path / "a.csv")
+    assert person.fps == pytest.approx(50)
+    assert "50 frames per second, by its column time" in file.notes
+    rows = [f"{row},30" for row in rows]  # what says so counts
+    (tmp_path / "a.csv").write_text("\n".join(["frame,time,joint,x,y,score,fps", *rows]))
+    assert formats.read(tmp_path / "a.csv")[0].fps == 30

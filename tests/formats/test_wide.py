@@ -327,3 +327,21 @@ def test_two_sets_of_names_are_read_as_before(reading):
     (sequence,) = file = reading(text)
     np.testing.assert_array_equal(sequence.keypoints[0, 0], [1, 2])
     assert "joints that are not known are passed through: world_nose" in file.notes[0]
+
+
+@pytest.mark.parametrize("name, unit, fps", [
+    ("timestamp", 1, 59.94), ("Time (s)", 1, 25), ("timestamp_ms", 1000, 30), ("time", 1000, 30),
+])
+def test_times_tell_the_rate(name, unit, fps, reading, writing):
+    joints = ("nose", "left_knee", "right_knee")
+    header = ["frame", name, *(f"{joint}_{axis}" for joint in joints for axis in "xy")]
+    rows = [[t, round(t / fps * unit, 3), *range(100 + t, 106 + t)] for t in range(3, 20)]
+    (sequence,) = file = reading(table(header, rows))
+    assert sequence.fps == pytest.approx(fps, rel=0.005)
+    assert any("by its column" in note for note in file.notes)
+    assert writing(file) == table(header, rows)
+    told = reading(table(header, rows), fps=100.0)
+    assert told[0].fps == 100
+    assert any("the file says" in note and "100 counts" in note for note in told.notes)
+    for few in (rows[:9], [[r[0], 7.0, *r[2:]] for r in rows]):
+        assert reading(table(header, few))[0].fps is None

@@ -186,6 +186,15 @@ def test_a_mistake_of_a_frame_or_two_is_left_to_the_others(wrong):
     assert Stretches.of(seen(range(40), places=places)).parts == ((0, 18), (19, 22), (23, 39))
 
 
+def test_two_people_in_turn_under_one_id_are_one_in_no_frame():
+    sizes = np.tile([1.0, 4.0], 15)
+    found = Stretches.of(seen(range(30), sizes))
+    assert found.jumps == 29 and len(found.parts) == 30
+    sizes = np.ones(60)
+    sizes[::10] = 4.0  # a mistake in every tenth frame is one
+    assert len(Stretches.of(seen(range(5, 60), sizes[5:])).parts) == 1
+
+
 # --- layout ---------------------------------------------------------------------------------------
 
 
