@@ -28,6 +28,13 @@ frames tell the direction at a gap's ends, more would be of motion that is over.
 ENOUGH, AROUND = 6, 12
 """Joints from which on nothing is left open of the others, and frames of the model on each side in
 which they count as seen, half a second; see ``Constants.left_open``."""
+FURTHEST = 3.0
+"""Standard deviations of the detector's error that observations are moved by at most, as outliers
+are usually told, unless their own path shows that they are wrong, ..."""
+NOISY = 0.018
+"""... of noise of so many body sizes, and more of more, in proportion: the noisier a detector is,
+the more it errs by what no path shows; what people mark by hand hardly does."""
+TINY = 1e-6
 UNSURE = 0.5
 """Score of what is generated alone: nothing is known of it, so it says neither right nor wrong."""
 
@@ -68,6 +75,7 @@ def explain(
         model, residual, poses, carried, seen, sure, away, size, rate,
         corrected and model.corrector is not None,
     )
+    answers = answers._replace(final=_limited(answers.final, track, reliability, size))
     if model.certainty is None and told is None:
         upsampled = ~seen & ~residual.inputs & residual.inputs.any()
         scores = _by_deviation(
@@ -107,6 +115,21 @@ def _answers(
         share = model.constants.beside if corrected else model.constants.regression
         result = np.where(upsampled[..., None], result + share * (linear - result), result)
     return Answers(poses, completed, answer, linear, result)
+
+
+def _limited(
+    result: np.ndarray, track: Track, reliability: Reliability, size: np.ndarray
+) -> np.ndarray:
+    """(T, J, 2) pixels: no further from what was observed than its noise explains, where its own
+    path does not show that it is wrong."""
+    noise = reliability.noise
+    lenient = noise / (NOISY * size[:, None]) / np.maximum(1.0 - reliability.proof**2, TINY)
+    most = FURTHEST * noise * lenient
+    off = result - track.keypoints
+    length = np.linalg.norm(off, axis=-1)
+    far = track.seen & (reliability.proof < 1) & (length > most)
+    share = np.where(far, most / np.where(far, length, 1.0), 1.0)
+    return np.where(far[..., None], track.keypoints + share[..., None] * off, result)
 
 
 def as_generated(track: Track, generated: Generated, observed: Observed) -> Completion:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from posegan_jax.inpainting.noise import SMOOTH, WHITE, jitter, noise_level, rounding, spikes
 from posegan_jax.inpainting.reliability import (
     FEWEST,
     LEAST_CONFIDENCE,
