@@ -1,8 +1,8 @@
 """Holes of joints that are seen before and after: their own path across the hole.
 
 The networks know what people do, and a joint's path knows what this joint was doing. Which of both
-is nearer the truth in a hole follows from how long it is, how well the path could be told across
-holes of that length where nothing is missing, and how sure the networks' answer is.
+counts in a hole follows from how far off either may be: the path by what it errs by across holes of
+that length where nothing is missing, the networks by what they say of themselves.
 """
 
 from typing import NamedTuple
@@ -18,8 +18,8 @@ FEWEST = 4
 LONGEST = 48
 """Frames of the model of the longest hole that is bridged: beyond two seconds a path says nothing
 of what happened."""
-LEAST = 1e-4
-"""What is added to deviations, in body sizes, before their logarithms are taken."""
+LEAST = 0.001
+"""Deviation, in body sizes, that both have at least."""
 
 
 class Bridges(NamedTuple):
@@ -28,12 +28,35 @@ class Bridges(NamedTuple):
     Attributes:
       places: (T, J, 2) pixels.
       deviation: (T, J) of the places, pixels, as it was found where nothing is missing.
-      length: (T, J) frames from the last observation to the next.
     """
 
     places: np.ndarray
     deviation: np.ndarray
-    length: np.ndarray
+
+
+def bridge(
+    motion: np.ndarray, deviation: np.ndarray, seen: np.ndarray, size: np.ndarray, step: float,
+    share: float,
+) -> np.ndarray:
+    """Moves joints in holes towards their own path, by inverse variances.
+
+    Args:
+      motion: (T, J, 2) completed, pixels; observations where ``seen``.
+      deviation: (T, J) of what is completed, pixels.
+      seen: (T, J) bool.
+      size: (T,) of the body, pixels.
+      step: frames of the model per frame.
+      share: of the path where it is exact and the networks know nothing.
+
+    Returns:
+      (T, J, 2) pixels.
+    """
+    path = bridges(motion, seen, step)
+    least = LEAST * size[:, None]
+    networks, paths = (deviation + least) ** 2, (path.deviation + least) ** 2
+    weight = share * networks / (networks + paths)
+    return np.where(
+        np.isfinite(weight)[..., None], motion + weight[..., None] * (path.places - motion), motion)
 
 
 def bridges(motion: np.ndarray, seen: np.ndarray, step: float) -> Bridges:
@@ -44,8 +67,7 @@ def bridges(motion: np.ndarray, seen: np.ndarray, step: float) -> Bridges:
       seen: (T, J) bool, what of it was observed.
       step: frames of the model per frame.
     """
-    places, shape = np.full(motion.shape, np.nan), seen.shape
-    deviation, length = np.full(shape, np.nan), np.full(shape, np.nan)
+    places, deviation = np.full(motion.shape, np.nan), np.full(seen.shape, np.nan)
     for joint in np.flatnonzero((~seen).any(axis=0) & seen.any(axis=0)):
         path, known = motion[:, joint], np.flatnonzero(seen[:, joint])
         if len(known) < 2:
@@ -65,8 +87,7 @@ def bridges(motion: np.ndarray, seen: np.ndarray, step: float) -> Bridges:
                 tries[gap] = _tries(path, seen[:, joint], gap)
             near = _near(*tries[gap], before, gap, round(AROUND / step))
             deviation[hole, joint] = near * 4 * at * (1 - at)
-            length[hole, joint] = gap
-    return Bridges(places, deviation, length)
+    return Bridges(places, deviation)
 
 
 def pchip_slopes(time: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -15,26 +15,34 @@ STILL = 0.25
 """Share of coordinates that stay exactly as they were, while others move, from which on places are
 taken to be rounded."""
 CLOSE, MOSTLY = 0.1, 0.9
-"""How near a multiple of a step, as a share of it, ways between rounded places are, and how many."""
+"""How near multiples of a step, as a share of it, ways between rounded places are, and how many."""
 SPIKE = 0.5
 """Distance, in body sizes, at which a joint that leaves its path for a frame or two is wrong: a
 head's size, which motion would have to go and come back within two or three frames."""
 
 
-def noise_level(keypoints: np.ndarray, size: np.ndarray, unknown: float = 0.0) -> float:
-    """Standard deviation per coordinate of the detector's error, in body sizes; 0: none is seen.
+def noise_level(rough: float) -> float:
+    """Standard deviation per coordinate of a detector's error, in body sizes; 0: none is seen.
+
+    Args:
+      rough: of ``roughness``.
+    """
+    return math.sqrt(max(rough**2 - SMOOTH**2, 0.0) / WHITE)
+
+
+def roughness(keypoints: np.ndarray, size: np.ndarray) -> float:
+    """Jitter of a track, of the median joint, or what rounding does to it, in body sizes; NaN:
+    there is too little to tell from.
 
     Args:
       keypoints: (T, J, 2) pixels, NaN where missing, at about 25 frames per second or more.
       size: (T,) body size, pixels.
-      unknown: what is supposed where there is too little to tell from.
     """
     each = jitter(keypoints, size)
     each = each[np.isfinite(each)]
     if not len(each):
-        return unknown
-    rough = max(float(np.median(each)), rounding(keypoints, size))
-    return math.sqrt(max(rough**2 - SMOOTH**2, 0.0) / WHITE)
+        return math.nan
+    return max(float(np.median(each)), rounding(keypoints, size))
 
 
 def rounding(keypoints: np.ndarray, size: np.ndarray) -> float:
@@ -43,7 +51,7 @@ def rounding(keypoints: np.ndarray, size: np.ndarray) -> float:
     Detectors deliver the cells of their heat maps: a joint stays in one, and is then in the next.
     No difference over time tells that, as most of them are 0.
 
-    Args: as of ``noise_level``.
+    Args: as of ``roughness``.
     """
     ways = np.abs(np.diff(keypoints, axis=0))
     # Frames that repeat the one before say nothing of places.

@@ -8,7 +8,7 @@ import numpy as np
 
 from posegan_jax.geometry.body import body_size, pose_size
 from posegan_jax.inpainting.evidence import evidence
-from posegan_jax.inpainting.noise import noise_level, spikes
+from posegan_jax.inpainting.noise import noise_level, roughness, spikes
 from posegan_jax.inpainting.residual import ROUGHNESS, ResidualModel, trust
 from posegan_jax.inpainting.settings import Observed
 from posegan_jax.runtime import cpus
@@ -43,17 +43,20 @@ class Reliability:
       precision: weight of the observations in the search against its prior: inverse to the
         variance of what is no smooth motion in them, 1 for exact ones. (Inverse to its standard
         deviation, the search would follow noise where many joints are missing, too.)
+      roughness: standard deviation, in body sizes, of what observations without noise have of it
+        none the less, and no hole is to be filled by.
     """
 
     noise: np.ndarray
     trust: np.ndarray
     proof: np.ndarray
     precision: float = 1.0
+    roughness: float = ROUGHNESS
 
     def __getitem__(self, frames: slice) -> "Reliability":
         """Of some of the frames."""
-        return Reliability(
-            self.noise[frames], self.trust[frames], self.proof[frames], self.precision)
+        return dataclasses.replace(
+            self, noise=self.noise[frames], trust=self.trust[frames], proof=self.proof[frames])
 
 
 class History(NamedTuple):
@@ -127,17 +130,17 @@ def assess(
     """
     result = Reliability(
         np.zeros(weights.shape), np.ones(weights.shape), np.ones(weights.shape))
-    if observed == "keep":
-        return result
     size = np.full(len(keypoints), np.nan)
     for run in runs:
         size[run] = body_size(generated[run])
     # At low rates motion itself is as rough as jitter and spikes are.
-    level = noise_level(keypoints, size) if step <= 1 else 0.0
+    rough = np.nan_to_num(roughness(keypoints, size)) if step <= 1 else 0.0
+    level = 0.0 if observed == "keep" else noise_level(rough)
     if observed == "refine":
         level = max(level, REFINE_NOISE)
     if level == 0:
-        if step <= 1:
+        result = dataclasses.replace(result, roughness=max(rough, ROUGHNESS))
+        if step <= 1 and observed != "keep":
             result.trust[spikes(keypoints, size)] = 0.0
         return result
     for run in runs:
@@ -171,7 +174,8 @@ def recall(
         size, level = body_size(generated[run]), 0.0
         if history.keypoints is not None:
             sizes = np.full(len(history.keypoints), size[due - run.start])
-            level = noise_level(history.keypoints, sizes, history.unknown)
+            rough = roughness(history.keypoints, sizes)
+            level = history.unknown if np.isnan(rough) else noise_level(rough)
         if observed == "refine":
             level = max(level, REFINE_NOISE)
         result.noise[run] = level * size[:, None] / weights[run]
