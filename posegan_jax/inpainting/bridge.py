@@ -5,6 +5,7 @@ counts in a hole follows from how far off either may be: the path by what it err
 that length where nothing is missing, the networks by what they say of themselves.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -13,17 +14,20 @@ from posegan_jax.inpainting.track import runs
 
 AROUND = 36
 """Frames of the model before and after a hole in which its path is tried."""
+ENDS = 4
+"""Frames on each side that a path which bends least goes through: few tell the direction at the ends
+of a hole, more would be of motion that is over."""
 FEWEST = 4
 """Tries from which on they tell how well the path can be told."""
-LONGEST = 48
-"""Frames of the model of the longest hole that is bridged: beyond two seconds a path says nothing
-of what happened."""
+LONGEST, LONGEST_ALONE = 48, 24
+"""Frames of the model of the longest hole that is bridged, and of the longest in which no joint is
+seen: beyond a second or two a path says nothing of what happened."""
 LEAST = 0.001
 """Deviation, in body sizes, that both have at least."""
 
 
 class Bridges(NamedTuple):
-    """What paths say in holes; NaN elsewhere.
+    """What paths say in holes; NaN elsewhere, and infinite deviations where nothing tells any.
 
     Attributes:
       places: (T, J, 2) pixels.
@@ -38,7 +42,10 @@ def bridge(
     motion: np.ndarray, deviation: np.ndarray, seen: np.ndarray, size: np.ndarray, step: float,
     share: float,
 ) -> np.ndarray:
-    """Moves joints in holes towards their own path, by inverse variances.
+    """Moves joints in holes towards their own path.
+
+    By inverse variances where others are seen. Where nothing is, the networks go on from before and
+    after as a path does, and do not know how far they are off: both count, by ``share``.
 
     Args:
       motion: (T, J, 2) completed, pixels; observations where ``seen``.
@@ -46,7 +53,7 @@ def bridge(
       seen: (T, J) bool.
       size: (T,) of the body, pixels.
       step: frames of the model per frame.
-      share: of the path where it is exact and the networks know nothing.
+      share: of the path in frames in which nothing is seen.
 
     Returns:
       (T, J, 2) pixels.
@@ -54,13 +61,22 @@ def bridge(
     path = bridges(motion, seen, step)
     least = LEAST * size[:, None]
     networks, paths = (deviation + least) ** 2, (path.deviation + least) ** 2
-    weight = share * networks / (networks + paths)
+    weight = networks / (networks + paths)
+    weight[~seen.any(axis=1)] = share
+    alone = np.zeros(seen.shape, bool)
+    for gap in runs(~seen.any(axis=1)):
+        alone[gap] = step * (gap.stop - gap.start + 1) > LONGEST_ALONE
+    weight[alone] = 0.0
     return np.where(
-        np.isfinite(weight)[..., None], motion + weight[..., None] * (path.places - motion), motion)
+        np.isfinite(path.places), motion + weight[..., None] * (path.places - motion), motion)
 
 
 def bridges(motion: np.ndarray, seen: np.ndarray, step: float) -> Bridges:
-    """The paths of joints across holes, by piecewise cubics that keep their shape.
+    """The paths of joints across holes.
+
+    Piecewise cubics that keep their shape, or the one that bends least, whichever errs less across
+    holes of that length where nothing is missing: the first are better on rough paths, the other on
+    smooth ones.
 
     Args:
       motion: (T, J, 2) completed, pixels.
@@ -73,7 +89,7 @@ def bridges(motion: np.ndarray, seen: np.ndarray, step: float) -> Bridges:
         if len(known) < 2:
             continue
         slopes = pchip_slopes(known, path[known])
-        tries: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        tries: dict[int, _Tries] = {}
         for hole in runs(~seen[:, joint]):
             before, after = hole.start - 1, hole.stop
             gap = after - before
@@ -81,12 +97,16 @@ def bridges(motion: np.ndarray, seen: np.ndarray, step: float) -> Bridges:
                 continue
             k = int(np.searchsorted(known, before))
             at = (np.arange(hole.start, hole.stop) - before) / gap
-            places[hole, joint] = hermite(
-                path[before], path[after], gap * slopes[k], gap * slopes[k + 1], at)
             if gap not in tries:
-                tries[gap] = _tries(path, seen[:, joint], gap)
-            near = _near(*tries[gap], before, gap, round(AROUND / step))
-            deviation[hole, joint] = near * 4 * at * (1 - at)
+                tries[gap] = _Tries.of(path, seen[:, joint], gap)
+            off = tries[gap].near(before, max(round(AROUND / step), gap))
+            around = _around(before, gap)
+            if 0 <= around[0] and around[-1] < len(path) and off[1] <= off[0]:
+                places[hole, joint] = bending_least(gap) @ path[around]
+            else:
+                places[hole, joint] = hermite(
+                    path[before], path[after], gap * slopes[k], gap * slopes[k + 1], at)
+            deviation[hole, joint] = off.min() * 4 * at * (1 - at)
     return Bridges(places, deviation)
 
 
@@ -121,39 +141,76 @@ def hermite(first, last, first_slope, last_slope, at) -> np.ndarray:
     )
 
 
-def _tries(path: np.ndarray, seen: np.ndarray, gap: int) -> tuple[np.ndarray, np.ndarray]:
-    """Squared errors in the middle of bridges over ``gap`` frames, (N,), and where they begin.
+def _around(before: int, gap: int) -> np.ndarray:
+    """Frames on both sides of a hole whose path bends least."""
+    after = before + gap
+    return np.r_[before - ENDS + 1 : before + 1, after : after + ENDS]
 
-    Those over what was observed; all of them where these are too few.
+
+@functools.lru_cache(maxsize=256)
+def bending_least(gap: int) -> np.ndarray:
+    """(gap - 1, 2 ENDS) weights that the frames around a hole have in the path across it.
+
+    Of all functions through the knots the natural cubic spline is the one that bends least, so it
+    is a straight line and cubed distances from the knots (G. Wahba, Spline Models for Observational
+    Data, 1990, 1.3).
+
+    Args:
+      gap: frames from the last one before the hole to the next after it.
     """
-    begin = np.arange(1, len(path) - gap - 1)
-    if not len(begin):
-        return np.empty(0), begin
-    middle, half = begin + gap // 2, (gap // 2) / gap
-    ends = path[begin], path[begin + gap]
-    secant, one = (ends[1] - ends[0]) / gap, np.ones(1)
-    slopes = (
-        _inner_slopes(path[begin] - path[begin - 1], secant, one, gap * one),
-        _inner_slopes(secant, path[begin + gap + 1] - path[begin + gap], gap * one, one),
-    )
-    rest = 1 - half
-    found = (
-        ends[0] * rest**2 * (1 + 2 * half) + ends[1] * half**2 * (1 + 2 * rest)
-        + half * rest * gap * (rest * slopes[0] - half * slopes[1])
-    )
-    error = ((found - path[middle]) ** 2).sum(-1)
-    whole = np.convolve(seen, np.ones(gap + 3, int))[gap + 2 :][: len(begin)] == gap + 3
-    if whole.sum() >= FEWEST:
-        error, begin = error[whole], begin[whole]
-    return error, begin
+    knots = _around(0, gap) / gap
+    time = np.arange(1, gap) / gap
+    line = np.stack([np.ones(len(knots)), knots], axis=-1)
+    system = np.block([[np.abs(knots[:, None] - knots) ** 3, line], [line.T, np.zeros((2, 2))]])
+    each = np.stack([*np.abs(time - knots[:, None]) ** 3, np.ones(len(time)), time], axis=-1)
+    return (each @ np.linalg.inv(system))[:, : len(knots)]
 
 
-def _near(error: np.ndarray, begin: np.ndarray, before: int, gap: int, around: int) -> float:
-    """Deviation by the tries that are around a hole, by the nearest ones if those are few."""
-    if not len(error):
-        return np.nan
-    off = np.abs(begin - before)
-    chosen = off <= max(around, gap)
-    if chosen.sum() < FEWEST:
-        chosen = off <= np.sort(off)[min(FEWEST, len(off)) - 1]
-    return float(np.sqrt(error[chosen].mean()))
+class _Tries(NamedTuple):
+    """Paths across holes of one length in which nothing is missing.
+
+    Attributes:
+      begin: (N,) frames before these holes.
+      error: (2, N) squared errors in their middle, of the path that keeps its shape and of the one
+        that bends least.
+    """
+
+    begin: np.ndarray
+    error: np.ndarray
+
+    @classmethod
+    def of(cls, path: np.ndarray, seen: np.ndarray, gap: int) -> "_Tries":
+        """On a path (T, C) of which some frames were observed; on all of it, where these hold too few
+        holes."""
+        begin = np.arange(ENDS - 1, len(path) - gap - ENDS + 1)
+        if not len(begin):
+            return cls(begin, np.empty((2, 0)))
+        middle = gap // 2
+        ends = path[begin], path[begin + gap]
+        secant, one = (ends[1] - ends[0]) / gap, np.ones(1)
+        first = _inner_slopes(path[begin] - path[begin - 1], secant, one, gap * one)
+        last = _inner_slopes(secant, path[begin + gap + 1] - path[begin + gap], gap * one, one)
+        at, rest = middle / gap, 1 - middle / gap
+        shaped = (
+            ends[0] * rest**2 * (1 + 2 * at) + ends[1] * at**2 * (1 + 2 * rest)
+            + at * rest * gap * (rest * first - at * last)
+        )
+        knots = path[begin[:, None] + _around(0, gap)]
+        bent = np.einsum("k,nkc->nc", bending_least(gap)[middle - 1], knots)
+        error = ((np.stack([shaped, bent]) - path[begin + middle]) ** 2).sum(-1)
+        span = gap + 2 * ENDS - 1
+        whole = np.convolve(seen, np.ones(span, int))[span - 1 :][: len(begin)] == span
+        if whole.sum() >= FEWEST:
+            begin, error = begin[whole], error[:, whole]
+        return cls(begin, error)
+
+    def near(self, before: int, reach: int) -> np.ndarray:
+        """(2,) deviations of both by the tries within reach of a hole, or by the nearest ones if
+        those are few; infinite where there are none."""
+        if not len(self.begin):
+            return np.full(2, np.inf)
+        off = np.abs(self.begin - before)
+        chosen = off <= reach
+        if chosen.sum() < FEWEST:
+            chosen = off <= np.sort(off)[min(FEWEST, len(off)) - 1]
+        return np.sqrt(self.error[:, chosen].mean(axis=1))
