@@ -15,8 +15,12 @@ from posegan_jax.inpainting.track import runs
 AROUND = 36
 """Frames of the model before and after a hole in which its path is tried."""
 ENDS = 4
-"""Frames on each side that a path which bends least goes through: few tell the direction at the ends
-of a hole, more would be of motion that is over."""
+"""Frames on each side that a path which bends least goes through: few tell the direction it has
+there, more would be of motion that is over."""
+PREFERRED = 1.25
+"""How many times the other's error the path that bends least may have: there are few tries."""
+SHORT = 8
+"""Frames under which what is filled is good enough to try paths on."""
 FEWEST = 4
 """Tries from which on they tell how well the path can be told."""
 LONGEST, LONGEST_ALONE = 48, 24
@@ -101,7 +105,10 @@ def bridges(motion: np.ndarray, seen: np.ndarray, step: float) -> Bridges:
                 tries[gap] = _Tries.of(path, seen[:, joint], gap)
             off = tries[gap].near(before, max(round(AROUND / step), gap))
             around = _around(before, gap)
-            if 0 <= around[0] and around[-1] < len(path) and off[1] <= off[0]:
+            room = 0 <= around[0] and around[-1] < len(path)
+            if not room and gap >= SHORT:
+                continue  # nothing tells where a long one goes
+            if room and off[1] <= PREFERRED * off[0]:
                 places[hole, joint] = bending_least(gap) @ path[around]
             else:
                 places[hole, joint] = hermite(
@@ -180,11 +187,27 @@ class _Tries(NamedTuple):
 
     @classmethod
     def of(cls, path: np.ndarray, seen: np.ndarray, gap: int) -> "_Tries":
-        """On a path (T, C) of which some frames were observed; on all of it, where these hold too few
-        holes."""
+        """On a path (T, C) of which some frames were observed.
+
+        Where they hold too few holes, on such as are half as long, whose errors grow by the cube of
+        the length; of short ones, on what is filled, too.
+        """
+        tried, whole = cls._everywhere(path, seen, gap)
+        if whole.sum() >= FEWEST:
+            return cls(tried.begin[whole], tried.error[:, whole])
+        if gap < SHORT:
+            return tried
+        shorter = cls.of(path, seen, gap // 2)
+        return shorter._replace(error=shorter.error * (gap / (gap // 2)) ** 3)
+
+    @classmethod
+    def _everywhere(
+        cls, path: np.ndarray, seen: np.ndarray, gap: int
+    ) -> tuple["_Tries", np.ndarray]:
+        """All that fit into the track, and (N,) bool, in which of them nothing is missing."""
         begin = np.arange(ENDS - 1, len(path) - gap - ENDS + 1)
         if not len(begin):
-            return cls(begin, np.empty((2, 0)))
+            return cls(begin, np.empty((2, 0))), np.zeros(0, bool)
         middle = gap // 2
         ends = path[begin], path[begin + gap]
         secant, one = (ends[1] - ends[0]) / gap, np.ones(1)
@@ -200,9 +223,7 @@ class _Tries(NamedTuple):
         error = ((np.stack([shaped, bent]) - path[begin + middle]) ** 2).sum(-1)
         span = gap + 2 * ENDS - 1
         whole = np.convolve(seen, np.ones(span, int))[span - 1 :][: len(begin)] == span
-        if whole.sum() >= FEWEST:
-            begin, error = begin[whole], error[:, whole]
-        return cls(begin, error)
+        return cls(begin, error), whole
 
     def near(self, before: int, reach: int) -> np.ndarray:
         """(2,) deviations of both by the tries within reach of a hole, or by the nearest ones if
