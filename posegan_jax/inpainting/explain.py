@@ -7,12 +7,13 @@ that have generated motion, of a live one its newest window.
 import numpy as np
 
 from posegan_jax.geometry.body import HEAD, body_size
+from posegan_jax.inpainting.bridge import bridge
 from posegan_jax.inpainting.correct import correct, correct_track, distance
 from posegan_jax.inpainting.grounds import Answers, grounds
 from posegan_jax.inpainting.reliability import REJECT, Reliability
 from posegan_jax.inpainting.residual import Carried, ResidualModel, carry
 from posegan_jax.inpainting.settings import Observed
-from posegan_jax.inpainting.track import Completion, Generated, Track, nearest, runs
+from posegan_jax.inpainting.track import Completion, Generated, Track, nearest
 from posegan_jax.model.certainty import Grounds, Places, log_odds
 from posegan_jax.model.constants import Constants
 from posegan_jax.model.corrector import certainty
@@ -21,13 +22,16 @@ from posegan_jax.pose.rate import Rate
 from posegan_jax.pose.sequence import Provenance
 from posegan_jax.runtime import cpus
 
-BRIDGE_LONGEST, BRIDGE_ENDS = 24, 4
-"""Gaps of all joints: frames of the model of the longest one in which a spline has a share, and
-frames on each side that it goes through. Beyond a second a path says nothing of what happened; few
-frames tell the direction at a gap's ends, more would be of motion that is over."""
 ENOUGH, AROUND = 6, 12
 """Joints from which on nothing is left open of the others, and frames of the model on each side in
 which they count as seen, half a second; see ``Constants.left_open``."""
+FURTHEST = 3.0
+"""Standard deviations of the detector's error that observations are moved by at most, as outliers
+are usually told, unless their own path shows that they are wrong, ..."""
+NOISY = 0.018
+"""... of noise of so many body sizes, and more of more, in proportion: the noisier a detector is,
+the more it errs by what no path shows; what people mark by hand hardly does."""
+TINY = 1e-6
 UNSURE = 0.5
 """Score of what is generated alone: nothing is known of it, so it says neither right nor wrong."""
 
@@ -61,13 +65,19 @@ def explain(
     difference = track.keypoints - poses
     trusted = reliability.trust >= REJECT
     difference[~trusted] = np.nan
-    carried = carry(residual, difference, size, reliability.noise, rate.step)
+    carried = carry(
+        residual, difference, size, reliability.noise, rate.step, reliability.roughness)
     sure = seen & trusted
     away = distance(sure)
     answers = _answers(
         model, residual, poses, carried, seen, sure, away, size, rate,
         corrected and model.corrector is not None,
     )
+    keep = sure & (reliability.noise == 0)
+    final = _limited(answers.final, track, reliability, size)
+    final = np.where(keep[..., None], track.keypoints, final)
+    held = sure | (seen & (reliability.proof < 1))
+    answers = answers._replace(final=_bridged(model, residual, final, carried, held, size, rate))
     if model.certainty is None and told is None:
         upsampled = ~seen & ~residual.inputs & residual.inputs.any()
         scores = _by_deviation(
@@ -83,11 +93,7 @@ def explain(
         scores = np.full(seen.shape, UNSURE)
         if model.certainty is not None:
             scores = _probability(log_odds(model.certainty, ground, Places.of(model.skeleton)))
-    keep = seen & (reliability.noise == 0) & trusted
-    done = _deliverable(track, answers.final.copy(), scores, keep, carried.trust)
-    # From the observations themselves, where they are exact.
-    _bridge(done.keypoints, np.any(seen, -1), rate.step, model.constants.bridge)
-    return done
+    return _deliverable(track, answers.final.copy(), scores, keep, carried.trust)
 
 
 def _answers(
@@ -107,6 +113,36 @@ def _answers(
         share = model.constants.beside if corrected else model.constants.regression
         result = np.where(upsampled[..., None], result + share * (linear - result), result)
     return Answers(poses, completed, answer, linear, result)
+
+
+def _limited(
+    result: np.ndarray, track: Track, reliability: Reliability, size: np.ndarray
+) -> np.ndarray:
+    """(T, J, 2) pixels: no further from what was observed than its noise explains, where its own
+    path does not show that it is wrong."""
+    noise = reliability.noise
+    lenient = noise / (NOISY * size[:, None]) / np.maximum(1.0 - reliability.proof**2, TINY)
+    most = FURTHEST * noise * lenient
+    off = result - track.keypoints
+    length = np.linalg.norm(off, axis=-1)
+    far = track.seen & (reliability.proof < 1) & (length > most)
+    share = np.where(far, most / np.where(far, length, 1.0), 1.0)
+    return np.where(far[..., None], track.keypoints + share[..., None] * off, result)
+
+
+def _bridged(
+    model: Model, residual: ResidualModel, result: np.ndarray, carried: Carried, held: np.ndarray,
+    size: np.ndarray, rate: Rate,
+) -> np.ndarray:
+    """(T, J, 2) pixels: with the joints' own paths across what is not ``held`` (T, J) to be where
+    it was observed. Joints that are never seen have none: they go along with what they are
+    regressed on."""
+    bridged = bridge(result, carried.deviation, held, size, rate.step, model.constants.bridge)
+    if not residual.inputs.any():
+        return bridged
+    along = residual.regress(bridged, size) - residual.regress(result, size)
+    never = ~held.any(axis=0) & ~residual.inputs
+    return np.where(never[:, None], bridged + along, bridged)
 
 
 def as_generated(track: Track, generated: Generated, observed: Observed) -> Completion:
@@ -130,33 +166,6 @@ def _deliverable(
     provenance = np.full(keep.shape, Provenance.FILLED)
     provenance[keep], provenance[track.seen & ~keep] = Provenance.OBSERVED, Provenance.REFINED
     return Completion(result, scores, provenance, trust)
-
-
-def _bridge(motion: np.ndarray, seen: np.ndarray, step: float, share: float) -> None:
-    """Moves frames (T, J, 2) of gaps, in which nothing is seen, towards a spline over the gap."""
-    for gap in runs(~seen):
-        around = np.arange(gap.start - BRIDGE_ENDS, gap.stop + BRIDGE_ENDS)
-        knots = np.delete(around, np.arange(BRIDGE_ENDS, len(around) - BRIDGE_ENDS))
-        long = step * (gap.stop - gap.start) > BRIDGE_LONGEST
-        if long or knots[0] < 0 or knots[-1] >= len(motion):
-            continue
-        motion[gap] += share * (spline(knots, motion[knots], gap) - motion[gap])
-
-
-def spline(knots: np.ndarray, values: np.ndarray, inside: slice) -> np.ndarray:
-    """The natural cubic spline through ``values`` (K, ...) at ``knots`` (K,), in frames ``inside``.
-
-    Of all functions through the knots it is the one that bends least, so it is a straight line and
-    cubed distances from the knots (G. Wahba, Spline Models for Observational Data, 1990, 1.3).
-    """
-    scale = knots[-1] - knots[0]
-    place, time = (knots - knots[0]) / scale, np.arange(inside.start, inside.stop)
-    time = (time - knots[0]) / scale
-    line = np.stack([np.ones(len(place)), place], axis=-1)
-    system = np.block([[np.abs(place[:, None] - place) ** 3, line], [line.T, np.zeros((2, 2))]])
-    right = np.concatenate([values.reshape(len(values), -1), np.zeros((2, values[0].size))])
-    each = np.stack([*np.abs(time - place[:, None]) ** 3, np.ones(len(time)), time], axis=-1)
-    return (each @ np.linalg.solve(system, right)).reshape(-1, *values.shape[1:])
 
 
 def _by_deviation(

@@ -1,14 +1,14 @@
 """How far the observations of a track can be relied on."""
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from posegan_jax.geometry.body import body_size, pose_size
-from posegan_jax.inpainting.process import WHITE
+from posegan_jax.inpainting.evidence import evidence
+from posegan_jax.inpainting.noise import noise_level, roughness, spikes
 from posegan_jax.inpainting.residual import ROUGHNESS, ResidualModel, trust
 from posegan_jax.inpainting.settings import Observed
 from posegan_jax.runtime import cpus
@@ -27,12 +27,6 @@ ELSEWHERE = 1.5
 limb: three heads. A limb of which nothing is seen is off by less than one in the mean."""
 FEWEST = 6
 """Joints in a frame under which none of them is called stray: the median of few is no middle."""
-SMOOTH = 0.005
-"""Jitter that exact motion itself shows, in body sizes (the median over joints, 25 frames per
-second: .002 to .0052 in motion capture)."""
-SPIKE = 0.5
-"""Distance, in body sizes, at which a joint that leaves its path for a frame or two is wrong: a
-head's size, which motion would have to go and come back within two or three frames."""
 REJECT = 0.25
 """Trust under which an observation is a hole in the search. Trust is that low where the error is
 1.7 times that at which half of the weight is lost."""
@@ -45,18 +39,24 @@ class Reliability:
     Attributes:
       noise: (T, J) standard deviation per coordinate of the detector's error, pixels; 0: exact.
       trust: (T, J) from 0 (not where the joint is) to 1.
+      proof: (T, J) from 0 to 1 (proven), how far their own path shows that they are wrong.
       precision: weight of the observations in the search against its prior: inverse to the
         variance of what is no smooth motion in them, 1 for exact ones. (Inverse to its standard
         deviation, the search would follow noise where many joints are missing, too.)
+      roughness: standard deviation, in body sizes, of what observations without noise have of it
+        none the less, and no hole is to be filled by.
     """
 
     noise: np.ndarray
     trust: np.ndarray
+    proof: np.ndarray
     precision: float = 1.0
+    roughness: float = ROUGHNESS
 
     def __getitem__(self, frames: slice) -> "Reliability":
         """Of some of the frames."""
-        return Reliability(self.noise[frames], self.trust[frames], self.precision)
+        return dataclasses.replace(
+            self, noise=self.noise[frames], trust=self.trust[frames], proof=self.proof[frames])
 
 
 class History(NamedTuple):
@@ -128,18 +128,19 @@ def assess(
       observed: what is to become of observed joints, see ``Inpainter``.
       step: frames of the model per frame of the track.
     """
-    result = Reliability(np.zeros(weights.shape), np.ones(weights.shape))
-    if observed == "keep":
-        return result
+    result = Reliability(
+        np.zeros(weights.shape), np.ones(weights.shape), np.ones(weights.shape))
     size = np.full(len(keypoints), np.nan)
     for run in runs:
         size[run] = body_size(generated[run])
     # At low rates motion itself is as rough as jitter and spikes are.
-    level = noise_level(keypoints, size) if step <= 1 else 0.0
+    rough = np.nan_to_num(roughness(keypoints, size)) if step <= 1 else 0.0
+    level = 0.0 if observed == "keep" else noise_level(rough)
     if observed == "refine":
         level = max(level, REFINE_NOISE)
     if level == 0:
-        if step <= 1:
+        result = dataclasses.replace(result, roughness=max(rough, ROUGHNESS))
+        if step <= 1 and observed != "keep":
             result.trust[spikes(keypoints, size)] = 0.0
         return result
     for run in runs:
@@ -147,7 +148,9 @@ def assess(
         poses = residual.expect(generated[run], size[run], step)
         difference = keypoints[run] - poses
         result.trust[run] = trust(residual, difference, size[run], result.noise[run], step)
-    return dataclasses.replace(result, precision=ROUGHNESS**2 / (ROUGHNESS**2 + level**2))
+    proof = evidence(keypoints, result.trust, weights, size, step)
+    precision = ROUGHNESS**2 / (ROUGHNESS**2 + level**2)
+    return dataclasses.replace(result, proof=proof, precision=precision)
 
 
 def recall(
@@ -156,88 +159,24 @@ def recall(
 ) -> Reliability:
     """As ``assess``, of a live track's newest window: by what is known before.
 
+    What a path does next, which tells an error from fast motion, is not known yet.
+
     Args:
       history: that.
       weights, generated, runs, observed: as of ``assess``.
       due: the frame whose size of the body noise is measured in.
     """
-    result = Reliability(np.zeros(weights.shape), np.where(history.wrong, 0.0, 1.0))
+    result = Reliability(
+        np.zeros(weights.shape), np.where(history.wrong, 0.0, 1.0), np.ones(weights.shape))
     for run in runs:
         if observed == "keep" or not run.start <= due < run.stop:
             continue
         size, level = body_size(generated[run]), 0.0
         if history.keypoints is not None:
             sizes = np.full(len(history.keypoints), size[due - run.start])
-            level = noise_level(history.keypoints, sizes, history.unknown)
+            rough = roughness(history.keypoints, sizes)
+            level = history.unknown if np.isnan(rough) else noise_level(rough)
         if observed == "refine":
             level = max(level, REFINE_NOISE)
         result.noise[run] = level * size[:, None] / weights[run]
-    return result
-
-
-def noise_level(keypoints: np.ndarray, size: np.ndarray, unknown: float = 0.0) -> float:
-    """Standard deviation per coordinate of the detector's error, in body sizes; 0: none is seen.
-
-    Args:
-      keypoints: (T, J, 2) pixels, NaN where missing, at about 25 frames per second or more.
-      size: (T,) body size, pixels.
-      unknown: what is supposed where there is too little to tell from.
-    """
-    each = jitter(keypoints, size)
-    each = each[np.isfinite(each)]
-    if not len(each):
-        return unknown
-    white = max(float(np.median(each)) ** 2 - SMOOTH**2, 0.0)
-    return math.sqrt(white / WHITE)
-
-
-def jitter(keypoints: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Standard deviation per coordinate of each joint's frame-to-frame noise, (J,) in body sizes.
-
-    From the median size of sixth differences: human motion has little of them, and the median
-    leaves fast stretches aside. Where holes leave too few, of fourth differences; NaN for joints
-    with too few of those. They are taken before they are divided by a size that changes, as it does
-    not matter where in the picture a person is.
-
-    Args:
-      keypoints: (T, J, 2) pixels, NaN where missing.
-      size: (T,) body size, pixels.
-    """
-    result = np.full(keypoints.shape[1], np.nan)
-    for order in (4, 6):  # the later one counts
-        # White noise of variance 1 has differences of this variance.
-        variance = math.comb(2 * order, order)
-        differences = np.abs(np.diff(keypoints, n=order, axis=0))
-        differences /= size[order // 2 : len(size) - order // 2, None, None]
-        for joint in range(keypoints.shape[1]):
-            values = differences[:, joint]
-            values = values[np.isfinite(values)]
-            if len(values) >= 8:
-                result[joint] = np.median(values) / 0.6745 / np.sqrt(variance)
-    return result
-
-
-def spikes(keypoints: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """(T, J) bool: observations far off a path that the joint comes back to within two frames.
-
-    Args:
-      keypoints: (T, J, 2) pixels, NaN where missing.
-      size: (T,) body size, pixels.
-    """
-    result = np.zeros(keypoints.shape[:2], bool)
-    for length in (1, 2):
-        span = length + 1
-        if len(keypoints) <= span:
-            break
-        before, after = keypoints[:-span], keypoints[span:]
-        travelled = np.linalg.norm(after - before, axis=-1)
-        off = []
-        for i in range(1, span):
-            between = before + (after - before) * i / span
-            here = slice(i, len(keypoints) - span + i)
-            off.append(np.linalg.norm(keypoints[here] - between, axis=-1))
-        limit = np.maximum(SPIKE * size[:-span, None], 2 * travelled)
-        found = (np.array(off) > limit).all(0)  # never where one of them is missing
-        for i in range(1, span):
-            result[i : len(keypoints) - span + i] |= found
     return result

@@ -163,7 +163,7 @@ def smooth(poses: np.ndarray, span: int) -> np.ndarray:
 
 def carry(
     model: ResidualModel, residual: np.ndarray, size: np.ndarray, noise: np.ndarray,
-    step: float = 1.0,
+    step: float = 1.0, roughness: float = ROUGHNESS,
 ) -> Carried:
     """Estimates the residual of every joint and frame from the observed ones.
 
@@ -175,6 +175,7 @@ def carry(
         0 the estimate equals the observation but for ``ROUGHNESS``; elsewhere observations that
         the others contradict are weighed down.
       step: time from one frame to the next, in frames of the model.
+      roughness: standard deviation, in body sizes, of what the process does not follow.
 
     Returns:
       The estimate; time grows linearly with T.
@@ -182,7 +183,8 @@ def carry(
     shape = residual.shape[:2]
     result = Carried(np.zeros(residual.shape), np.zeros(shape), np.ones(shape))
     for core, piece, inside in _pieces(residual, step):
-        evidence = _Evidence.of(model, residual[piece], size[piece], noise[piece], step)
+        evidence = _Evidence.of(
+            model, residual[piece], size[piece], noise[piece], step, roughness)
         found = evidence.estimate(model)
         result.mean[core] = found.mean[inside] * size[core, None, None]
         result.deviation[core] = found.deviation[inside] * size[core, None]
@@ -203,7 +205,8 @@ def trust(
     """
     result = np.ones(residual.shape[:2])
     for core, piece, inside in _pieces(residual, step):
-        evidence = _Evidence.of(model, residual[piece], size[piece], noise[piece], step)
+        evidence = _Evidence.of(
+            model, residual[piece], size[piece], noise[piece], step, ROUGHNESS)
         result[core] = evidence.trust[inside]
     return result
 
@@ -231,6 +234,7 @@ class _Evidence:
       step: as of ``carry``.
       process: of these joints; None where there are none.
       scale: (T,) variance of the residual against that of training.
+      roughness: as of ``carry``.
       weight: (T, m): an observation counts as if its error deviated by ``deviation`` / weight.
     """
 
@@ -240,10 +244,11 @@ class _Evidence:
     step: float
     process: Process | None
     scale: np.ndarray
+    roughness: float
     weight: np.ndarray
 
     @classmethod
-    def of(cls, model, residual, size, noise, step) -> "_Evidence":
+    def of(cls, model, residual, size, noise, step, roughness) -> "_Evidence":
         """Of arguments as of ``carry``."""
         joints = np.isfinite(residual[..., 0]).any(axis=0)
         process = None
@@ -251,7 +256,8 @@ class _Evidence:
             process = Process(model.covariance[np.ix_(joints, joints)], step)
         given = cls(
             joints, residual[:, joints] / size[:, None, None], noise[:, joints] / size[:, None],
-            step, process, np.ones(len(residual)), np.ones((len(residual), joints.sum())),
+            step, process, np.ones(len(residual)), roughness,
+            np.ones((len(residual), joints.sum())),
         )
         if process is None:
             return given
@@ -276,7 +282,7 @@ class _Evidence:
         unit = np.sqrt(self.scale)
         return self.process.condition(
             self.residual / unit[:, None, None], self.deviation / self.weight / unit[:, None],
-            ROUGHNESS / unit,
+            self.roughness / unit,
         )
 
     def _liveliness(self, found: Conditioned) -> np.ndarray:
@@ -301,7 +307,7 @@ class _Evidence:
         # What is taken for error: its covariance times what solves for the observations.
         solved = found.solved / np.sqrt(self.scale)[:, None, None]
         error = (self.deviation / self.weight)[..., None]
-        off = ROUGHNESS**2 * solved + WHITE * error**2 * solved
+        off = self.roughness**2 * solved + WHITE * error**2 * solved
         off += (1 - WHITE) * error * convolve(memory, error * solved, self.step)
         limit = 2 * OUTLIER**2 * self.deviation**2 + GROSS**2
         weight = np.maximum(limit / (limit + (off**2).sum(-1)), LEAST_TRUST)
@@ -328,7 +334,7 @@ class _Evidence:
         # Observations without error leave next to nothing to know.
         exact = np.zeros(left.shape, bool)
         exact[:, joints] = np.isfinite(self.residual[..., 0]) & (self.deviation == 0)
-        left = np.where(exact, ROUGHNESS**2, np.maximum(left, 0.0))
+        left = np.where(exact, self.roughness**2, np.maximum(left, 0.0))
         return Carried(mean, np.sqrt(left), self.trust)
 
 

@@ -22,7 +22,8 @@ class Constants:
       regression: share of a linear regression on the joints that detectors deliver in all others,
         where there is no corrector. It errs in other ways than the networks do.
       beside: the same after a correction, where it hardly counts but where those joints are off.
-      bridge: share of a cubic spline in gaps of all joints. It errs alike much, in other ways.
+      bridge: share of the joints' own paths in gaps of all joints. They err alike much, in other
+        ways.
       spread: weight of the windows' disagreement in a joint's deviation.
       upsampled: what is left of the deviation of joints that detectors do not deliver, as the
         carried residual does not know of the corrector and the regression.

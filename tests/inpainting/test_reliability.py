@@ -3,20 +3,17 @@
 import numpy as np
 import pytest
 
+from posegan_jax.inpainting.noise import WHITE
 from posegan_jax.inpainting.reliability import (
     FEWEST,
     LEAST_CONFIDENCE,
     REFINE_NOISE,
     REJECT,
-    SMOOTH,
     assess,
     confidence,
-    jitter,
-    noise_level,
-    spikes,
     stray,
 )
-from posegan_jax.inpainting.residual import ROUGHNESS, WHITE, ResidualModel
+from posegan_jax.inpainting.residual import ROUGHNESS, ResidualModel
 
 JOINTS = 8
 
@@ -28,10 +25,6 @@ def motion(frames=100, size=80.0):
     time = np.arange(frames)[:, None, None]
     sway = 0.3 * size * np.sin(time / 12 + np.arange(JOINTS)[:, None] + np.array([0, 1.5]))
     return 300.0 + pose + sway
-
-
-def sizes(keypoints, size=80.0):
-    return np.full(len(keypoints), size)
 
 
 def white(shape, seed=0):
@@ -90,142 +83,6 @@ def test_of_a_few_joints_none_is_stray():
     keypoints[:, 0] += 2000.0
     keypoints[0, FEWEST:], keypoints[1, FEWEST - 1 :], keypoints[2] = np.nan, np.nan, np.nan
     np.testing.assert_array_equal(stray(keypoints)[:, 0], [True, False, False])
-
-
-# --- jitter and noise -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("deviation", [0.5, 4.0])
-def test_jitter_is_the_deviation_of_white_noise(deviation):
-    keypoints = motion(500, size=100)[:, :4]
-    share = np.array([1.0, 1.0, 2.0, 0.0])
-    found = jitter(keypoints + deviation * share[:, None] * white(keypoints.shape), np.ones(500))
-    np.testing.assert_allclose(found[:3], deviation * share[:3], rtol=0.15)
-    assert found[3] < 0.1  # the motion itself
-
-
-def test_jitter_leaves_holes_and_jumps_aside():
-    keypoints = 2 * white((600, 8, 2), seed=4)
-    keypoints[np.random.default_rng(4).random((600, 8)) < 0.1] = np.nan
-    keypoints[::150] += 300
-    assert jitter(keypoints, np.ones(600)).mean() == pytest.approx(2.0, rel=0.15)
-
-
-@pytest.mark.parametrize("frames", [1, 4, 6])
-def test_jitter_of_a_few_frames_is_unknown(frames):
-    assert np.isnan(jitter(white((frames, 3, 2)), np.ones(frames))).all()
-    assert np.isnan(jitter(np.full((50, 3, 2), np.nan), np.ones(50))).all()
-
-
-def test_jitter_of_a_joint_that_is_hardly_seen_is_unknown():
-    keypoints = white((60, 3, 2))
-    keypoints[4:, 1] = np.nan
-    found = jitter(keypoints, np.ones(60))
-    np.testing.assert_array_equal(np.isnan(found), [False, True, False])
-
-
-@pytest.mark.parametrize("far", [5e3, 1e6])
-def test_where_in_a_picture_a_person_is_makes_no_noise(far):
-    """Not even of one who comes nearer, by leaps and bounds."""
-    size = 100 * np.exp(0.05 * np.random.default_rng(5).normal(size=500).cumsum())
-    keypoints = size[:, None, None] * white((500, 4, 2))
-    found = jitter(keypoints + far, size)
-    np.testing.assert_allclose(found, jitter(keypoints, size), rtol=1e-6)
-
-
-def test_exact_motion_has_no_noise():
-    keypoints = motion()
-    assert noise_level(keypoints, sizes(keypoints)) == 0.0
-    for frames in (1, 5):  # too short to tell
-        assert noise_level(white((frames, JOINTS, 2)), np.ones(frames)) == 0.0
-
-
-@pytest.mark.parametrize("deviation", [0.02, 0.1])
-def test_the_noise_is_that_of_which_half_is_white(deviation):
-    keypoints = motion(300)
-    noisy = keypoints + deviation * np.sqrt(WHITE) * 80 * white(keypoints.shape)
-    # What motion itself shows is taken off.
-    wanted = np.sqrt(deviation**2 - SMOOTH**2 / WHITE)
-    assert noise_level(noisy, sizes(noisy)) == pytest.approx(wanted, rel=0.15)
-    noisy[np.random.default_rng(1).random(noisy.shape[:2]) < 0.1] = np.nan
-    assert noise_level(noisy, sizes(noisy)) == pytest.approx(wanted, rel=0.2)
-    noisy[:, :3] = np.nan  # joints that a detector does not have
-    assert noise_level(noisy, sizes(noisy)) == pytest.approx(wanted, rel=0.25)
-
-
-def test_noise_is_that_of_most_joints():
-    keypoints = motion(200)
-    keypoints[:, 0] += 20 * white((200, 2))
-    assert noise_level(keypoints, sizes(keypoints)) == 0.0
-
-
-def test_noise_is_in_body_sizes():
-    noisy = motion() + 3 * white((100, JOINTS, 2))
-    size = sizes(noisy)
-    assert noise_level(4 * noisy, 4 * size) == pytest.approx(noise_level(noisy, size))
-    assert noise_level(noisy, 2 * size) < 0.6 * noise_level(noisy, size)
-    # Where the body's size is unknown nothing is told, and nothing spoilt.
-    size[:20] = np.nan
-    assert noise_level(noisy, size) == pytest.approx(noise_level(noisy, sizes(noisy)), rel=0.2)
-
-
-# --- spikes ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("length", [1, 2])
-@pytest.mark.parametrize("who", [[3], [0, 5], list(range(JOINTS))])
-def test_joints_that_leave_their_path_for_a_frame_or_two(length, who):
-    keypoints = motion()
-    wrong = np.zeros(keypoints.shape[:2], bool)
-    for first in (1, 40, 98 - length):
-        wrong[first : first + length, who] = True
-    keypoints[wrong] += (70.0, -30.0)
-    found = spikes(keypoints, sizes(keypoints))
-    np.testing.assert_array_equal(found, wrong)
-
-
-def test_motion_has_no_spikes():
-    keypoints = motion()
-    assert not spikes(keypoints, sizes(keypoints)).any()
-    # A punch: a body size out and back, within ten frames.
-    out = np.sin(np.pi * np.arange(11) / 10) ** 2
-    keypoints[30:41, 2] += 80 * out[:, None]
-    assert not spikes(keypoints, sizes(keypoints)).any()
-    # A swing that goes far from frame to frame, and on.
-    keypoints[60:, 4] += np.minimum(np.arange(40), 6)[:, None] * (50.0, 0.0)
-    assert not spikes(keypoints, sizes(keypoints)).any()
-
-
-def test_a_jump_that_does_not_come_back_is_no_spike():
-    keypoints = motion()
-    keypoints[50:] += 200.0
-    keypoints[20:23, 1] += 200.0  # three frames
-    assert not spikes(keypoints, sizes(keypoints)).any()
-
-
-def test_spikes_scale_with_the_body():
-    keypoints = motion()
-    keypoints[20, 3] += (70.0, -30.0)
-    assert spikes(keypoints, sizes(keypoints))[20, 3]
-    assert spikes(5 * keypoints, sizes(keypoints, 400.0))[20, 3]
-    assert not spikes(keypoints, sizes(keypoints, 400.0)).any()
-    assert not spikes(keypoints, sizes(keypoints, np.nan)).any()
-
-
-def test_beside_holes_no_spike_is_seen():
-    keypoints = motion()
-    keypoints[[20, 50], 3] += (70.0, -30.0)
-    keypoints[19, 3] = np.nan
-    found = spikes(keypoints, sizes(keypoints))
-    assert np.argwhere(found).tolist() == [[50, 3]]
-
-
-@pytest.mark.parametrize("frames", [0, 1, 2, 3])
-def test_spikes_of_short_tracks(frames):
-    keypoints = motion(3)[:frames]
-    keypoints[1:2, 3] += (70.0, -30.0)
-    found = spikes(keypoints, sizes(keypoints))
-    assert found.shape == (frames, JOINTS) and found.sum() == (frames == 3)
 
 
 # --- the whole ------------------------------------------------------------------------------------

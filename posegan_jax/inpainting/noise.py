@@ -1,0 +1,129 @@
+"""Noise of a track's observations, measured on the observations alone."""
+
+import math
+
+import numpy as np
+
+SMOOTH = 0.0075
+"""Jitter, in body sizes, that is none: exact motion itself shows .001 to .004 of it where it is
+slow (motion capture, 25 frames per second), what people mark by hand .003 to .009."""
+WHITE = 0.2
+"""Share of the variance of a detector's error that is white: what lasts for longer cannot be told
+from motion. Chosen with validation subjects, whose simulated detector errs as ``evaluation.noise``
+says."""
+STILL = 0.25
+"""Share of coordinates that stay exactly as they were, while others move, from which on places are
+taken to be rounded."""
+CLOSE, MOSTLY = 0.1, 0.9
+"""How near multiples of a step, as a share of it, ways between rounded places are, and how many."""
+SPIKE = 0.5
+"""Distance, in body sizes, at which a joint that leaves its path for a frame or two is wrong: a
+head's size, which motion would have to go and come back within two or three frames."""
+
+
+def noise_level(rough: float) -> float:
+    """Standard deviation per coordinate of a detector's error, in body sizes; 0: none is seen.
+
+    Args:
+      rough: of ``roughness``.
+    """
+    return math.sqrt(max(rough**2 - SMOOTH**2, 0.0) / WHITE)
+
+
+def roughness(keypoints: np.ndarray, size: np.ndarray) -> float:
+    """Jitter of a track, of the median joint, or what rounding does to it, in body sizes; NaN:
+    there is too little to tell from.
+
+    Args:
+      keypoints: (T, J, 2) pixels, NaN where missing, at about 25 frames per second or more.
+      size: (T,) body size, pixels.
+    """
+    each = jitter(keypoints, size)
+    each = each[np.isfinite(each)]
+    if not len(each):
+        return math.nan
+    return max(float(np.median(each)), rounding(keypoints, size))
+
+
+def rounding(keypoints: np.ndarray, size: np.ndarray) -> float:
+    """Standard deviation, in body sizes, of the error of places that were rounded; 0: they are not.
+
+    Detectors deliver the cells of their heat maps: a joint stays in one, and is then in the next.
+    No difference over time tells that, as most of them are 0.
+
+    Args: as of ``roughness``.
+    """
+    ways = np.abs(np.diff(keypoints, axis=0))
+    # Frames that repeat the one before say nothing of places.
+    ways = ways[(ways > 0).any(axis=(1, 2))]
+    ways = ways[np.isfinite(ways)]
+    moved = ways[ways > 0]
+    if not len(moved) or len(moved) > (1 - STILL) * len(ways):
+        return 0.0
+    step = float(np.quantile(moved, 0.1))
+    multiples = np.abs(moved / step - np.round(moved / step)) <= CLOSE
+    if multiples.mean() < MOSTLY:
+        return 0.0
+    return step / math.sqrt(12) / float(np.nanmedian(size))
+
+
+def jitter(keypoints: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Standard deviation per coordinate of each joint's frame-to-frame noise, (J,) in body sizes.
+
+    From the median size of sixth differences in the slower half of a joint's frames: human motion
+    has little of them, but for what is thrown or swung. Where holes leave too few, of fourth
+    differences; NaN for joints with too few of those. They are taken before they are divided by a
+    size that changes, as it does not matter where in the picture a person is.
+
+    Args:
+      keypoints: (T, J, 2) pixels, NaN where missing.
+      size: (T,) body size, pixels.
+    """
+    result = np.full(keypoints.shape[1], np.nan)
+    for order in (4, 6):  # the later one counts
+        # White noise of variance 1 has differences of this variance.
+        variance = math.comb(2 * order, order)
+        differences = np.abs(np.diff(keypoints, n=order, axis=0))
+        differences /= size[order // 2 : len(size) - order // 2, None, None]
+        speed = _fastest(keypoints, order)
+        for joint in range(keypoints.shape[1]):
+            there = np.isfinite(differences[:, joint, 0])
+            values, ways = differences[there, joint], speed[there, joint]
+            if values.size >= 8:
+                slow = values[ways <= np.median(ways)]
+                result[joint] = np.median(slow) / 0.6745 / np.sqrt(variance)
+    return result
+
+
+def _fastest(keypoints: np.ndarray, order: int) -> np.ndarray:
+    """(T - order, J) pixels: the longest way in two of the ``order`` + 1 frames of a difference."""
+    ways = np.linalg.norm(keypoints[2:] - keypoints[:-2], axis=-1)
+    if len(ways) < order - 1:
+        return np.empty((0, keypoints.shape[1]))
+    return np.lib.stride_tricks.sliding_window_view(ways, order - 1, axis=0).max(axis=-1)
+
+
+def spikes(keypoints: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """(T, J) bool: observations far off a path that the joint comes back to within two frames.
+
+    Args:
+      keypoints: (T, J, 2) pixels, NaN where missing.
+      size: (T,) body size, pixels.
+    """
+    result = np.zeros(keypoints.shape[:2], bool)
+    for length in (1, 2):
+        span = length + 1
+        if len(keypoints) <= span:
+            break
+        before, after = keypoints[:-span], keypoints[span:]
+        travelled = np.linalg.norm(after - before, axis=-1)
+        off = []
+        for i in range(1, span):
+            between = before + (after - before) * i / span
+            here = slice(i, len(keypoints) - span + i)
+            off.append(np.linalg.norm(keypoints[here] - between, axis=-1))
+        limit = np.maximum(SPIKE * size[:-span, None], 2 * travelled)
+        found = (np.array(off) > limit).all(0)  # never where one of them is missing
+        for i in range(1, span):
+            result[i : len(keypoints) - span + i] |= found
+    return result
