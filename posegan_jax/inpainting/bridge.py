@@ -66,9 +66,10 @@ def bridge(
     least = LEAST * size[:, None]
     networks, paths = (deviation + least) ** 2, (path.deviation + least) ** 2
     weight = networks / (networks + paths)
-    weight[~seen.any(axis=1)] = share
+    nothing = ~np.any(seen, axis=1)
+    weight[nothing] = share
     alone = np.zeros(seen.shape, bool)
-    for gap in runs(~seen.any(axis=1)):
+    for gap in runs(nothing):
         alone[gap] = step * (gap.stop - gap.start + 1) > LONGEST_ALONE
     weight[alone] = 0.0
     return np.where(
