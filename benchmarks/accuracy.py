@@ -24,7 +24,7 @@ from posegan_jax.errors import InputError
 from posegan_jax.evaluation import methods, tables
 from posegan_jax.evaluation.benchmark import Benchmark, run_benchmark
 from posegan_jax.evaluation.scores import Scores
-from posegan_jax.evaluation.settings import LONGEST, EvaluateOptions
+from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.inpainting.inpainter import load
 from posegan_jax.render.curves import save_pckh_differences
 from posegan_jax.runtime.files import atomic_path
@@ -246,7 +246,7 @@ def runs(motion: str, strangers: str | None) -> dict[str, EvaluateOptions]:
 
     Args:
       motion: set with training clips, and those of validation subjects.
-      strangers: file of motion of other people, all clips of its split 'test'; None for none.
+      strangers: file of motion of other people, clips of its split 'test'; None for none.
     """
     made = {
         "main": dataclasses.replace(MAIN, motion=motion),
@@ -258,9 +258,7 @@ def runs(motion: str, strangers: str | None) -> dict[str, EvaluateOptions]:
     if strangers:
         there = {"motion": strangers, "split": "test", "shortest": 3}
         made |= {
-            "strangers": dataclasses.replace(
-                MAIN, **there, train=motion, count=0, longest=LONGEST
-            ),
+            "strangers": dataclasses.replace(MAIN, **there, train=motion, count=24),
             "strangers-search": dataclasses.replace(SEARCH, **there, train=motion),
             "strangers-subset": dataclasses.replace(SUBSET, **there),
         }
@@ -296,8 +294,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--motion", required=True, help="motion set with training clips")
     parser.add_argument(
         "--strangers", metavar="FILE",
-        help="motion of other people and of another data set, of which all clips of the split "
-        "'test' are measured, too",
+        help="motion of other people and of another data set, of which clips of the split 'test' "
+        "are measured, too",
     )
     parser.add_argument(
         "--folder", default=str(Path(tempfile.gettempdir()) / "posegan-benchmark"),
