@@ -134,12 +134,12 @@ def test_what_is_published_is_what_the_test_reads():
     assert values["legs", "balanced"]["missing"] == {"pckh@0.5": 0.2, "auc": 0.2}
 
 
-def test_strangers_are_measured_whole_by_what_the_motion_teaches(tmp_path):
+def test_strangers_are_measured_by_what_the_motion_teaches(tmp_path):
     asked = accuracy.runs("a/cmu.npz,accad.npz", "b/others.npz")
     assert asked["subset"].motion == "a/cmu.npz" and not asked["subset"].train
     strangers = asked["strangers"]
     assert (strangers.motion, strangers.train) == ("b/others.npz", "a/cmu.npz,accad.npz")
-    assert strangers.count == 0 and strangers.shortest < 20 and strangers.split == "test"
+    assert strangers.count >= accuracy.MAIN.count and strangers.shortest < 20 and strangers.split == "test"
     assert (strangers.protocols, strangers.methods) == (
         accuracy.MAIN.protocols, accuracy.MAIN.methods)
     assert not [name for name in accuracy.runs("cmu.npz", None) if "strangers" in name]
