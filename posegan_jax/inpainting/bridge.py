@@ -66,11 +66,11 @@ def bridge(
     least = LEAST * size[:, None]
     networks, paths = (deviation + least) ** 2, (path.deviation + least) ** 2
     weight = networks / (networks + paths)
-    weight[~seen.any(axis=1)] = share
-    alone = np.zeros(seen.shape, bool)
-    for gap in runs(~seen.any(axis=1)):
-        alone[gap] = step * (gap.stop - gap.start + 1) > LONGEST_ALONE
-    weight[alone] = 0.0
+    nothing: np.ndarray = ~np.any(seen, axis=1)
+    weight[nothing] = share
+    for gap in runs(nothing):
+        if step * (gap.stop - gap.start + 1) > LONGEST_ALONE:
+            weight[gap] = 0.0
     return np.where(
         np.isfinite(path.places), motion + weight[..., None] * (path.places - motion), motion)
 
@@ -230,8 +230,9 @@ class _Tries(NamedTuple):
         those are few; infinite where there are none."""
         if not len(self.begin):
             return np.full(2, np.inf)
-        off = np.abs(self.begin - before)
-        chosen = off <= reach
-        if chosen.sum() < FEWEST:
+        first, end = np.searchsorted(self.begin, (before - reach, before + reach + 1))
+        chosen: slice | np.ndarray = slice(first, end)
+        if end - first < FEWEST:
+            off = np.abs(self.begin - before)
             chosen = off <= np.sort(off)[min(FEWEST, len(off)) - 1]
         return np.sqrt(self.error[:, chosen].mean(axis=1))
