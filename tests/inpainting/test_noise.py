@@ -179,6 +179,8 @@ def test_what_stays_exactly_where_it_is_has_no_noise():
 def test_labels_in_whole_pixels_of_a_large_body_are_exact():
     labels = np.round(motion(150, size=400.0))
     assert level(labels, sizes(labels, 400.0)) == 0.0
+    for keypoints in (labels, np.repeat(labels, 2, axis=0)):
+        assert rounding(keypoints, sizes(keypoints, 400.0)) == 0.0
 
 
 @pytest.mark.parametrize("frames", [0, 1])
