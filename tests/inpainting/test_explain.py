@@ -20,7 +20,7 @@ from posegan_jax.inpainting.explain import (
     openness,
 )
 from posegan_jax.inpainting.reliability import REJECT, Reliability
-from posegan_jax.inpainting.residual import ResidualModel
+from posegan_jax.inpainting.residual import ROUGHNESS, ResidualModel
 from posegan_jax.inpainting.track import Generated, Track
 from posegan_jax.model.constants import Constants
 from posegan_jax.model.corrector import Corrector
@@ -52,12 +52,15 @@ def motion():
     return 300 + 80 * start + speed * np.arange(FRAMES)[:, None, None]
 
 
-def completed(residual, keypoints, noise=0.0, constants=CONSTANTS, trust=1.0, proof=1.0):
+def completed(
+    residual, keypoints, noise=0.0, constants=CONSTANTS, trust=1.0, proof=1.0, roughness=ROUGHNESS
+):
     """Of the generated ``motion`` and observations (T, J, 2)."""
     shape = keypoints.shape[:2]
     track = Track(keypoints, np.full(shape, 0.9), np.isfinite(keypoints[..., 0]) & INPUTS)
     generated = Generated(motion(), np.zeros(shape))
-    reliability = Reliability(*(np.broadcast_to(x, shape) for x in (noise, trust, proof)))
+    noise, trust, proof = (np.broadcast_to(x, shape) for x in (noise, trust, proof))
+    reliability = Reliability(noise, trust, proof, roughness=roughness)
     left_open = openness(track.input_mask, AROUND, constants.left_open)
     model = PLAIN.replace(constants=constants)
     return explain(model, residual, track, generated, reliability, left_open, Rate())
@@ -217,6 +220,15 @@ def test_holes_of_a_joint_are_bridged_by_its_own_path(frames, unbridged):
     assert off[0] < 0.2 * off[1]
     found[hole] = alone[hole]
     np.testing.assert_array_equal(found, alone)  # all else stays
+
+
+def test_holes_are_known_the_less_the_rougher_exact_observations_are():
+    keypoints = curved()
+    keypoints[8:16, 0] = np.nan
+    fine, coarse = (completed(MODEL, keypoints, roughness=r) for r in (ROUGHNESS, 0.02))
+    assert (coarse.scores[8:16, 0] < fine.scores[8:16, 0]).all()
+    observed = np.isfinite(keypoints)
+    np.testing.assert_array_equal(coarse.keypoints[observed], keypoints[observed])
 
 
 def test_joints_that_are_never_seen_go_along_with_what_they_are_regressed_on(unbridged):
