@@ -66,12 +66,11 @@ def bridge(
     least = LEAST * size[:, None]
     networks, paths = (deviation + least) ** 2, (path.deviation + least) ** 2
     weight = networks / (networks + paths)
-    nothing = ~np.any(seen, axis=1)
+    nothing: np.ndarray = ~np.any(seen, axis=1)
     weight[nothing] = share
-    alone = np.zeros(seen.shape, bool)
     for gap in runs(nothing):
-        alone[gap] = step * (gap.stop - gap.start + 1) > LONGEST_ALONE
-    weight[alone] = 0.0
+        if step * (gap.stop - gap.start) > LONGEST_ALONE:
+            weight[gap] = 0.0
     return np.where(
         np.isfinite(path.places), motion + weight[..., None] * (path.places - motion), motion)
 
@@ -98,7 +97,7 @@ def bridges(motion: np.ndarray, seen: np.ndarray, step: float) -> Bridges:
         for hole in runs(~seen[:, joint]):
             before, after = hole.start - 1, hole.stop
             gap = after - before
-            if before < 0 or after >= len(seen) or step * gap > LONGEST:
+            if before < 0 or after >= len(seen) or step * (gap - 1) > LONGEST:
                 continue
             k = int(np.searchsorted(known, before))
             at = (np.arange(hole.start, hole.stop) - before) / gap
@@ -231,8 +230,9 @@ class _Tries(NamedTuple):
         those are few; infinite where there are none."""
         if not len(self.begin):
             return np.full(2, np.inf)
-        off = np.abs(self.begin - before)
-        chosen = off <= reach
-        if chosen.sum() < FEWEST:
+        first, end = np.searchsorted(self.begin, (before - reach, before + reach + 1))
+        chosen: slice | np.ndarray = slice(first, end)
+        if end - first < FEWEST:
+            off = np.abs(self.begin - before)
             chosen = off <= np.sort(off)[min(FEWEST, len(off)) - 1]
         return np.sqrt(self.error[:, chosen].mean(axis=1))

@@ -38,11 +38,22 @@ def roughness(keypoints: np.ndarray, size: np.ndarray) -> float:
       keypoints: (T, J, 2) pixels, NaN where missing, at about 25 frames per second or more.
       size: (T,) body size, pixels.
     """
+    keypoints, size = _without_repeats(keypoints, size)
     each = jitter(keypoints, size)
     each = each[np.isfinite(each)]
     if not len(each):
         return math.nan
     return max(float(np.median(each)), rounding(keypoints, size))
+
+
+def _without_repeats(keypoints: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Frames that differ from the one before: a stuttering video is no noise."""
+    same = keypoints[1:] == keypoints[:-1]
+    same |= np.isnan(keypoints[1:]) & np.isnan(keypoints[:-1])
+    new = np.concatenate([[True], ~same.all(axis=(1, 2))])
+    seen = np.isfinite(keypoints[..., 0]).any(axis=1)
+    new |= ~seen  # gaps stay as long as they are
+    return keypoints[new], size[new]
 
 
 def rounding(keypoints: np.ndarray, size: np.ndarray) -> float:
@@ -54,8 +65,6 @@ def rounding(keypoints: np.ndarray, size: np.ndarray) -> float:
     Args: as of ``roughness``.
     """
     ways = np.abs(np.diff(keypoints, axis=0))
-    # Frames that repeat the one before say nothing of places.
-    ways = ways[(ways > 0).any(axis=(1, 2))]
     ways = ways[np.isfinite(ways)]
     moved = ways[ways > 0]
     if not len(moved) or len(moved) > (1 - STILL) * len(ways):

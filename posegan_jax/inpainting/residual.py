@@ -172,7 +172,7 @@ def carry(
       residual: (T, J, 2) observed minus generated, pixels; NaN where missing.
       size: (T,) body size, pixels.
       noise: (T, J) standard deviation per coordinate of the detector's error, pixels. Where it is
-        0 the estimate equals the observation but for ``ROUGHNESS``; elsewhere observations that
+        0 the estimate equals the observation but for ``roughness``; elsewhere observations that
         the others contradict are weighed down.
       step: time from one frame to the next, in frames of the model.
       roughness: standard deviation, in body sizes, of what the process does not follow.

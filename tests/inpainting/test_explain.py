@@ -7,11 +7,20 @@ import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
 
+from posegan_jax.geometry.body import body_size
 from posegan_jax.geometry.moments import ResidualMoments
-from posegan_jax.inpainting import explain as explain_module
-from posegan_jax.inpainting.explain import AROUND, ENOUGH, as_generated, explain, openness
-from posegan_jax.inpainting.reliability import Reliability
-from posegan_jax.inpainting.residual import ResidualModel
+from posegan_jax.inpainting import bridge
+from posegan_jax.inpainting.explain import (
+    AROUND,
+    ENOUGH,
+    FURTHEST,
+    NOISY,
+    as_generated,
+    explain,
+    openness,
+)
+from posegan_jax.inpainting.reliability import REJECT, Reliability
+from posegan_jax.inpainting.residual import ROUGHNESS, ResidualModel
 from posegan_jax.inpainting.track import Generated, Track
 from posegan_jax.model.constants import Constants
 from posegan_jax.model.corrector import Corrector
@@ -43,12 +52,15 @@ def motion():
     return 300 + 80 * start + speed * np.arange(FRAMES)[:, None, None]
 
 
-def completed(residual, keypoints, noise=0.0, constants=CONSTANTS):
+def completed(
+    residual, keypoints, noise=0.0, constants=CONSTANTS, trust=1.0, proof=1.0, roughness=ROUGHNESS
+):
     """Of the generated ``motion`` and observations (T, J, 2)."""
     shape = keypoints.shape[:2]
     track = Track(keypoints, np.full(shape, 0.9), np.isfinite(keypoints[..., 0]) & INPUTS)
     generated = Generated(motion(), np.zeros(shape))
-    reliability = Reliability(np.full(shape, noise), np.ones(shape))
+    noise, trust, proof = (np.broadcast_to(x, shape) for x in (noise, trust, proof))
+    reliability = Reliability(noise, trust, proof, roughness=roughness)
     left_open = openness(track.input_mask, AROUND, constants.left_open)
     model = PLAIN.replace(constants=constants)
     return explain(model, residual, track, generated, reliability, left_open, Rate())
@@ -57,6 +69,16 @@ def completed(residual, keypoints, noise=0.0, constants=CONSTANTS):
 def partly(seen):
     """(T, J, 2) off the generated motion by 5 pixels, NaN where not ``seen`` (T, J)."""
     return np.where(np.broadcast_to(seen, (FRAMES, 5))[..., None], motion() + 5.0, np.nan)
+
+
+def curved():
+    """(T, J, 2) pixels: observations that leave the generated motion and come back."""
+    return motion() + 0.05 * (np.arange(FRAMES)[:, None, None] - 15.0) ** 2
+
+
+def waving():
+    """(T, J, 2) pixels: observations that leave it all the time."""
+    return motion() + 25 * np.sin(np.arange(FRAMES)[:, None, None] / 4 + np.arange(5)[:, None])
 
 
 def test_upsampled_joints_move_towards_the_regression():
@@ -98,7 +120,7 @@ def test_joints_that_are_not_seen_are_corrected():
     track = Track(keypoints, np.ones(shape), seen & detected)
     generated = Generated(motion, np.zeros(shape))
     residual = ResidualModel.fit(ResidualMoments.default(28))
-    exact = Reliability(np.zeros(shape), np.ones(shape))
+    exact = Reliability(np.zeros(shape), np.ones(shape), np.ones(shape))
     before, after = (
         explain(model, residual, track, generated, exact, np.zeros(shape), Rate(), corrected)
         for corrected in (False, True)
@@ -151,7 +173,7 @@ def test_the_generated_motion_alone_is_not_mixed():
 @pytest.mark.parametrize("frames", [3, 12])
 def test_gaps_of_all_joints_are_bridged_from_the_observations(frames):
     """By the mean of the model and of a spline through what is there, exactly."""
-    truth = motion() + 0.05 * (np.arange(FRAMES)[:, None, None] - 15.0) ** 2
+    truth = curved()
     gap = np.arange(10, 10 + frames)
     keypoints = truth.copy()
     keypoints[gap] = np.nan
@@ -166,14 +188,141 @@ def test_gaps_of_all_joints_are_bridged_from_the_observations(frames):
         np.testing.assert_array_equal(np.delete(result, gap, 0), np.delete(truth, gap, 0))
 
 
-@pytest.mark.parametrize("gap", [slice(3, 9), slice(8, 20), slice(24, 29)])
+@pytest.mark.parametrize("gap", [slice(2, 10), slice(8, 20), slice(20, 28), slice(25, 30)])
 def test_long_gaps_and_those_near_the_ends_are_the_models_alone(gap, monkeypatch):
-    monkeypatch.setattr(explain_module, "BRIDGE_LONGEST", 11)
-    keypoints = motion() + 0.05 * (np.arange(FRAMES)[:, None, None] - 15.0) ** 2
+    monkeypatch.setattr(bridge, "LONGEST_ALONE", 11)
+    keypoints = curved()
     keypoints[gap] = np.nan
     found = completed(MODEL, keypoints).keypoints
     alone = completed(MODEL, keypoints, constants=UNBRIDGED).keypoints
     np.testing.assert_array_equal(found, alone)
+
+
+@pytest.fixture
+def unbridged(monkeypatch):
+    """``completed`` without any bridges."""
+
+    def without(*given, **named):
+        with monkeypatch.context() as patch:
+            patch.setattr(bridge, "LONGEST", 0)
+            return completed(*given, **named)
+
+    return without
+
+
+@pytest.mark.parametrize("frames", [6, 12])
+def test_holes_of_a_joint_are_bridged_by_its_own_path(frames, unbridged):
+    truth, hole = curved(), (slice(8, 8 + frames), 0)
+    keypoints = truth.copy()
+    keypoints[hole] = np.nan
+    found, alone = (f(MODEL, keypoints).keypoints for f in (completed, unbridged))
+    off = [np.linalg.norm(result[hole] - truth[hole], axis=-1).mean() for result in (found, alone)]
+    assert off[0] < 0.2 * off[1]
+    found[hole] = alone[hole]
+    np.testing.assert_array_equal(found, alone)  # all else stays
+
+
+def test_holes_are_known_the_less_the_rougher_exact_observations_are():
+    keypoints = curved()
+    keypoints[8:16, 0] = np.nan
+    fine, coarse = (completed(MODEL, keypoints, roughness=r) for r in (ROUGHNESS, 0.02))
+    assert (coarse.scores[8:16, 0] < fine.scores[8:16, 0]).all()
+    observed = np.isfinite(keypoints)
+    np.testing.assert_array_equal(coarse.keypoints[observed], keypoints[observed])
+
+
+def test_joints_that_are_never_seen_go_along_with_what_they_are_regressed_on(unbridged):
+    keypoints = np.where(INPUTS[:, None], waving(), np.nan)
+    keypoints[8:16] = np.nan
+    found, alone = (f(regressing(), keypoints).keypoints for f in (completed, unbridged))
+    moved = found - alone
+    assert np.abs(moved[8:16, INPUTS]).max() > 1.0
+    wanted = moved[:, INPUTS].mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(moved[:, ~INPUTS], np.broadcast_to(wanted, (FRAMES, 2, 2)))
+
+
+def test_joints_that_are_seen_elsewhere_have_their_own_path(unbridged):
+    """Even if they are no inputs: here only the last is never seen."""
+    keypoints = waving()
+    keypoints[8:16] = keypoints[:, 4] = np.nan
+    found, alone = (f(regressing(), keypoints).keypoints for f in (completed, unbridged))
+    path = bridge.bridges(alone, np.isfinite(keypoints[..., 0]), 1.0).places
+    share = CONSTANTS.bridge
+    for joint in range(4):
+        wanted = share * path[8:16, joint] + (1 - share) * alone[8:16, joint]
+        np.testing.assert_allclose(found[8:16, joint], wanted)
+    moved = found - alone
+    np.testing.assert_allclose(moved[:, 4], moved[:, INPUTS].mean(axis=1), atol=1e-9)
+
+
+# --- what was seen --------------------------------------------------------------------------------
+
+DOUBTED = slice(10, 16), 0
+
+
+def contradicted():
+    """Observations of which some are 60 pixels off, and their trust and places without those."""
+    keypoints = motion() + 5.0
+    without = keypoints.copy()
+    keypoints[DOUBTED] += (60.0, 0.0)
+    without[DOUBTED] = np.nan
+    trust = np.ones(keypoints.shape[:2])
+    trust[DOUBTED] = 0.0
+    return keypoints, trust, without
+
+
+def furthest(noise):
+    """(T,) pixels that observations without proof are moved by at most."""
+    return FURTHEST * noise**2 / (NOISY * body_size(motion()))
+
+
+@pytest.mark.parametrize("doubted", [True, False])
+@pytest.mark.parametrize("noise", [2.0, 4.0])
+def test_what_was_seen_moves_no_further_than_noise_explains(noise, doubted):
+    keypoints, trust, _ = contradicted()
+    found = completed(MODEL, keypoints, noise, trust=trust if doubted else 1.0, proof=0.0)
+    moved = found.keypoints[DOUBTED] - keypoints[DOUBTED]
+    np.testing.assert_allclose(np.linalg.norm(moved, axis=-1), furthest(noise)[DOUBTED[0]])
+    assert (-moved[:, 0] > 0.9 * furthest(noise)[DOUBTED[0]]).all()  # to where the others say
+    off = np.linalg.norm(found.keypoints - keypoints, axis=-1)
+    assert (off <= furthest(noise)[:, None] + 1e-9).all()
+    assert (found.provenance == Provenance.REFINED).all()
+
+
+def test_half_a_proof_lets_it_move_further():
+    keypoints, trust, _ = contradicted()
+    proof = 0.5 * (trust == 0)
+    found = completed(MODEL, keypoints, 3.0, trust=trust, proof=proof).keypoints
+    moved = np.linalg.norm(found[DOUBTED] - keypoints[DOUBTED], axis=-1)
+    np.testing.assert_allclose(moved, furthest(3.0)[DOUBTED[0]] / 0.75)
+
+
+@pytest.mark.parametrize("noise", [0.0, 3.0])
+def test_what_is_proven_wrong_is_a_hole(noise):
+    keypoints, trust, without = contradicted()
+    proof = 1.0 * (trust < REJECT)
+    found = completed(MODEL, keypoints, noise, trust=trust, proof=proof)
+    holed = completed(MODEL, without, noise, proof=0.0)
+    np.testing.assert_allclose(found.keypoints, holed.keypoints)
+    assert np.linalg.norm(found.keypoints[DOUBTED] - motion()[DOUBTED] - 5.0, axis=-1).max() < 10.0
+
+
+def test_refining_within_the_noise_is_not_limited():
+    keypoints = motion() + 5.0 + 4 * np.random.default_rng(2).normal(size=(FRAMES, 5, 2))
+    free, limited = (
+        completed(MODEL, keypoints, 6.0, proof=proof).keypoints for proof in (1.0, 0.0)
+    )
+    assert np.linalg.norm(free - keypoints, axis=-1).max() < furthest(6.0).min()
+    np.testing.assert_array_equal(free, limited)
+    assert np.abs(free - motion() - 5.0).mean() < 0.8 * np.abs(keypoints - motion() - 5.0).mean()
+
+
+def test_exact_observations_stay():
+    keypoints = motion() + 5.0
+    for proof in (0.0, 1.0):
+        found = completed(MODEL, keypoints, 0.0, proof=proof)
+        np.testing.assert_array_equal(found.keypoints, keypoints)
+        assert (found.provenance == Provenance.OBSERVED).all()
 
 
 # --- few joints -----------------------------------------------------------------------------------

@@ -181,6 +181,12 @@ def test_labels_in_whole_pixels_of_a_large_body_are_exact():
     assert level(labels, sizes(labels, 400.0)) == 0.0
 
 
+def test_places_that_change_in_most_frames_are_in_no_cells():
+    labels = np.round(motion(150))
+    for keypoints in (labels, np.repeat(labels, 2, axis=0)):
+        assert rounding(keypoints, sizes(keypoints)) == 0.0
+
+
 @pytest.mark.parametrize("frames", [0, 1])
 def test_of_a_single_frame_no_rounding_is_told(frames):
     keypoints = np.round(motion(frames))

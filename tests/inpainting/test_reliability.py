@@ -3,14 +3,17 @@
 import numpy as np
 import pytest
 
+from posegan_jax.geometry.body import body_size
 from posegan_jax.inpainting.noise import WHITE
 from posegan_jax.inpainting.reliability import (
     FEWEST,
     LEAST_CONFIDENCE,
     REFINE_NOISE,
     REJECT,
+    History,
     assess,
     confidence,
+    recall,
     stray,
 )
 from posegan_jax.inpainting.residual import ROUGHNESS, ResidualModel
@@ -179,3 +182,76 @@ def test_frames_without_a_first_look_are_left_alone():
     assert (found.noise[25:35] == 0).all() and (found.trust[25:35] == 1).all()
     assert (found.noise[:25] > 0).all() and (found.noise[35:] > 0).all()
     assert np.isfinite(found.noise).all() and np.isfinite(found.trust).all()
+
+
+def test_the_roughness_of_exact_observations_is_measured():
+    """It is no noise, but more than motion has, so that holes are filled by less of it."""
+    assert judge(motion(60)).roughness == ROUGHNESS
+    rough = motion(60) + 0.4 * white((60, JOINTS, 2))
+    found = judge(rough)
+    assert (found.noise == 0).all() and found.precision == 1
+    assert found.roughness == pytest.approx(0.4 / 85, rel=0.15) and found.roughness > ROUGHNESS
+    noisy = motion(60) + 4 * white((60, JOINTS, 2))
+    assert judge(noisy, "keep").roughness == pytest.approx(4 / 85, rel=0.15)  # exact by order
+    assert judge(noisy).roughness == ROUGHNESS  # noise is told apart from it
+    assert judge(noisy, "keep", step=2.0).roughness == ROUGHNESS  # not measured
+
+
+def test_what_leaps_away_and_back_is_proven():
+    noisy = motion(60) + 2 * white((60, JOINTS, 2))
+    noisy[20:26, 3] += (120.0, 0.0)
+    found = judge(noisy)
+    assert (found.trust[20:26, 3] < REJECT).all() and (found.proof[20:26, 3] == 1.0).all()
+    assert np.delete(found.proof, 3, axis=1).max() < 0.5
+
+
+def test_it_is_proven_by_less_where_the_detector_is_unsure():
+    noisy = motion(60) + 2 * white((60, JOINTS, 2))
+    noisy[20, 3] += (30.0, 0.0)
+    weights = np.ones((60, JOINTS))
+    sure = judge(noisy, weights=weights).proof[20, 3]
+    weights[20, 3] = 0.6
+    assert sure < 0.6 and judge(noisy, weights=weights).proof[20, 3] == 1.0
+
+
+def test_where_the_path_shows_no_error_nothing_is_proven():
+    """What the first look contradicts throughout, as of motion that no network has seen."""
+    noisy = motion(60) + 2 * white((60, JOINTS, 2))
+    noisy[:, 5] += (0.0, 300.0)
+    found = judge(noisy)
+    assert found.trust[:, 5].max() < REJECT and (found.proof[:, 5] == 0).all()
+
+
+@pytest.mark.parametrize("observed", ["auto", "keep"])
+def test_without_noise_no_proof_is_asked(observed):
+    assert (judge(outlying(), observed).proof == 1).all()
+
+
+def test_some_of_the_frames():
+    noisy = motion(60) + 2 * white((60, JOINTS, 2))
+    noisy[20:26, 3] += (120.0, 0.0)
+    whole = judge(noisy)
+    part = whole[18:30]
+    for name in ("noise", "trust", "proof"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[18:30])
+    assert part.precision == whole.precision and part.roughness == whole.roughness
+
+
+def test_of_a_live_track_nothing_is_asked_to_be_proven():
+    """What a path does next is not known yet."""
+    noisy = motion(24) + 2 * white((24, JOINTS, 2))
+    wrong = np.zeros((24, JOINTS), bool)
+    wrong[20, 3] = True
+    for keypoints in (noisy, noisy[:3], None):
+        history = History(keypoints, 0.05, wrong)
+        found = recall(
+            history, np.ones((24, JOINTS)), motion(24), [slice(0, 24)], "auto", 20)
+        np.testing.assert_array_equal(found.trust, ~wrong)
+        assert (found.proof == 1).all()
+        if keypoints is noisy:
+            assert found.noise.mean() == pytest.approx(2 / np.sqrt(WHITE), rel=0.2)
+    short = recall(
+        History(noisy[:3], 0.05, wrong), np.ones((24, JOINTS)), motion(24), [slice(0, 24)], "auto",
+        20,
+    )
+    np.testing.assert_allclose(short.noise, 0.05 * body_size(motion(24))[:, None] * np.ones(JOINTS))

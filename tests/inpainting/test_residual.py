@@ -117,6 +117,20 @@ def test_joints_without_noise_are_reproduced_beside_noisy_ones():
     assert after < 0.5 * before
 
 
+def test_what_the_process_does_not_follow_is_no_part_of_the_estimate():
+    """Exact observations that tremble: the more of that is roughness, the less is carried."""
+    truth = draw(model(np.eye(1)), 60)
+    observed = truth + 0.02 * SIZE * np.random.default_rng(1).normal(size=truth.shape)
+    none = np.zeros((60, 1))
+    fine, coarse = (
+        carry(model(np.eye(1)), observed, np.full(60, SIZE), none, roughness=roughness)
+        for roughness in (ROUGHNESS, 0.02)
+    )
+    off = [np.sqrt(((found.mean - truth) ** 2).mean()) for found in (fine, coarse)]
+    assert off[1] < 0.75 * off[0]
+    assert coarse.deviation.mean() > 2 * fine.deviation.mean()
+
+
 def test_a_hole_in_time_is_interpolated():
     truth = draw(INDEPENDENT, 48)
     holed = truth.copy()
