@@ -15,10 +15,6 @@ of labelled sport, and on simulated detectors of training subjects: of what was 
 right, one stretch in a hundred has more; of what was wrong, nine tenths do (by length and error).
 """
 
-LEAP = 5.0
-"""Leaps into which a way off is divided at most."""
-TINY = 1e-9
-
 
 def evidence(
     keypoints: np.ndarray, trust: np.ndarray, weights: np.ndarray, size: np.ndarray,
@@ -70,10 +66,7 @@ def _told(
         return 0.0  # there is nothing else to compare them with
     if first == 0 or end == len(time):
         return frames * (goes if first == 0 else comes) ** 1.5
-    off = _off(time, places, first, end)
-    # What goes far by steps that are short against that, went there.
-    leap = min(comes, goes) * min(LEAP * min(comes, goes) / max(off, TINY), 1.0)
-    return frames * leap * off**0.5
+    return frames * min(comes, goes) * _off(time, places, first, end) ** 0.5
 
 
 def _off(time: np.ndarray, places: np.ndarray, first: int, end: int) -> float:

@@ -16,6 +16,8 @@ STILL = 0.25
 taken to be rounded."""
 CLOSE, MOSTLY = 0.1, 0.9
 """How near multiples of a step, as a share of it, ways between rounded places are, and how many."""
+ENOUGH = 8
+"""Numbers that jitter is told from at least, and frames that differ."""
 SPIKE = 0.5
 """Distance, in body sizes, at which a joint that leaves its path for a frame or two is wrong: a
 head's size, which motion would have to go and come back within two or three frames."""
@@ -53,7 +55,7 @@ def _without_repeats(keypoints: np.ndarray, size: np.ndarray) -> tuple[np.ndarra
     new = np.concatenate([[True], ~same.all(axis=(1, 2))])
     seen = np.isfinite(keypoints[..., 0]).any(axis=1)
     new |= ~seen  # gaps stay as long as they are
-    return keypoints[new], size[new]
+    return (keypoints[new], size[new]) if new.sum() >= ENOUGH else (keypoints, size)
 
 
 def rounding(keypoints: np.ndarray, size: np.ndarray) -> float:
@@ -64,6 +66,7 @@ def rounding(keypoints: np.ndarray, size: np.ndarray) -> float:
 
     Args: as of ``roughness``.
     """
+    keypoints, size = _without_repeats(keypoints, size)
     ways = np.abs(np.diff(keypoints, axis=0))
     ways = ways[np.isfinite(ways)]
     moved = ways[ways > 0]
@@ -98,7 +101,7 @@ def jitter(keypoints: np.ndarray, size: np.ndarray) -> np.ndarray:
         for joint in range(keypoints.shape[1]):
             there = np.isfinite(differences[:, joint, 0])
             values, ways = differences[there, joint], speed[there, joint]
-            if values.size >= 8:
+            if values.size >= ENOUGH:
                 slow = values[ways <= np.median(ways)]
                 result[joint] = np.median(slow) / 0.6745 / np.sqrt(variance)
     return result

@@ -20,6 +20,10 @@ In 50 clips of exact motion nothing is touched, of inversions of 3 to 15 frames 
 LONGER = 1.03
 """How many times as long bones may be with a pair exchanged as without."""
 
+ARMS = ("shoulder", "elbow", "wrist")
+"""Joints that lengths tell of: legs stand side by side, and some that were exchanged would stay
+so."""
+
 
 def exchanged(
     keypoints: np.ndarray, generated: np.ndarray, skeleton: Skeleton, step: float = 1.0
@@ -56,21 +60,18 @@ def exchanged(
 def _with_short_bones(
     keypoints: np.ndarray, crossed: np.ndarray, skeleton: Skeleton
 ) -> np.ndarray:
-    """(T, J) what is exchanged, without pairs that are so alone and have longer bones for it.
-
-    Detectors mistake whole limbs, or a joint for its other side's; to take a joint that is right
-    for the other one crosses its bones over the body.
-    """
+    """(T, J) what is exchanged, without pairs of ``ARMS`` that are so alone and have longer bones
+    for it: to take a joint that is right for the other one crosses its bones over the body."""
     mirror = np.array(skeleton.mirror)
     seen = np.isfinite(keypoints[..., 0]).any(axis=0)
     there = np.flatnonzero(seen | seen[mirror])
-    bones = there[np.array(
-        make_skeleton("seen", [skeleton.joints[j] for j in there]).bones(), int).reshape(-1, 2)]
+    names = [skeleton.joints[j] for j in there]
+    bones = there[np.array(make_skeleton("seen", names).bones(), int).reshape(-1, 2)]
     bones = np.concatenate([bones, bones[:, ::-1]])
     exchanged, result = keypoints[:, mirror], crossed.copy()
     for joint in np.flatnonzero(crossed.any(axis=0)):
         pair = (joint, mirror[joint])
-        if pair[0] > pair[1]:
+        if pair[0] > pair[1] or skeleton.joints[joint].partition("_")[2] not in ARMS:
             continue
         own, next_ = bones[np.isin(bones[:, 0], pair) & ~np.isin(bones[:, 1], pair)].T
         for run in runs(crossed[:, joint]):

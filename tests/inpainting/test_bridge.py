@@ -132,7 +132,7 @@ def test_what_is_filled_in_a_long_hole_is_not_what_paths_are_tried_on():
 @pytest.mark.parametrize("step", [0.5, 1.0, 2.0])
 def test_the_longest_hole(step):
     path = smooth(300)
-    frames = round(LONGEST / step) - 1
+    frames = round(LONGEST / step)
     for length, is_bridged in ((frames, True), (frames + 1, False)):
         hole = slice(100, 100 + length)
         places = bridges(path, with_hole(300, hole), step).places[hole, 1]
@@ -246,7 +246,7 @@ def test_where_nothing_is_seen_both_have_their_share():
 @pytest.mark.parametrize("step", [0.5, 1.0, 2.0])
 def test_the_longest_gap_of_all_joints(step):
     path = smooth(300)
-    frames = round(LONGEST_ALONE / step) - 1
+    frames = round(LONGEST_ALONE / step)
     for length in (frames, frames + 1):
         gap = slice(100, 100 + length)
         seen = np.ones((300, 3), bool)

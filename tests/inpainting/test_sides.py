@@ -202,3 +202,22 @@ def test_what_lasts_as_long_costs_as_much_at_any_rate(monkeypatch):
 def test_a_person_without_size_is_left_alone():
     point = np.full((10, len(SKELETON), 2), 300.0)
     assert not exchanged(point, point, SKELETON).any()
+
+
+def test_arms_that_are_right_are_not_exchanged_where_bones_get_longer():
+    """Hands that meet and part fast, as in a serve: their ways alone would tell them exchanged."""
+    truth = facing(30)
+    wrists = [j for j, name in enumerate(SKELETON.joints) if name.endswith("wrist")]
+    pair = truth[:, wrists].copy()
+    middle = pair.mean(axis=1, keepdims=True)
+    near = np.ones(30)
+    near[8:10], near[18:20] = 0.02, 0.02
+    fast = middle + (pair - middle) * near[:, None, None]
+    truth[:, wrists] = fast
+    crossed = np.zeros((30, 12), bool)
+    crossed[9:19, wrists] = True
+    assert not sides._with_short_bones(truth, crossed, SKELETON)[:, wrists].any()
+    # An exchange that is one makes bones shorter, and stays.
+    detected = cross(truth, crossed)
+    np.testing.assert_array_equal(
+        sides._with_short_bones(detected, crossed, SKELETON), crossed)
