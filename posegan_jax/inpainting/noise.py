@@ -52,7 +52,8 @@ def _without_repeats(keypoints: np.ndarray, size: np.ndarray) -> tuple[np.ndarra
     """Frames that differ from the one before: a stuttering video is no noise."""
     same = keypoints[1:] == keypoints[:-1]
     same |= np.isnan(keypoints[1:]) & np.isnan(keypoints[:-1])
-    new = np.concatenate([[True], ~same.all(axis=(1, 2))])
+    new = np.ones(len(keypoints), bool)
+    new[1:] = ~same.all(axis=(1, 2))
     seen = np.isfinite(keypoints[..., 0]).any(axis=1)
     new |= ~seen  # gaps stay as long as they are
     return (keypoints[new], size[new]) if new.sum() >= ENOUGH else (keypoints, size)

@@ -65,7 +65,7 @@ def _with_short_bones(
     mirror = np.array(skeleton.mirror)
     seen = np.isfinite(keypoints[..., 0]).any(axis=0)
     there = np.flatnonzero(seen | seen[mirror])
-    names = [skeleton.joints[j] for j in there]
+    names = tuple(skeleton.joints[j] for j in there)
     bones = there[np.array(make_skeleton("seen", names).bones(), int).reshape(-1, 2)]
     bones = np.concatenate([bones, bones[:, ::-1]])
     exchanged, result = keypoints[:, mirror], crossed.copy()
