@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-SMOOTH = 0.0075
+SMOOTH = 0.0065
 """Jitter, in body sizes, that is none: exact motion itself shows .001 to .004 of it where it is
-slow (motion capture, 25 frames per second), what people mark by hand .003 to .009."""
+slow (motion capture, 25 frames per second), what people mark by hand .003 to .01, most less."""
 WHITE = 0.2
 """Share of the variance of a detector's error that is white: what lasts for longer cannot be told
 from motion. Chosen with validation subjects, whose simulated detector errs as ``evaluation.noise``
