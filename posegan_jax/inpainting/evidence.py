@@ -7,7 +7,7 @@ leaps back, where a limb that moves fast gets somewhere else, in several frames.
 
 import numpy as np
 
-DOUBT = 0.8
+DOUBT = 0.5
 """Trust under which an observation is doubted."""
 PROOF = 0.48
 """Of ``_told``, from which on doubted observations are wrong. Chosen on every second clip of a set
@@ -15,10 +15,17 @@ of labelled sport, and on simulated detectors of training subjects: of what was 
 right, one stretch in a hundred has more; of what was wrong, nine tenths do (by length and error).
 """
 
+LASTING = 8.0
+"""Frames of the model beyond which it is no better proof that what is doubted lasts: it may be one
+swing after another."""
+ELSEWHERE = 1.5
+"""Distance, in body sizes, from where the prior puts a joint, at which no limb of that body is:
+three heads."""
+
 
 def evidence(
     keypoints: np.ndarray, trust: np.ndarray, weights: np.ndarray, size: np.ndarray,
-    step: float = 1.0,
+    off: np.ndarray, step: float = 1.0,
 ) -> np.ndarray:
     """(T, J) from 0 to 1: how far doubted observations are shown to be wrong by their own path.
 
@@ -27,6 +34,7 @@ def evidence(
       trust: (T, J) in them, by the prior.
       weights: (T, J) up to 1, confidence of the detector.
       size: (T,) body size, pixels; NaN where it is not known.
+      off: (T, J) distance from where the prior puts them, in body sizes.
       step: frames of the model per frame of the track.
     """
     result = np.zeros(trust.shape)
@@ -37,6 +45,10 @@ def evidence(
         leaps = _leaps(time, places)
         for first, end in doubted.reshape(-1, 2):
             here = time[first:end]
+            if first == 0 or end == len(time):
+                # Of a leap there and back one half is not seen: it may be a fast limb's.
+                result[here, joint] = off[here, joint].mean() > ELSEWHERE
+                continue
             told = _told(time, places, leaps, first, end, step) / size[here[0]] ** 1.5
             # Of what a detector is unsure of, less will do.
             told /= weights[here, joint].mean() ** 2
@@ -60,12 +72,8 @@ def _told(
 ) -> float:
     """That observations ``first`` to ``end`` are wrong, in frames of the model times pixels^1.5:
     how long they last, how suddenly they come and go, how far off the way across they are."""
-    frames = step * (time[end - 1] - time[first] + 1)
+    frames = min(step * (time[end - 1] - time[first] + 1), LASTING)
     comes, goes = (leaps[max(i - 1, 0) : i + 2].max() for i in (first, end))
-    if first == 0 and end == len(time):
-        return 0.0  # there is nothing else to compare them with
-    if first == 0 or end == len(time):
-        return frames * (goes if first == 0 else comes) ** 1.5
     return frames * min(comes, goes) * _off(time, places, first, end) ** 0.5
 
 

@@ -148,7 +148,8 @@ def assess(
         poses = residual.expect(generated[run], size[run], step)
         difference = keypoints[run] - poses
         result.trust[run] = trust(residual, difference, size[run], result.noise[run], step)
-    proof = evidence(keypoints, result.trust, weights, size, step)
+    off = np.linalg.norm(keypoints - generated, axis=-1) / size[:, None]
+    proof = evidence(keypoints, result.trust, weights, size, off, step)
     precision = ROUGHNESS**2 / (ROUGHNESS**2 + level**2)
     return dataclasses.replace(result, proof=proof, precision=precision)
 
