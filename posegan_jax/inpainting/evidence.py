@@ -46,8 +46,10 @@ def evidence(
         for first, end in doubted.reshape(-1, 2):
             here = time[first:end]
             if first == 0 or end == len(time):
-                # Of a leap there and back one half is not seen: it may be a fast limb's.
-                result[here, joint] = off[here, joint].mean() > ELSEWHERE
+                # Of a leap there and back one half is not seen: it may be a fast limb's. Of what is
+                # doubted throughout, there is nothing else to compare it with.
+                result[here, joint] = (
+                    len(here) < len(time) and off[here, joint].mean() > ELSEWHERE)
                 continue
             told = _told(time, places, leaps, first, end, step) / size[here[0]] ** 1.5
             # Of what a detector is unsure of, less will do.
