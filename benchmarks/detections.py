@@ -24,6 +24,7 @@ from posegan_jax.evaluation.baselines import TEMPORAL, temporal
 from posegan_jax.evaluation.tables import cell, table
 from posegan_jax.evaluation.temporal import savitzky_golay
 from posegan_jax.inpainting.inpainter import Inpainter
+from posegan_jax.inpainting.settings import Observed, Quality
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 
@@ -64,8 +65,9 @@ def read(path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, flo
 def methods(inpainter: Inpainter) -> dict[str, Method]:
     """Name -> what makes of a track (T, J, 2) pixels."""
 
-    def ours(quality: str) -> Method:
-        return lambda s: inpainter(s, joints=SKELETON, quality=quality).keypoints
+    def ours(quality: Quality, observed: Observed = "auto") -> Method:
+        return lambda s: inpainter(
+            s, joints=SKELETON, quality=quality, observed=observed).keypoints
 
     def over_9_frames(keypoints: np.ndarray, fps: float) -> np.ndarray:
         return savitzky_golay(keypoints, seconds=8 / fps, order=2, fps=fps)
@@ -74,7 +76,10 @@ def methods(inpainter: Inpainter) -> dict[str, Method]:
     return (
         {"input": lambda s: s.keypoints}
         | {name: temporal(smooth) for name, smooth in smoothers.items()}
-        | {quality: ours(quality) for quality in ("fast", "balanced")}
+        | {
+            "fast": ours("fast"), "balanced": ours("balanced"),
+            "balanced+refine": ours("balanced", "refine"),
+        }
     )
 
 
