@@ -142,4 +142,5 @@ def test_a_batch_is_filled_by_a_new_engine(page, track, tmp_path, monkeypatch, i
     summary = run([folder], out, FillOptions(quality="toy"), engine="serial")
     assert summary.filled == 1 and list(summary.usage) == ["serial"]
     assert list(summary.failures) == [str(folder / "b.toy")]
-    assert formats.read(out / "a.toy")[0].observed[:, 5:].all()
+    # Some may be filled with a score below the format's least.
+    assert formats.read(out / "a.toy", min_score=0.0)[0].observed[:, 5:].all()

@@ -55,7 +55,7 @@ def planted(best, corrected=True):
                 points[:, i :: len(best), 0] += 30 * off[name]
             if {"beside", "upsampling"} <= set(best):
                 points[..., 1] += 40 * off["beside"] * (constants.upsampling + 1)
-            done.append(case.sequence.replace(keypoints=points))
+            done.append(case.sequence.replace(keypoints=points, scores=None))
         return done
 
     return complete
