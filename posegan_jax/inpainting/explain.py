@@ -29,8 +29,8 @@ FURTHEST = 3.0
 """Standard deviations of the detector's error that observations are moved by at most, as outliers
 are usually told, unless their own path shows that they are wrong, ..."""
 NOISY = 0.018
-"""... of noise of so many body sizes, and more of more, in proportion: the noisier a detector is,
-the more it errs by what no path shows; what people mark by hand hardly does."""
+"""... of noise up to so many body sizes, and of more of more, in proportion: the noisier a detector
+is, the more it errs by what no path shows."""
 TINY = 1e-6
 UNSURE = 0.5
 """Score of what is generated alone: nothing is known of it, so it says neither right nor wrong."""
@@ -121,8 +121,8 @@ def _limited(
     """(T, J, 2) pixels: no further from what was observed than its noise explains, where its own
     path does not show that it is wrong."""
     noise = reliability.noise
-    lenient = noise / (NOISY * size[:, None]) / np.maximum(1.0 - reliability.proof**2, TINY)
-    most = FURTHEST * noise * lenient
+    lenient = np.maximum(noise / (NOISY * size[:, None]), 1.0)
+    most = FURTHEST * noise * lenient / np.maximum(1.0 - reliability.proof**2, TINY)
     off = result - track.keypoints
     length = np.linalg.norm(off, axis=-1)
     far = track.seen & (reliability.proof < 1) & (length > most)

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-SMOOTH = 0.0065
-"""Jitter, in body sizes, that is none: exact motion itself shows .001 to .004 of it where it is
+SMOOTH, MARKED = 0.004, 0.01
+"""Jitter, in body sizes, that is none: exact motion itself shows .001 to .005 of it where it is
 slow (motion capture, 25 frames per second), what people mark by hand .003 to .01, most less."""
 WHITE = 0.2
 """Share of the variance of a detector's error that is white: what lasts for longer cannot be told
@@ -23,13 +23,15 @@ SPIKE = 0.5
 head's size, which motion would have to go and come back within two or three frames."""
 
 
-def noise_level(rough: float) -> float:
+def noise_level(rough: float, detected: bool) -> float:
     """Standard deviation per coordinate of a detector's error, in body sizes; 0: none is seen.
 
     Args:
       rough: of ``roughness``.
+      detected: whether scores differ. A detector's do; where all are alike, places may have been
+        marked by hand or captured, and more is left as it is.
     """
-    return math.sqrt(max(rough**2 - SMOOTH**2, 0.0) / WHITE)
+    return math.sqrt(max(rough**2 - (SMOOTH if detected else MARKED) ** 2, 0.0) / WHITE)
 
 
 def roughness(keypoints: np.ndarray, size: np.ndarray) -> float:

@@ -89,6 +89,11 @@ def confidence(scores: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return np.clip(scores / median, LEAST_CONFIDENCE, 1.0)
 
 
+def _differ(weights: np.ndarray) -> bool:
+    """Whether scores do, of weights of ``confidence``; that of missing joints is the least."""
+    return bool(((weights > LEAST_CONFIDENCE) & (weights < 1.0)).any())
+
+
 def stray(keypoints: np.ndarray) -> np.ndarray:
     """(T, J) bool: joints far from all others of their frame; of keypoints (T, J, 2), NaN missing.
     """
@@ -135,7 +140,7 @@ def assess(
         size[run] = body_size(generated[run])
     # At low rates motion itself is as rough as jitter and spikes are.
     rough = np.nan_to_num(roughness(keypoints, size)) if step <= 1 else 0.0
-    level = 0.0 if observed == "keep" else noise_level(rough)
+    level = 0.0 if observed == "keep" else noise_level(rough, _differ(weights))
     if observed == "refine":
         level = max(level, REFINE_NOISE)
     if level == 0:
@@ -176,7 +181,9 @@ def recall(
         if history.keypoints is not None:
             sizes = np.full(len(history.keypoints), size[due - run.start])
             rough = roughness(history.keypoints, sizes)
-            level = history.unknown if np.isnan(rough) else noise_level(rough)
+            level = history.unknown
+            if not np.isnan(rough):
+                level = noise_level(rough, _differ(weights))
         if observed == "refine":
             level = max(level, REFINE_NOISE)
         result.noise[run] = level * size[:, None] / weights[run]
