@@ -69,8 +69,8 @@ def test_what_is_no_such_file(tmp_path, capsys, content):
     assert said.count("\n") == 1
 
 
-def test_real_detections_come_as_near_as_by_any_smoother(inpainter):
-    """This person hardly jitters: less is smoothed than a filter does, unless that is asked for."""
+def test_real_detections_come_nearer_than_by_any_smoother(inpainter):
+    """Less jitter is taken off than by the smoothest, unless that is asked for."""
     path = SHARED / "openpose_body25b_4cams" / "pairs.npz"
     if not path.exists():
         pytest.skip("the shared data is not here")
@@ -78,7 +78,5 @@ def test_real_detections_come_as_near_as_by_any_smoother(inpainter):
         ours, refined = values.pop("balanced"), values.pop("balanced+refine")
         values.pop("fast")
         error, area, acceleration = np.transpose(list(values.values()))
-        assert ours[0] < error.min() + 0.001 and ours[1] > area.max() - 0.001
-        assert ours[2] < 0.6 * values["input"][2]
-        assert refined[0] < error.min() + 0.002
-        assert refined[2] < 1.1 * acceleration.min() < values["savitzky-golay 9, 2"][2]
+        assert ours[0] < error.min() and ours[1] > area.max()
+        assert ours[2] < values["savitzky-golay 9, 2"][2] and refined[2] < 1.1 * acceleration.min()

@@ -49,7 +49,8 @@ def bridge(
     """Moves joints in holes towards their own path.
 
     By inverse variances where others are seen. Where nothing is, the networks go on from before and
-    after as a path does, and do not know how far they are off: both count, by ``share``.
+    after as a path does, and do not know how far they are off: both count, by ``share``, of joints
+    that are never seen, too.
 
     Args:
       motion: (T, J, 2) completed, pixels; observations where ``seen``.
@@ -67,10 +68,16 @@ def bridge(
     networks, paths = (deviation + least) ** 2, (path.deviation + least) ** 2
     weight = networks / (networks + paths)
     nothing: np.ndarray = ~np.any(seen, axis=1)
+    never = np.flatnonzero(~np.any(seen, axis=0))
     weight[nothing] = share
     for gap in runs(nothing):
-        if step * (gap.stop - gap.start) > LONGEST_ALONE:
+        length = gap.stop - gap.start + 1
+        around = _around(gap.start - 1, length)
+        if step * (length - 1) > LONGEST_ALONE:
             weight[gap] = 0.0
+        elif _fits(around, len(motion)):
+            ends = motion[around[:, None], never]
+            path.places[gap, never] = np.einsum("tk,kjc->tjc", bending_least(length), ends)
     return np.where(
         np.isfinite(path.places), motion + weight[..., None] * (path.places - motion), motion)
 
@@ -88,12 +95,12 @@ def bridges(motion: np.ndarray, seen: np.ndarray, step: float) -> Bridges:
       step: frames of the model per frame.
     """
     places, deviation = np.full(motion.shape, np.nan), np.full(seen.shape, np.nan)
-    for joint in np.flatnonzero((~seen).any(axis=0) & seen.any(axis=0)):
+    trials = _Trials(motion, seen)
+    for joint in map(int, np.flatnonzero((~seen).any(axis=0) & seen.any(axis=0))):
         path, known = motion[:, joint], np.flatnonzero(seen[:, joint])
         if len(known) < 2:
             continue
         slopes = pchip_slopes(known, path[known])
-        tries: dict[int, _Tries] = {}
         for hole in runs(~seen[:, joint]):
             before, after = hole.start - 1, hole.stop
             gap = after - before
@@ -101,18 +108,17 @@ def bridges(motion: np.ndarray, seen: np.ndarray, step: float) -> Bridges:
                 continue
             k = int(np.searchsorted(known, before))
             at = (np.arange(hole.start, hole.stop) - before) / gap
-            if gap not in tries:
-                tries[gap] = _Tries.of(path, seen[:, joint], gap)
-            off = tries[gap].near(before, max(round(AROUND / step), gap))
+            off = trials.near(joint, gap, before, max(round(AROUND / step), gap))
             around = _around(before, gap)
-            room = 0 <= around[0] and around[-1] < len(path)
+            room = _fits(around, len(path))
             if not room and gap >= SHORT:
                 continue  # nothing tells where a long one goes
             if room and off[1] <= PREFERRED * off[0]:
                 places[hole, joint] = bending_least(gap) @ path[around]
             else:
                 places[hole, joint] = hermite(
-                    path[before], path[after], gap * slopes[k], gap * slopes[k + 1], at)
+                    path[before], path[after], gap * slopes[k], gap * slopes[k + 1],
+                    at[:, None])
             deviation[hole, joint] = off.min() * 4 * at * (1 - at)
     return Bridges(places, deviation)
 
@@ -138,9 +144,8 @@ def _inner_slopes(left, right, left_step, right_step):
     return np.where(same, (w_left + w_right) / (w_left / safe_left + w_right / safe_right), 0.0)
 
 
-def hermite(first, last, first_slope, last_slope, at) -> np.ndarray:
-    """Cubics (N, C) with given ends and derivatives, at places (N,) from 0 to 1."""
-    at = at[:, None]
+def hermite(first, last, first_slope, last_slope, at):
+    """Cubics with given ends and derivatives, at places from 0 to 1; all of shapes that fit."""
     rest = 1 - at
     return (
         first * rest**2 * (1 + 2 * at) + last * at**2 * (1 + 2 * rest)
@@ -152,6 +157,11 @@ def _around(before: int, gap: int) -> np.ndarray:
     """Frames on both sides of a hole whose path bends least."""
     after = before + gap
     return np.r_[before - ENDS + 1 : before + 1, after : after + ENDS]
+
+
+def _fits(frames: np.ndarray, length: int) -> bool:
+    """Whether a track of that length has them."""
+    return bool(0 <= frames[0] and frames[-1] < length)
 
 
 @functools.lru_cache(maxsize=256)
@@ -173,66 +183,61 @@ def bending_least(gap: int) -> np.ndarray:
     return (each @ np.linalg.inv(system))[:, : len(knots)]
 
 
-class _Tries(NamedTuple):
-    """Paths across holes of one length in which nothing is missing.
+class _Trials:
+    """Paths across holes in which nothing is missing, against what is there.
 
-    Attributes:
-      begin: (N,) frames before these holes.
-      error: (2, N) squared errors in their middle, of the path that keeps its shape and of the one
-        that bends least.
+    Args:
+      motion: (T, J, 2) completed, pixels.
+      seen: (T, J) bool, what of it was observed.
     """
 
-    begin: np.ndarray
-    error: np.ndarray
+    def __init__(self, motion: np.ndarray, seen: np.ndarray):
+        self._motion = motion
+        self._often = np.concatenate([np.zeros((1, seen.shape[1]), int), np.cumsum(seen, axis=0)])
+        self._done: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
-    @classmethod
-    def of(cls, path: np.ndarray, seen: np.ndarray, gap: int) -> "_Tries":
-        """On a path (T, C) of which some frames were observed.
+    def near(self, joint: int, gap: int, before: int, reach: int) -> np.ndarray:
+        """(2,) deviations, pixels: of the path that keeps its shape, and of what bends least.
 
-        Where they hold too few holes, on such as are half as long, whose errors grow by the cube of
-        the length; of short ones, on what is filled, too.
+        By holes of that length within reach of one after frame ``before``, or by the nearest ones
+        if those are few; infinite where there are none. Where too few can be tried on what was
+        observed, by such as are half as long, whose errors grow by the cube of the length; of short
+        ones, by what is filled, too.
         """
-        tried, whole = cls._everywhere(path, seen, gap)
+        begin, error, whole = self._of(gap)
+        whole = whole[:, joint]
+        if whole.sum() < FEWEST and gap >= SHORT:
+            shorter = gap // 2
+            return (gap / shorter) ** 1.5 * self.near(joint, shorter, before, reach)
+        error = error[..., joint]
         if whole.sum() >= FEWEST:
-            return cls(tried.begin[whole], tried.error[:, whole])
-        if gap < SHORT:
-            return tried
-        shorter = cls.of(path, seen, gap // 2)
-        return shorter._replace(error=shorter.error * (gap / (gap // 2)) ** 3)
-
-    @classmethod
-    def _everywhere(
-        cls, path: np.ndarray, seen: np.ndarray, gap: int
-    ) -> tuple["_Tries", np.ndarray]:
-        """All that fit into the track, and (N,) bool, in which of them nothing is missing."""
-        begin = np.arange(ENDS - 1, len(path) - gap - ENDS + 1)
+            begin, error = begin[whole], error[:, whole]
         if not len(begin):
-            return cls(begin, np.empty((2, 0))), np.zeros(0, bool)
-        middle = gap // 2
-        ends = path[begin], path[begin + gap]
-        secant, one = (ends[1] - ends[0]) / gap, np.ones(1)
-        first = _inner_slopes(path[begin] - path[begin - 1], secant, one, gap * one)
-        last = _inner_slopes(secant, path[begin + gap + 1] - path[begin + gap], gap * one, one)
-        at, rest = middle / gap, 1 - middle / gap
-        shaped = (
-            ends[0] * rest**2 * (1 + 2 * at) + ends[1] * at**2 * (1 + 2 * rest)
-            + at * rest * gap * (rest * first - at * last)
-        )
-        knots = path[begin[:, None] + _around(0, gap)]
-        bent = np.einsum("k,nkc->nc", bending_least(gap)[middle - 1], knots)
-        error = ((np.stack([shaped, bent]) - path[begin + middle]) ** 2).sum(-1)
-        span = gap + 2 * ENDS - 1
-        whole = np.convolve(seen, np.ones(span, int))[span - 1 :][: len(begin)] == span
-        return cls(begin, error), whole
-
-    def near(self, before: int, reach: int) -> np.ndarray:
-        """(2,) deviations of both by the tries within reach of a hole, or by the nearest ones if
-        those are few; infinite where there are none."""
-        if not len(self.begin):
             return np.full(2, np.inf)
-        first, end = np.searchsorted(self.begin, (before - reach, before + reach + 1))
+        first, end = np.searchsorted(begin, (before - reach, before + reach + 1))
         chosen: slice | np.ndarray = slice(first, end)
         if end - first < FEWEST:
-            off = np.abs(self.begin - before)
+            off = np.abs(begin - before)
             chosen = off <= np.sort(off)[min(FEWEST, len(off)) - 1]
-        return np.sqrt(self.error[:, chosen].mean(axis=1))
+        return np.sqrt(error[:, chosen].mean(axis=1))
+
+    def _of(self, gap: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(N,) frames before all holes of a length that fit into the track, (2, N, J) squared
+        errors in their middle, and (N, J) bool, whether nothing is missing around."""
+        if gap not in self._done:
+            motion, middle = self._motion, gap // 2
+            begin = np.arange(ENDS - 1, len(motion) - gap - ENDS + 1)
+            first, last = motion[begin], motion[begin + gap]
+            secant, one = (last - first) / gap, np.ones(1)
+            slopes = (
+                _inner_slopes(first - motion[begin - 1], secant, one, gap * one),
+                _inner_slopes(secant, motion[begin + gap + 1] - last, gap * one, one),
+            )
+            shaped = hermite(first, last, gap * slopes[0], gap * slopes[1], middle / gap)
+            knots = motion[begin[:, None] + _around(0, gap)]
+            bent = np.einsum("k,nkjc->njc", bending_least(gap)[middle - 1], knots)
+            error = ((np.stack([shaped, bent]) - motion[begin + middle]) ** 2).sum(-1)
+            span = gap + 2 * ENDS - 1
+            whole = self._often[begin + gap + ENDS] - self._often[begin - ENDS + 1] == span
+            self._done[gap] = begin, error, whole
+        return self._done[gap]

@@ -7,6 +7,8 @@ leaps back, where a limb that moves fast gets somewhere else, in several frames.
 
 import numpy as np
 
+from posegan_jax.inpainting.bridge import hermite
+
 DOUBT = 0.5
 """Trust under which an observation is doubted."""
 PROOF = 0.48
@@ -75,7 +77,8 @@ def _told(
     """That observations ``first`` to ``end`` are wrong, in frames of the model times pixels^1.5:
     how long they last, how suddenly they come and go, how far off the way across they are."""
     frames = min(step * (time[end - 1] - time[first] + 1), LASTING)
-    comes, goes = (leaps[max(i - 1, 0) : i + 2].max() for i in (first, end))
+    # Doubt may begin and end a frame late, but not early: in between, it is what is doubted itself.
+    comes, goes = leaps[max(first - 1, 0) : first + 1].max(), leaps[end : end + 2].max()
     return frames * min(comes, goes) * _off(time, places, first, end) ** 0.5
 
 
@@ -91,10 +94,6 @@ def _off(time: np.ndarray, places: np.ndarray, first: int, end: int) -> float:
         else after - before
         for k in (first - 2, end)
     )
-    rest = 1 - at
-    curved = (
-        before * rest**2 * (1 + 2 * at) + after * at**2 * (1 + 2 * rest)
-        + at * rest * (rest * leaves - at * arrives)
-    )
+    curved = hermite(before, after, leaves, arrives, at)
     off = [np.linalg.norm(places[first:end] - way, axis=-1).max() for way in (straight, curved)]
     return min(off)

@@ -135,14 +135,15 @@ def _bridged(
     size: np.ndarray, rate: Rate,
 ) -> np.ndarray:
     """(T, J, 2) pixels: with the joints' own paths across what is not ``held`` (T, J) to be where
-    it was observed. Joints that are never seen have none: they go along with what they are
-    regressed on."""
+    it was observed. Joints that are never seen have none: where others are seen, they go along
+    with what they are regressed on."""
     bridged = bridge(result, carried.deviation, held, size, rate.step, model.constants.bridge)
     if not residual.inputs.any():
         return bridged
     along = residual.regress(bridged, size) - residual.regress(result, size)
     never = ~held.any(axis=0) & ~residual.inputs
-    return np.where(never[:, None], bridged + along, bridged)
+    alone = never & np.any(held, axis=1, keepdims=True)
+    return np.where(alone[..., None], bridged + along, bridged)
 
 
 def as_generated(track: Track, generated: Generated, observed: Observed) -> Completion:

@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 
-SMOOTH, MARKED = 0.004, 0.01
-"""Jitter, in body sizes, that is none: exact motion itself shows .001 to .005 of it where it is
-slow (motion capture, 25 frames per second), what people mark by hand .003 to .01, most less."""
+SMOOTH, MARKED = 0.005, 0.01
+"""Jitter, in body sizes, that is none, of tracks with scores that differ and of others: exact
+motion shows .001 to .005 of it where it is slow (motion capture, 25 frames per second), what people
+mark by hand .003 to .01, and detectors .006 to .02."""
 WHITE = 0.2
 """Share of the variance of a detector's error that is white: what lasts for longer cannot be told
 from motion. Chosen with validation subjects, whose simulated detector errs as ``evaluation.noise``

@@ -71,7 +71,7 @@ def test_hermite_has_the_ends_and_slopes_it_is_given():
     slope = cubic.deriv()
     at = np.linspace(0, 1, 7)
     ends = [np.array([f(x)]) for f in (cubic, slope) for x in (0.0, 1.0)]
-    np.testing.assert_allclose(hermite(*ends, at)[:, 0], cubic(at))
+    np.testing.assert_allclose(hermite(*ends, at[:, None])[:, 0], cubic(at))
 
 
 @pytest.mark.parametrize("gap", [2, 3, 8, 48, 96])
@@ -157,7 +157,8 @@ def test_near_an_end_short_holes_keep_their_shape_and_long_ones_stay():
         before, after = hole.start - 1, hole.stop
         k = known.tolist().index(before)
         gap, at = after - before, np.arange(1, after - before) / (after - before)
-        wanted = hermite(path[before, 1], path[after, 1], gap * inner[k], gap * inner[k + 1], at)
+        slopes = gap * inner[k], gap * inner[k + 1]
+        wanted = hermite(path[before, 1], path[after, 1], *slopes, at[:, None])
         np.testing.assert_allclose(found.places[hole, 1], wanted)
         assert (0 < found.deviation[hole, 1]).all() and found.deviation[hole, 1].max() < SIZE / 10
     for hole in (slice(2, 2 + SHORT), slice(110, 118)):

@@ -34,7 +34,7 @@ def white(shape, seed=0):
 
 
 def level(keypoints, size):
-    return noise_level(roughness(keypoints, size))
+    return noise_level(roughness(keypoints, size), detected=True)
 
 
 # --- jitter and noise -----------------------------------------------------------------------------
