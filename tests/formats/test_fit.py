@@ -126,4 +126,6 @@ def test_real_files_go_to_every_format(real, format, tmp_path):
         every = np.concatenate([s.keypoints[:, joints].reshape(-1, 2) for s in sequences])
         return np.sort(every[np.isfinite(every[:, 0]), 0])
 
-    np.testing.assert_allclose(places(again, there), places(file, here), atol=2e-3)
+    # YOLO's shares of the picture have six digits.
+    near = 2e-3 if format == "yolo" else 1e-3
+    np.testing.assert_allclose(places(again, there), places(file, here), atol=near)

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from swaying import JOINTS, motion, white
 
 from posegan_jax.inpainting.noise import (
+    MARKED,
     SMOOTH,
     WHITE,
     jitter,
@@ -13,24 +15,9 @@ from posegan_jax.inpainting.noise import (
     spikes,
 )
 
-JOINTS = 8
-
-
-def motion(frames=100, size=80.0):
-    """(T, J, 2) pixels: joints on a circle of that radius, which is the body size, that sway."""
-    angle = 2 * np.pi * np.arange(JOINTS) / JOINTS
-    pose = size * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-    time = np.arange(frames)[:, None, None]
-    sway = 0.3 * size * np.sin(time / 12 + np.arange(JOINTS)[:, None] + np.array([0, 1.5]))
-    return 300.0 + pose + sway
-
 
 def sizes(keypoints, size=80.0):
     return np.full(len(keypoints), size)
-
-
-def white(shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape)
 
 
 def level(keypoints, size):
@@ -195,6 +182,12 @@ def test_of_a_single_frame_no_rounding_is_told(frames):
 
 def test_of_what_is_missing_no_rounding_is_told():
     assert rounding(np.full((30, JOINTS, 2), np.nan), np.ones(30)) == 0.0
+
+
+def test_without_scores_more_is_left_as_it_is():
+    """It may have been marked by hand."""
+    assert noise_level(1.1 * SMOOTH, True) > 0.0 == noise_level(1.1 * SMOOTH, False)
+    assert noise_level(1.1 * MARKED, True) > noise_level(1.1 * MARKED, False) > 0.0
 
 
 # --- spikes ---------------------------------------------------------------------------------------

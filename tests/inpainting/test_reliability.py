@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from swaying import JOINTS, motion, white
 
 from posegan_jax.geometry.body import body_size
 from posegan_jax.inpainting.noise import WHITE
@@ -17,22 +18,6 @@ from posegan_jax.inpainting.reliability import (
     stray,
 )
 from posegan_jax.inpainting.residual import ROUGHNESS, ResidualModel
-
-JOINTS = 8
-
-
-def motion(frames=100, size=80.0):
-    """(T, J, 2) pixels: joints on a circle of that radius, which is the body size, that sway."""
-    angle = 2 * np.pi * np.arange(JOINTS) / JOINTS
-    pose = size * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-    time = np.arange(frames)[:, None, None]
-    sway = 0.3 * size * np.sin(time / 12 + np.arange(JOINTS)[:, None] + np.array([0, 1.5]))
-    return 300.0 + pose + sway
-
-
-def white(shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape)
-
 
 # --- confidence -----------------------------------------------------------------------------------
 
