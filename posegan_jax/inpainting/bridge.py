@@ -95,32 +95,46 @@ def bridges(motion: np.ndarray, seen: np.ndarray, step: float) -> Bridges:
       step: frames of the model per frame.
     """
     places, deviation = np.full(motion.shape, np.nan), np.full(seen.shape, np.nan)
-    trials = _Trials(motion, seen)
-    for joint in map(int, np.flatnonzero((~seen).any(axis=0) & seen.any(axis=0))):
-        path, known = motion[:, joint], np.flatnonzero(seen[:, joint])
-        if len(known) < 2:
-            continue
-        slopes = pchip_slopes(known, path[known])
-        for hole in runs(~seen[:, joint]):
-            before, after = hole.start - 1, hole.stop
-            gap = after - before
-            if before < 0 or after >= len(seen) or step * (gap - 1) > LONGEST:
-                continue
-            k = int(np.searchsorted(known, before))
-            at = (np.arange(hole.start, hole.stop) - before) / gap
-            off = trials.near(joint, gap, before, max(round(AROUND / step), gap))
-            around = _around(before, gap)
-            room = _fits(around, len(path))
-            if not room and gap >= SHORT:
-                continue  # nothing tells where a long one goes
-            if room and off[1] <= PREFERRED * off[0]:
-                places[hole, joint] = bending_least(gap) @ path[around]
-            else:
-                places[hole, joint] = hermite(
-                    path[before], path[after], gap * slopes[k], gap * slopes[k + 1],
-                    at[:, None])
-            deviation[hole, joint] = off.min() * 4 * at * (1 - at)
+    trials, slopes = _Trials(motion, seen), _slopes(motion, seen)
+    joints, befores, gaps = _holes(seen)
+    for gap in map(int, np.unique(gaps[step * (gaps - 1) <= LONGEST])):
+        joint, before = joints[gaps == gap], befores[gaps == gap]
+        frames, around = before[:, None] + np.arange(1, gap), before[:, None] + _around(0, gap)
+        room = _fits(around, len(motion))
+        if gap >= SHORT:  # without it nothing tells where a long one goes
+            joint, frames, around, before = (a[room] for a in (joint, frames, around, before))
+            room = room[room]
+        reach = max(round(AROUND / step), gap)
+        off = trials.near(joint, gap, before, reach)
+        at = np.arange(1, gap)[:, None] / gap
+        ends = np.stack([before, before + gap])
+        first, last = motion[ends, joint][:, :, None]
+        leaves, arrives = gap * slopes[ends, joint][:, :, None]
+        path = hermite(first, last, leaves, arrives, at)
+        bends = room & (off[:, 1] <= PREFERRED * off[:, 0])
+        path[bends] = np.einsum(
+            "tk,hkc->htc", bending_least(gap), motion[around[bends], joint[bends, None]])
+        places[frames, joint[:, None]] = path
+        deviation[frames, joint[:, None]] = off.min(axis=1)[:, None] * (4 * at * (1 - at))[:, 0]
     return Bridges(places, deviation)
+
+
+def _holes(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(H,) joints that are seen before and after holes of ``seen`` (T, J), the last frames before
+    these, and how far from it the next one after is."""
+    time = np.arange(len(seen))[:, None]
+    after = np.minimum.accumulate(np.where(seen, time, len(seen))[::-1])[::-1]
+    joint, before = np.nonzero((seen[:-1] & ~seen[1:] & (after[1:] < len(seen))).T)
+    return joint, before, after[before + 1, joint] - before
+
+
+def _slopes(motion: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """(T, J, 2) of ``pchip_slopes`` where joints with holes are seen; elsewhere 0."""
+    result = np.zeros(motion.shape)
+    for joint in np.flatnonzero((~seen).any(axis=0) & (seen.sum(axis=0) > 1)):
+        known = np.flatnonzero(seen[:, joint])
+        result[known, joint] = pchip_slopes(known, motion[known, joint])
+    return result
 
 
 def pchip_slopes(time: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -159,9 +173,9 @@ def _around(before: int, gap: int) -> np.ndarray:
     return np.r_[before - ENDS + 1 : before + 1, after : after + ENDS]
 
 
-def _fits(frames: np.ndarray, length: int) -> bool:
-    """Whether a track of that length has them."""
-    return bool(0 <= frames[0] and frames[-1] < length)
+def _fits(frames: np.ndarray, length: int) -> np.ndarray:
+    """Whether a track of that length has all of the frames (..., K), which are in order."""
+    return (frames[..., 0] >= 0) & (frames[..., -1] < length)
 
 
 @functools.lru_cache(maxsize=256)
@@ -183,6 +197,38 @@ def bending_least(gap: int) -> np.ndarray:
     return (each @ np.linalg.inv(system))[:, : len(knots)]
 
 
+class _Tries(NamedTuple):
+    """Paths across all N holes of a length that fit into a track.
+
+    Attributes:
+      begin: (N,) frames before the holes.
+      error: (N, J, 2) squared errors in their middle, of the path that keeps its shape and of the
+        one that bends least.
+      counts: (N, J) bool, those in which nothing is missing around, or all of a joint's where these
+        are few.
+      few: (J,) bool, whether they are.
+      before, total: (N + 1, J) and (N + 1, J, 2), how many count before each, and their errors.
+    """
+
+    begin: np.ndarray
+    error: np.ndarray
+    counts: np.ndarray
+    few: np.ndarray
+    before: np.ndarray
+    total: np.ndarray
+
+    @classmethod
+    def of(cls, begin: np.ndarray, error: np.ndarray, whole: np.ndarray) -> "_Tries":
+        """``whole`` (N, J): nothing is missing around."""
+        few = whole.sum(axis=0) < FEWEST
+        counts = whole | few
+        first = np.zeros((1, *counts.shape[1:]))
+        before = np.concatenate([first, np.cumsum(counts, axis=0)])
+        errors = np.cumsum(np.where(counts[..., None], error, 0.0), axis=0)
+        total = np.concatenate([np.stack([first, first], -1), errors])
+        return cls(begin, error, counts, few, before, total)
+
+
 class _Trials:
     """Paths across holes in which nothing is missing, against what is there.
 
@@ -194,36 +240,41 @@ class _Trials:
     def __init__(self, motion: np.ndarray, seen: np.ndarray):
         self._motion = motion
         self._often = np.concatenate([np.zeros((1, seen.shape[1]), int), np.cumsum(seen, axis=0)])
-        self._done: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        self._done: dict[int, _Tries] = {}
 
-    def near(self, joint: int, gap: int, before: int, reach: int) -> np.ndarray:
-        """(2,) deviations, pixels: of the path that keeps its shape, and of what bends least.
+    def near(self, joint: np.ndarray, gap: int, before: np.ndarray, reach: int) -> np.ndarray:
+        """(H, 2) deviations, pixels: of the path that keeps its shape, and of what bends least.
 
-        By holes of that length within reach of one after frame ``before``, or by the nearest ones
-        if those are few; infinite where there are none. Where too few can be tried on what was
-        observed, by such as are half as long, whose errors grow by the cube of the length; of short
-        ones, by what is filled, too.
+        By holes of that length within reach of one after frame ``before`` (H,) of ``joint`` (H,),
+        or by the nearest ones if those are few; infinite where there are none. Where too few can be
+        tried on what was observed, by such as are half as long, whose errors grow by the cube of
+        the length; of short ones, by what is filled, too.
         """
-        begin, error, whole = self._of(gap)
-        whole = whole[:, joint]
-        if whole.sum() < FEWEST and gap >= SHORT:
-            shorter = gap // 2
-            return (gap / shorter) ** 1.5 * self.near(joint, shorter, before, reach)
-        error = error[..., joint]
-        if whole.sum() >= FEWEST:
-            begin, error = begin[whole], error[:, whole]
-        if not len(begin):
-            return np.full(2, np.inf)
-        first, end = np.searchsorted(begin, (before - reach, before + reach + 1))
-        chosen: slice | np.ndarray = slice(first, end)
-        if end - first < FEWEST:
-            off = np.abs(begin - before)
-            chosen = off <= np.sort(off)[min(FEWEST, len(off)) - 1]
-        return np.sqrt(error[:, chosen].mean(axis=1))
+        tries, result = self._of(gap), np.full((len(joint), 2), np.inf)
+        here = np.arange(len(joint))
+        if gap >= SHORT:
+            few, shorter = tries.few[joint], gap // 2
+            if few.any():
+                halves = self.near(joint[few], shorter, before[few], reach)
+                result[few] = (gap / shorter) ** 1.5 * halves
+            here = here[~few]
+        if not len(tries.begin):
+            return result
+        of, at = joint[here], before[here]
+        first, end = (np.searchsorted(tries.begin, edge) for edge in (at - reach, at + reach + 1))
+        count = tries.before[end, of] - tries.before[first, of]
+        total = tries.total[end, of] - tries.total[first, of]
+        result[here] = np.sqrt(np.maximum(total, 0.0) / np.maximum(count, 1)[:, None])
+        for number in here[count < FEWEST]:
+            there = tries.counts[:, joint[number]]
+            off = np.abs(tries.begin[there] - before[number])
+            nearest = off <= np.sort(off)[min(FEWEST, len(off)) - 1]
+            error = tries.error[there, joint[number]][nearest]
+            result[number] = np.sqrt(error.mean(axis=0))
+        return result
 
-    def _of(self, gap: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(N,) frames before all holes of a length that fit into the track, (2, N, J) squared
-        errors in their middle, and (N, J) bool, whether nothing is missing around."""
+    def _of(self, gap: int) -> _Tries:
+        """Of that length."""
         if gap not in self._done:
             motion, middle = self._motion, gap // 2
             begin = np.arange(ENDS - 1, len(motion) - gap - ENDS + 1)
@@ -236,8 +287,9 @@ class _Trials:
             shaped = hermite(first, last, gap * slopes[0], gap * slopes[1], middle / gap)
             knots = motion[begin[:, None] + _around(0, gap)]
             bent = np.einsum("k,nkjc->njc", bending_least(gap)[middle - 1], knots)
-            error = ((np.stack([shaped, bent]) - motion[begin + middle]) ** 2).sum(-1)
+            paths = np.stack([shaped, bent], axis=2)
+            error = ((paths - motion[begin + middle][:, :, None]) ** 2).sum(-1)
             span = gap + 2 * ENDS - 1
             whole = self._often[begin + gap + ENDS] - self._often[begin - ENDS + 1] == span
-            self._done[gap] = begin, error, whole
+            self._done[gap] = _Tries.of(begin, error, whole)
         return self._done[gap]

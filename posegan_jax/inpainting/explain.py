@@ -30,7 +30,8 @@ FURTHEST = 3.0
 are usually told, unless their own path shows that they are wrong, ..."""
 NOISY = 0.018
 """... of noise up to so many body sizes, and of more of more, in proportion: the noisier a detector
-is, the more it errs by what no path shows."""
+is, the more it errs by what no path shows. From there to twice as much, what is brought back is
+smoothed more and more."""
 TINY = 1e-6
 UNSURE = 0.5
 """Score of what is generated alone: nothing is known of it, so it says neither right nor wrong."""
@@ -119,7 +120,10 @@ def _limited(
     result: np.ndarray, track: Track, reliability: Reliability, size: np.ndarray
 ) -> np.ndarray:
     """(T, J, 2) pixels: no further from what was observed than its noise explains, where its own
-    path does not show that it is wrong."""
+    path does not show that it is wrong.
+
+    A limb that moves fast is brought back in several frames that agree; of a noisy detector, what
+    is brought back in one frame and not in the next is mostly noise, so it is smoothed."""
     noise = reliability.noise
     lenient = np.maximum(noise / (NOISY * size[:, None]), 1.0)
     most = FURTHEST * noise * lenient / np.maximum(1.0 - reliability.proof**2, TINY)
@@ -127,7 +131,16 @@ def _limited(
     length = np.linalg.norm(off, axis=-1)
     far = track.seen & (reliability.proof < 1) & (length > most)
     share = np.where(far, most / np.where(far, length, 1.0), 1.0)
-    return np.where(far[..., None], track.keypoints + share[..., None] * off, result)
+    back = np.where(far[..., None], (share[..., None] - 1) * off, 0.0)
+    smoothed = np.minimum(lenient - 1, 1.0)[..., None]
+    return result + back + smoothed * (_smooth(back) - back)
+
+
+def _smooth(values: np.ndarray) -> np.ndarray:
+    """Weighted means of each frame, the two before and the two after, of values (T, ...)."""
+    around = np.pad(values, ((2, 2), *[(0, 0)] * (values.ndim - 1)), mode="edge")
+    weights = np.array([1, 2, 3, 2, 1]) / 9
+    return np.tensordot(weights, [around[i : i + len(values)] for i in range(5)], axes=1)
 
 
 def _bridged(

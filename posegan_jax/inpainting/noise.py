@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from posegan_jax.pose.median import median
+
 SMOOTH, MARKED = 0.005, 0.01
 """Jitter, in body sizes, that is none, of tracks with scores that differ and of others: exact
 motion shows .001 to .005 of it where it is slow (motion capture, 25 frames per second), what people
@@ -97,25 +99,25 @@ def jitter(keypoints: np.ndarray, size: np.ndarray) -> np.ndarray:
     """
     result = np.full(keypoints.shape[1], np.nan)
     for order in (4, 6):  # the later one counts
+        if len(keypoints) <= order:
+            break
         # White noise of variance 1 has differences of this variance.
         variance = math.comb(2 * order, order)
         differences = np.abs(np.diff(keypoints, n=order, axis=0))
         differences /= size[order // 2 : len(size) - order // 2, None, None]
-        speed = _fastest(keypoints, order)
-        for joint in range(keypoints.shape[1]):
-            there = np.isfinite(differences[:, joint, 0])
-            values, ways = differences[there, joint], speed[there, joint]
-            if values.size >= ENOUGH:
-                slow = values[ways <= np.median(ways)]
-                result[joint] = np.median(slow) / 0.6745 / np.sqrt(variance)
+        there = np.isfinite(differences[..., 0])
+        ways = np.where(there, _fastest(keypoints, order), np.nan)
+        slow = ways <= median(ways, 0)
+        pairs = np.moveaxis(np.where(slow[..., None], differences, np.nan), 2, 1)
+        middle = median(pairs.reshape(-1, keypoints.shape[1]), 0)[0]
+        enough = 2 * there.sum(axis=0) >= ENOUGH
+        result[enough] = middle[enough] / 0.6745 / np.sqrt(variance)
     return result
 
 
 def _fastest(keypoints: np.ndarray, order: int) -> np.ndarray:
     """(T - order, J) pixels: the longest way in two of the ``order`` + 1 frames of a difference."""
     ways = np.linalg.norm(keypoints[2:] - keypoints[:-2], axis=-1)
-    if len(ways) < order - 1:
-        return np.empty((0, keypoints.shape[1]))
     return np.lib.stride_tricks.sliding_window_view(ways, order - 1, axis=0).max(axis=-1)
 
 

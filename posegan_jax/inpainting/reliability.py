@@ -11,6 +11,7 @@ from posegan_jax.inpainting.evidence import evidence
 from posegan_jax.inpainting.noise import noise_level, roughness, spikes
 from posegan_jax.inpainting.residual import ROUGHNESS, ResidualModel, trust
 from posegan_jax.inpainting.settings import Observed
+from posegan_jax.pose.median import median
 from posegan_jax.runtime import cpus
 
 REFINE_NOISE = 0.02
@@ -101,8 +102,8 @@ def stray(keypoints: np.ndarray) -> np.ndarray:
     enough = seen.sum(-1) >= FEWEST
     result = np.zeros(seen.shape, bool)
     poses = keypoints[enough]
-    distance = np.linalg.norm(poses - np.nanmedian(poses, axis=1, keepdims=True), axis=-1)
-    result[enough] = distance > STRAY * np.nanmedian(distance, axis=1, keepdims=True)
+    distance = np.linalg.norm(poses - median(poses, 1), axis=-1)
+    result[enough] = distance > STRAY * median(distance, 1)
     return result
 
 
