@@ -137,7 +137,8 @@ def read(
     )
     if fps is not None:
         said = next((s.fps for s in file if s.fps is not None), None)
-        notes = (*notes, *disagreement("the file says", said, fps))
+        told = disagreement("the file says", said, fps, given=True)
+        notes = (*(note for note in notes if table.BY_COLUMN not in note), *told)
         file = dataclasses.replace(
             file, sequences=tuple(s.replace(fps=fps) for s in file), notes=notes
         )

@@ -49,6 +49,9 @@ VISIBLE = 0.5
 """Least score of tables that no program owns; instead of MIN_SCORE where the column is called a
 visibility, below which MediaPipe draws no landmark."""
 
+BY_COLUMN = "frames per second, by its column"
+"""Says where a rate is from, which does not count if the user gives another one."""
+
 _TIMED = 10  # frames whose times tell a rate
 _HEAD = 65536
 _SEPARATORS = ",", "\t", ";"
@@ -411,7 +414,7 @@ def rate(
         fps *= 1000
     if not 1 <= fps <= FASTEST:
         return None, []
-    return fps, [f"{fps:.4g} frames per second, by its column {name}"]
+    return fps, [f"{fps:.4g} {BY_COLUMN} {name}"]
 
 
 def followed(
