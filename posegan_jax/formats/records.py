@@ -299,7 +299,9 @@ def _ids_problem(records: Sequence[Record]) -> str | None:
     """Why the ids of a file say nothing, None if they do."""
     people = [record.person for record in records]
     if None in people:
-        return "no ids in the file"
+        known = len(people) - people.count(None)
+        some = f"{known} of {len(people)} detections have ids, the others none, so ids do not count"
+        return some if known else "no ids in the file"
     seen = Counter((record.person, record.frame) for record in records)
     frames = Counter(person for person, _ in seen)
     crowded = Counter(person for (person, _), count in seen.items() if count > 1)
