@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from posegan_jax import formats
 from posegan_jax.errors import InputError
-from posegan_jax.formats import table
+from posegan_jax.formats import textfile
 from posegan_jax.pose.exchange import find_exchanges
 from posegan_jax.pose.sequence import PoseSequence, densify
 
@@ -172,7 +172,7 @@ def cells(path):
     if text.startswith("PathFileType"):
         rows = [line.removesuffix("\r").split("\t") for line in text.split("\n")]
         return [row for row in rows if any(cell.strip() for cell in row)]
-    comma = table.separator_of(text.partition("\n")[0])
+    comma = textfile.separator_of(text.partition("\n")[0])
     return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=comma) if row]
 
 
