@@ -336,7 +336,8 @@ def followed(
     free = [i for i in range(len(ids) + len(taken)) if str(i) not in taken]
     for i, person in zip(loose, ids, strict=True):
         people[i] = free[person]
-    return people, [f"rows without an id: followed {len(set(ids))} people by pose similarity"]
+    count = tracking.counted(len(set(ids)))
+    return people, [f"rows without an id: followed {count} by pose similarity"]
 
 
 def relabelled(

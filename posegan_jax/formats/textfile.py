@@ -101,6 +101,8 @@ def load_csv(path: Path) -> tuple[list[list[str]], Style]:
         lines, places, comments, mark = _uncommented(lines)
     separator = separator_of(lines[0].strip() if lines else "")
     widths = _widths(lines) if separator == " " else ()
+    if separator == " " and '"' in text:
+        raise InputError(f"{path}: spaces part its cells, and some are quoted; save it with commas")
     rows: list[list[str]] = []
     reader = csv.reader(_parted(lines), delimiter=separator)
     try:
@@ -200,13 +202,14 @@ def _parted(lines: Iterable[str]) -> list[str]:
     lines = list(lines)
     if separator_of(lines[0].strip() if lines else "") != " ":
         return lines
-    return [" ".join(line.split()) + "\n" if line.strip() else "" for line in lines]
+    stripped = (line.strip(" \r\n") for line in lines)
+    return [re.sub(" +", " ", line) + "\n" if line else "" for line in stripped]
 
 
 def _widths(lines: Iterable[str]) -> tuple[int, ...]:
     """Widths of columns whose cells all end at the same places; none where they do not."""
     found = {
-        tuple(len(cell) for cell in re.findall(r"\s*\S+", line.rstrip()))
+        tuple(len(cell) for cell in re.findall(" *[^ ]+", line.rstrip(" \r\n")))
         for line in lines if line.strip()
     }
     return next(iter(found)) if len(found) == 1 else ()
@@ -214,7 +217,7 @@ def _widths(lines: Iterable[str]) -> tuple[int, ...]:
 
 def _spaced(row: list[str], widths: tuple[int, ...]) -> str:
     """A line of cells parted by spaces, in columns of these widths; what is blank is nan."""
-    cells = [cell.strip().replace(" ", "_") or "nan" for cell in row]
+    cells = [cell.replace(" ", "_") or "nan" for cell in row]
     if len(widths) != len(cells):
         return " ".join(cells)
     first, *rest = zip(cells, widths, strict=True)
