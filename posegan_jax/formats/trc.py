@@ -238,6 +238,11 @@ def _up(source: Table) -> int:
 
 
 def _new_file(sequence: PoseSequence, source: Table | None, path: Path) -> list[list[str]]:
+    """The lines of a new file, in the units and axes of the old one if there is one.
+
+    Raises:
+      InputError: the sequence has no fps.
+    """
     fps = sequence.fps
     if fps is None:
         raise InputError(f"{path}: a TRC file needs frames per second; give them, e.g. --fps 25")

@@ -354,6 +354,7 @@ def _new_row(source: Table, sequence: PoseSequence, t: int, track: Track) -> lis
 
 
 def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
+    """The rows of a new table, whose columns are called as those of the old one."""
     people = table.distinct_people(file, path, blank=True)
     old = _parsed(source.header[0] if source.header else [])
     first = source.header[0] if source.header else []
