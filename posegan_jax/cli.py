@@ -498,7 +498,8 @@ def _counts(joints: dict[str, int], bridged: int, gaps: int, confident: int, mov
         parts.append(f"{bridged} frame{'s' * (bridged > 1)} bridged")
     if gaps:
         parts.append(f"{gaps} gap{'s' * (gaps > 1)} left (--bridge)")
-    parts.append(f"{moved} of {confident} confident joints moved by over half a head")
+    if moved:
+        parts.append(f"{moved} of {confident} confident joints moved by over half a head")
     return "; ".join(parts)
 
 

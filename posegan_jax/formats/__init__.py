@@ -45,6 +45,7 @@ from posegan_jax.pose.people import Moves, relabel, tracked
 from posegan_jax.pose.rate import disagreement
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.pose.tracking import counted
 from posegan_jax.runtime.files import check_file, check_folder
 
 _OURS = (
@@ -137,7 +138,8 @@ def read(
     )
     if fps is not None:
         said = next((s.fps for s in file if s.fps is not None), None)
-        notes = (*notes, *disagreement("the file says", said, fps))
+        told = disagreement("the file says", said, fps, given=True)
+        notes = (*(note for note in notes if table.BY_COLUMN not in note), *told)
         file = dataclasses.replace(
             file, sequences=tuple(s.replace(fps=fps) for s in file), notes=notes
         )
@@ -168,7 +170,7 @@ def _by_poses(file: PoseFile) -> PoseFile:
     moves = tracked(file)
     found = relabelled(file, moves)
     count = sum(bool(sequence.observed.any()) for sequence in found)
-    note = f"ids are ignored: tracked {count} people by pose similarity"
+    note = f"ids are ignored: tracked {counted(count)} by pose similarity"
     return dataclasses.replace(found, notes=(*found.notes, note))
 
 

@@ -1,11 +1,12 @@
 """Which way is up in a file's coordinates, and which two of its axes are the picture.
 
 In pictures y points down. Other programs write tables with y pointing up, or joints in space whose
-y or z points up. Where that is clear from where heads and feet are throughout a file, the axis is
-turned over for the model, and back on writing.
+y or z points up. Where that is clear from how bodies are throughout a file, the axis is
+turned over for the model, and back on writing. The signs of it are those of people who stand, sit,
+squat or crouch; who lies or does push-ups shows none.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -19,22 +20,45 @@ VERTICALS: tuple[str, ...] = get_args(Vertical)
 UPWARDS = "Y points up and is turned over"
 Z_UPWARDS = "X and Z are read as the picture; Z points up and is turned over"
 
-_LEVELS = (
-    ("head_top", "head", "nose", "left_eye", "right_eye", "left_ear", "right_ear"),
-    ("left_shoulder", "right_shoulder", "mid_shoulder", "neck"),
-    ("left_hip", "right_hip", "mid_hip", "pelvis"),
-    ("left_ankle", "right_ankle", "left_heel", "right_heel", "left_knee", "right_knee"),
-)
+BELOW_ZERO = "Y is below 0 throughout: it points up and is turned over; --vertical decides"
+
+_LEVELS = {
+    "head": ("head_top", "head", "nose", "left_eye", "right_eye", "left_ear", "right_ear"),
+    "shoulders": ("left_shoulder", "right_shoulder", "mid_shoulder", "neck"),
+    "hips": ("left_hip", "right_hip", "mid_hip", "pelvis"),
+    "knees": ("left_knee", "right_knee"),
+    "feet": ("left_ankle", "right_ankle", "left_heel", "right_heel"),
+}
 """Joints of someone upright, from above to below."""
 
-_TILT = 0.7
-"""Least share of the way from feet to head that is along an axis, for someone to be upright so."""
+_HANDS = ("left_wrist", "right_wrist")
+
+_SIGNS = (
+    ("head", "shoulders", 0.3, 1.0), ("shoulders", "hips", 0.7, 2.0),
+    ("shoulders", "feet", 1.0, 1.0), ("shoulders", "knees", 0.7, 1.0), ("knees", "feet", 0.5, 1.0),
+    ("head", "feet", 2.0, 1.0),
+)
+"""What is above what in whoever stands, sits, squats or crouches: by how much of the body's size
+for a sign to be full, and how much it counts. Feet below hips is none: who squats or sits on the
+ground has them level."""
+
+_TILT = 0.6
+"""Least mean of the signs for someone to be upright one way."""
 
 _ALL = 0.9
 """Share of the frames with someone upright that are so the same way where a file is clear."""
 
 _JUDGED = 0.5
 """Least share of all frames in which someone is upright; in others people lie, or bend over."""
+
+_FEW = 10
+"""Frames, in all, that nothing is said of: so few poses may be any."""
+
+_REACH = 0.1
+"""Hands so much of the body's size short of the head still bear who stands on them."""
+
+_HOLDS = 0.5
+"""Hands that move less than this much of what shoulders do hold on to something."""
 
 _OFTEN = 3
 """So much more often someone must be upright along z than along y, along which people may lie."""
@@ -54,8 +78,8 @@ def is_turned(
 ) -> tuple[bool, list[str]]:
     """Whether y points up in a file, and a note if it does or may do.
 
-    People who stand on their head for a while turn nothing over: a file is clear only where heads
-    are below feet in nine of ten frames of all people together.
+    A file is clear only where people are upside down in nine of ten frames of all of them
+    together, and do not stand on their hands. Otherwise y points as ``default`` says.
 
     Args:
       sequences: the people, their places as they are in the file.
@@ -64,23 +88,33 @@ def is_turned(
     """
     if vertical is not None:
         return vertical != "y-down", [UPWARDS] if vertical == "y-up" else []
-    below, above, frames = 0, 0, 0
-    for sequence in sequences:
-        upright = _upright(sequence.keypoints, get_skeleton(sequence.skeleton).joints)[:, 1]
-        below += int((upright > 0).sum())  # heads, as y points down in pictures
-        above += int((upright < 0).sum())
-        frames += int(np.isfinite(upright).sum())
-    judged = below + above
-    if judged < _JUDGED * frames or not judged:
-        return default, [UPWARDS] if default else []
-    if below >= _ALL * judged or default and below > above:
+    people = [(s.keypoints, get_skeleton(s.skeleton).joints) for s in sequences]
+    tilts = [_upright(*person)[:, 1] for person in people]
+    below = sum(int((tilt > 0).sum()) for tilt in tilts)  # heads, as y points down in pictures
+    above = sum(int((tilt < 0).sum()) for tilt in tilts)
+    judged, frames = below + above, sum(int(np.isfinite(tilt).sum()) for tilt in tilts)
+    weak = not judged or judged < _JUDGED * frames
+    on_hands = sum(
+        int((tilt > 0).sum()) for tilt, person in zip(tilts, people, strict=True)
+        if _is_on_hands(*person, tilt > 0)
+    )
+    if not weak and below >= _ALL * judged and (default or 2 * on_hands <= below):
         return True, [UPWARDS]
-    if below > above:
+    if not weak and above >= below:
+        return False, []
+    if default:
+        return True, [UPWARDS]
+    if _is_below_zero(people):
+        return True, [BELOW_ZERO]
+    if not weak and below < _ALL * judged:
         return False, [
             f"heads are below feet in {below / judged:.0%} of the frames: Y is taken to point "
             "down; --vertical y-up turns it over"
         ]
-    return False, []
+    if frames < _FEW:
+        return False, []
+    why = "hardly upright" if weak else "head down or on their hands"
+    return False, [f"people are {why}: Y is taken to point down; --vertical y-up turns it over"]
 
 
 def is_z_up(places: np.ndarray, joints: Sequence[str | None]) -> bool:
@@ -155,27 +189,79 @@ def _has_mirror(joint: str, joints: Collection[str | None]) -> bool:
     return other is None or f"{other}_{stem}" in joints
 
 
+def _is_on_hands(places: np.ndarray, joints: Sequence[str | None], which: np.ndarray) -> bool:
+    """Whether hands are on the ground below someone who is upside down in the picture.
+
+    They are then, all the time, about as low as the head or lower, or mostly so and hold still
+    while the shoulders move, as in push-ups that are seen from the front.
+
+    Args:
+      places: (N, K, 2), y down, NaN where there is none.
+      joints: as of ``is_z_up``.
+      which: (N,) the frames in which they are upside down.
+    """
+    places = places[which]
+    hands, head, shoulders = (
+        _of(places, joints, names)
+        for names in (_HANDS, _LEVELS["head"], _LEVELS["shoulders"])
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        beyond = (hands - head)[:, 1] / _size(_levels(places, joints))[:, 0]
+    beyond = beyond[np.isfinite(beyond)]
+    if not len(beyond):
+        return False
+    if (beyond > -_REACH).mean() > _ALL:
+        return True
+    both = np.isfinite(hands + shoulders).all(-1)
+    if not both.any():
+        return False
+    moved, carried = (np.linalg.norm(part[both].std(0)) for part in (hands, shoulders))
+    return bool(np.median(beyond) > 0 and moved < _HOLDS * carried)
+
+
+def _is_below_zero(people: Sequence[tuple[np.ndarray, Sequence[str]]]) -> bool:
+    """Whether nearly all places are below 0 along y alone, which those of a picture are not."""
+    places = np.concatenate([p[np.isfinite(p).all(-1)] for p, _ in people] or [np.zeros((0, 2))])
+    below = (places < 0).mean(0) if len(places) else np.zeros(2)
+    return bool(below[1] > 0.99 and below[0] < 0.5)
+
+
 def _upright(places: np.ndarray, joints: Sequence[str | None]) -> np.ndarray:
     """(N, A) 1 where numbers along an axis grow from feet to head, -1 where they fall.
 
     0 where they do neither, or hardly, and NaN in frames that do not tell.
     """
-    levels = [
-        _mean(places[:, [i for i, joint in enumerate(joints) if joint in level]])
-        for level in _LEVELS
-    ]
-    first = last = levels[0]
-    grow, fall = np.ones(first.shape, bool), np.ones(first.shape, bool)
-    for level in levels[1:]:
-        grow &= ~(last <= level)  # which NaN is not
-        fall &= ~(last >= level)
-        first = np.where(np.isfinite(first), first, level)
-        last = np.where(np.isfinite(level), level, last)
-    length = np.linalg.norm(first - last, axis=-1, keepdims=True)
+    levels = _levels(places, joints)
+    size = _size(levels)
+    total, weight = np.zeros(size.shape), np.zeros(size.shape)
+    for above, below, full, counts in _SIGNS:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            sign = np.clip((levels[above] - levels[below]) / (full * size), -1, 1)
+        total = total + counts * np.nan_to_num(sign)
+        weight = weight + counts * np.isfinite(sign)
     with np.errstate(invalid="ignore", divide="ignore"):
-        steep = np.abs(first - last) / length >= _TILT
-    upright = np.where(steep & grow, 1.0, np.where(steep & fall, -1.0, 0.0))
-    return np.where(length > 0, upright, np.nan)
+        tilt = total / weight
+    upright = np.where(tilt >= _TILT, 1.0, np.where(tilt <= -_TILT, -1.0, 0.0))
+    return np.where(np.isfinite(tilt), upright, np.nan)
+
+
+def _levels(places: np.ndarray, joints: Sequence[str | None]) -> dict[str, np.ndarray]:
+    return {level: _of(places, joints, names) for level, names in _LEVELS.items()}
+
+
+def _size(levels: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(N, 1) about the length of the trunk, of what is seen of it, of the legs and of the head."""
+    between = (
+        ("head", "shoulders", 2.0), ("shoulders", "hips", 1.0), ("hips", "knees", 1.0),
+        ("knees", "feet", 1.0), ("head", "feet", 0.33),
+    )
+    lengths = [k * np.linalg.norm(levels[a] - levels[b], axis=-1) for a, b, k in between]
+    return np.fmax.reduce(lengths)[:, None]
+
+
+def _of(places: np.ndarray, joints: Sequence[str | None], names: Collection[str]) -> np.ndarray:
+    """(N, A) mean place of the joints with these names, NaN without any."""
+    return _mean(places[:, [i for i, joint in enumerate(joints) if joint in names]])
 
 
 def _mean(places: np.ndarray) -> np.ndarray:

@@ -198,6 +198,7 @@ def is_body(value: Any) -> bool:
 
 
 def is_point(value: Any) -> bool:
+    """Whether a value is a place: a list of two to four numbers, or an object that has them."""
     if isinstance(value, list):
         return 2 <= len(value) <= 4 and all(map(jsonfile.is_number, value))
     if not isinstance(value, dict):

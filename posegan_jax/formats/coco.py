@@ -3,24 +3,24 @@
 An annotation holds ``keypoints`` (x, y, v for every joint), where v is 0 for a joint that is not
 labelled, 1 for a hidden and 2 for a visible one; files with other numbers there hold scores. Which
 joints these are says its category, which names them in their order (COCO, PoseTrack and CrowdPose
-do), or else their number. Whom it shows says ``track_id``, where there is one. (COCO's keypoint
-*results* are a list as AlphaPose writes it, see ``alphapose``.)
+do), or else their number. Of several categories with joints of different names or numbers one is
+read, that of people; the annotations of the others stay as they are, see ``categories``. Whom it
+shows says ``track_id``, where there is one. (COCO's keypoint *results* are a list as AlphaPose
+writes it, see ``alphapose``.)
 
 The frame of an image is its ``frame_id``, or the last number in its ``file_name``.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import jsonfile, picture, records
+from posegan_jax.formats import categories, jsonfile, picture, records
 from posegan_jax.formats.format import Format
-from posegan_jax.formats.joint_map import by_names
-from posegan_jax.formats.joint_names import in_order
 from posegan_jax.pose.sequence import PoseFile
-from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
+from posegan_jax.pose.skeleton import get_skeleton
 
 _VISIBLE = 2
 
@@ -30,8 +30,23 @@ _USED = (
 )
 """Keys of an annotation that are of use, or of none to anyone here."""
 
-_CROWDPOSE = frozenset((*DETECTED_12, "head", "neck"))
-"""The joints of a CrowdPose file, whose head is the top of it."""
+@dataclasses.dataclass(frozen=True)
+class _Content:
+    """A file, and which of its annotations are read.
+
+    Attributes:
+      whole: the file.
+      kept: the ids of the categories that are; None where all are.
+    """
+
+    whole: dict
+    kept: frozenset | None = None
+
+    def holds(self, annotation: Any) -> bool:
+        """Whether an annotation has joints that are read."""
+        if not isinstance(annotation, dict) or not annotation.get("keypoints"):
+            return False
+        return self.kept is None or categories.category_of(annotation) in self.kept
 
 
 def sniff(path: Path) -> bool:
@@ -63,20 +78,25 @@ def read(
     found = [
         _record(item, frames, f"{path}: annotation {i}") for i, item in enumerate(annotations)
     ]
-    found = [record for record in found if record.joints]
-    if annotations and not found:
+    if annotations and not any(record.joints for record in found):
         raise InputError(f"{path}: no annotation has keypoints")
+    known = records.SKELETONS | dict(skeletons or {})
+    kept, of_categories = categories.kept(content, known)
+    notes += of_categories
+    read = _Content(content, kept)
+    held = [read.holds(item) for item in annotations]
+    annotations = [item for item, is_held in zip(annotations, held, strict=True) if is_held]
+    found = [record for record, is_held in zip(found, held, strict=True) if is_held]
     flag = _highest_flag(annotations)
     if flag:
         found = [record._replace(joints=_scored(record.joints, flag)) for record in found]
     unused = jsonfile.unused_keys(annotations, _USED)
-    known = records.SKELETONS | dict(skeletons or {})
     if found and len(found[0].joints) // 3 not in (skeletons or {}):
-        named, more = _by_category(content, len(found[0].joints) // 3)
+        named, more = categories.by_category(content, annotations, len(found[0].joints) // 3)
         known |= named
         notes += more
     return records.read(
-        path, content, found, min_score, known, notes, image_size, _size(content), unused=unused
+        path, read, found, min_score, known, notes, image_size, _size(content), unused=unused
     )
 
 
@@ -88,17 +108,17 @@ def write(file: PoseFile, path: Path) -> None:
     Raises:
       InputError: skeletons that the format has no place for, or more than one.
     """
-    source = file.source or records.Source({"images": [], "annotations": []})
+    source = file.source or records.Source(_Content({"images": [], "annotations": []}))
     edits = records.edits(file, source, path)
-    old = source.content["annotations"]
-    flag = _highest_flag(old)
+    whole, holds = source.content.whole, source.content.holds
+    old = whole["annotations"]
+    examples = [item for item in old if holds(item)]
+    flag = _highest_flag(examples)
     (annotations,) = records.updated(
-        [old], edits, lambda item, joints: item | _numbers(joints, flag, item),
-        lambda item: item.get("keypoints"),
+        [old], edits, lambda item, joints: item | _numbers(joints, flag, item), holds
     )
-    content = dict(source.content)
+    content = dict(whole)
     images, ids = _images(content, edits)
-    examples = [item for item in old if item.get("keypoints")]
     number = max((item["id"] for item in old if jsonfile.is_whole(item.get("id"))), default=0)
     for frame, news in sorted(edits.added.items()):
         for new in news:
@@ -109,7 +129,7 @@ def write(file: PoseFile, path: Path) -> None:
         content["images"] = images
     content["annotations"] = annotations
     if edits.skeleton != source.skeleton:
-        content["categories"] = _categories(content, source.skeleton, edits.skeleton)
+        content["categories"] = _categories(source.content, source.skeleton, edits.skeleton)
     jsonfile.dump(content, path)
 
 
@@ -122,7 +142,7 @@ def _frames(content: dict, path: Path) -> tuple[dict[Any, int], list[str]]:
     if images is None:
         return _by_id(content["annotations"]), []
     if not isinstance(images, list) or not all(
-        isinstance(image, dict) and _is_id(image.get("id")) for image in images
+        isinstance(image, dict) and categories.is_id(image.get("id")) for image in images
     ):
         raise InputError(f"{path}: images must be a list of objects with an id")
     numbers = [image.get("frame_id") for image in images]
@@ -138,45 +158,6 @@ def _frames(content: dict, path: Path) -> tuple[dict[Any, int], list[str]]:
     return dict(zip(ids, frames, strict=True)), notes
 
 
-def _by_category(content: dict, count: int) -> tuple[dict[int, str], list[str]]:
-    """{number of joints: skeleton} by the names of the category, and a note if they say nothing.
-
-    Args:
-      content: of the file.
-      count: of the joints of an annotation.
-    """
-    names = _names(content)
-    if not names:
-        return {}, []
-    if len(names) != count:
-        return {}, [
-            f"the category names {len(names)} joints where annotations have {count}: their number "
-            "says which they are"
-        ]
-    if frozenset(in_order(names) or ()) == _CROWDPOSE:
-        names = ["head_top" if name.strip().lower() == "head" else name for name in names]
-    skeleton = by_names(names)
-    if skeleton is None:
-        return {}, ["no joint is known by the names of the category: their number says which"]
-    return {count: skeleton}, []
-
-
-def _names(content: dict) -> Sequence[str]:
-    """What the category of most annotations calls its joints, nothing where none is named."""
-    categories = content.get("categories")
-    named = {
-        item.get("id") if _is_id(item.get("id")) else None: item["keypoints"]
-        for item in (categories if isinstance(categories, list) else [])
-        if isinstance(item, dict) and isinstance(item.get("keypoints"), list)
-        and item["keypoints"] and all(isinstance(name, str) for name in item["keypoints"])
-    }
-    ids = [item.get("category_id") for item in content["annotations"] if item.get("keypoints")]
-    used = Counter(i for i in ids if _is_id(i) and i in named).most_common(1)
-    if used:
-        return named[used[0][0]]
-    return next(iter(named.values())) if len(named) == 1 else ()
-
-
 def _size(content: dict) -> tuple[float, float] | None:
     """Width and height of the images where they all have the same."""
     images = content.get("images")
@@ -187,17 +168,13 @@ def _size(content: dict) -> tuple[float, float] | None:
 
 def _by_id(annotations: list) -> dict[Any, int]:
     ids = [item.get("image_id") for item in annotations if isinstance(item, dict)]
-    ids = list(dict.fromkeys(name for name in ids if _is_id(name)))
+    ids = list(dict.fromkeys(name for name in ids if categories.is_id(name)))
     return dict(zip(ids, jsonfile.frame_numbers(ids)[0], strict=True))
-
-
-def _is_id(value: Any) -> bool:
-    return isinstance(value, str) or jsonfile.is_whole(value)
 
 
 def _record(item: Any, frames: dict[Any, int], where: str) -> records.Record:
     """Someone in an image; without joints if the annotation has none."""
-    if not isinstance(item, dict) or not _is_id(item.get("image_id")):
+    if not isinstance(item, dict) or not categories.is_id(item.get("image_id")):
         raise InputError(f"{where} has no image_id")
     if item["image_id"] not in frames:
         raise InputError(f"{where} has the image_id {item['image_id']!r}, but no image has that id")
@@ -257,7 +234,8 @@ def _new(
     (left, top), (right, bottom) = seen.min(0).tolist(), seen.max(0).tolist()
     width, height = round(right - left, records.DIGITS), round(bottom - top, records.DIGITS)
     item = {
-        "id": number, "image_id": image_id, "category_id": 1, "num_keypoints": 0,
+        "id": number, "image_id": image_id,
+        "category_id": examples[0].get("category_id", 1) if examples else 1, "num_keypoints": 0,
         "bbox": [left, top, width, height], "area": round(width * height, records.DIGITS),
         "iscrowd": 0,
     }
@@ -295,22 +273,22 @@ def _images(content: dict, edits: records.Edits) -> tuple[list[dict], dict[int, 
     return images, ids
 
 
-def _categories(content: dict, old: str | None, new: str) -> list[dict]:
+def _categories(content: _Content, old: str | None, new: str) -> list[dict]:
     """The categories, with the new joints where they named the old ones."""
     skeleton = get_skeleton(new)
     joints = {
         "keypoints": list(skeleton.joints),
         "skeleton": [[a + 1, b + 1] for a, b in skeleton.bones()],
     }
-    categories = content.get("categories")
-    if not isinstance(categories, list):
+    old_ones, kept = content.whole.get("categories"), content.kept
+    if not isinstance(old_ones, list):
         return [{"id": 1, "name": "person", "supercategory": "person"} | joints]
     count = len(get_skeleton(old)) if old else -1
     return [
         item | joints
         if isinstance(item, dict) and isinstance(item.get("keypoints"), list)
-        and len(item["keypoints"]) == count else item
-        for item in categories
+        and len(item["keypoints"]) == count and (kept is None or item.get("id") in kept) else item
+        for item in old_ones
     ]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import picture, scores, table
+from posegan_jax.formats import picture, scores, table, textfile
 from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import not_in_file, one_line, resolve
@@ -26,7 +26,7 @@ _COORDS = ("x", "y", "likelihood")
 
 def sniff(path: Path) -> bool:
     """Whether the first cell is 'scorer'."""
-    return table.first_cells(path)[:1] == ["scorer"]
+    return textfile.first_cells(path)[:1] == ["scorer"]
 
 
 def read(
@@ -45,7 +45,7 @@ def read(
     Raises:
       InputError: the header or a row is not what DeepLabCut writes, or nobody was seen.
     """
-    rows, style = table.load_csv(path)
+    rows, style = textfile.load_csv(path)
     levels = [row[0] for row in rows[:4]]
     length = levels.index("coords") + 1 if "coords" in levels else 0
     if "bodyparts" not in levels[:length]:
@@ -99,7 +99,7 @@ def write(file: PoseFile, path: Path) -> None:
     if file.source:
         rows = table.updated(source, file, _row_maker(source), shared=True)
     rows = _new_table(file, source, path) if rows is None else [*source.header, *rows]
-    table.save_csv(rows, path, source.style)
+    textfile.save_csv(rows, path, source.style)
 
 
 def _index_width(header: list[list[str]]) -> int:

@@ -181,6 +181,7 @@ def _text(value: Any) -> Any:
 
 
 def _of_sleap(handle: Any, path: Path) -> _Numbers:
+    """The numbers of a SLEAP analysis file. Raises InputError where its arrays do not fit."""
     places = handle["tracks"]
     nodes = [str(_text(name)) for name in handle["node_names"][()].tolist()]
     order = _axes(places, len(nodes), path)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import axes, picture, scores, table
+from posegan_jax.formats import axes, picture, scores, table, textfile
 from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import not_in_file, one_line, resolve, shared_beginning
@@ -94,7 +94,7 @@ class _Source:
     at: dict[str, int]
     tracks: dict[Any, _Track]
     scale: tuple[float, float]
-    style: table.Style
+    style: textfile.Style
     ours: bool
     height: float
     depth: int | None
@@ -106,7 +106,7 @@ _PROVENANCE = {kind.name.lower(): int(kind) for kind in Provenance}
 
 def sniff(path: Path) -> bool:
     """Whether the first line has the columns frame, joint, x and y."""
-    return set(_NEEDED) <= set(_columns(table.first_cells(path)))
+    return set(_NEEDED) <= set(_columns(textfile.first_cells(path)))
 
 
 def read(
@@ -129,7 +129,7 @@ def read(
       InputError: a column is missing, a row is cut off, no row is of use, joints are no numbers of
         the skeleton that is given, or there is no such axis.
     """
-    (header, *rows), style = table.load_csv(path)
+    (header, *rows), style = textfile.load_csv(path)
     at = _columns(header)
     lacking = [name for name in _NEEDED if name not in at]
     if lacking:
@@ -177,7 +177,8 @@ def read(
         reason = "; ".join(tally.notes()) or "no joint has a place and enough score"
         raise InputError(f"{path}: nothing to use: {reason}")
     notes = (*dict.fromkeys(notes), *tally.notes())
-    ours = ours and not extra and style.separator == "," and not view.up
+    plain = style.separator == "," and not (style.comments or style.mark)
+    ours = ours and not extra and plain and not view.up
     source = _Source(
         header, rows, frames, at, tracks, view.scale, style, ours, view.height, depth,
         view.is_space,
@@ -197,9 +198,9 @@ def write(file: PoseFile, path: Path) -> None:
     source = file.source
     rows = _updated(source, file) if source else None
     if rows is None or source.ours and rows != source.rows:
-        table.save_csv(_new_table(file, path), path)
+        textfile.save_csv(_new_table(file, path), path)
     else:
-        table.save_csv([source.header, *rows], path, source.style)
+        textfile.save_csv([source.header, *rows], path, source.style)
 
 
 def _columns(header: Sequence[str]) -> dict[str, int]:

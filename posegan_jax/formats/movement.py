@@ -323,6 +323,7 @@ def _updated(source: Source, file: PoseFile) -> Any | None:
 
 
 def _new_data(file: PoseFile, source: Source | None, path: Path) -> Any:
+    """A new dataset of all people, with the attributes of the old one if there is one."""
     xarray = _xarray(path)
     joints = table.all_joints(file)
     people = [str(person) for person in table.distinct_people(file, path)]

@@ -2,7 +2,8 @@
 
 Other programs write such frames into one file, as ComfyUI does: a list of them, alone or under a
 key; or a file's frame in a list of its own, or one person alone in the place of the list. All of
-these are read, and written as they were. (An object of frames by their names is AlphaPose's.)
+these are read, and written as they were. A frame may be ``null`` or ``{}`` where nobody is in it.
+(An object of frames by their names is AlphaPose's.)
 
 Each file has a list of ``people``, each with ``pose_keypoints_2d`` (x, y, score for every joint,
 zeros where there is none); the frame's number is the last one in the file's name. 18 joints are the
@@ -36,6 +37,7 @@ SURE = 1.5
 _POSE = ("pose_keypoints_2d", "pose_keypoints")  # the second up to version 1.1
 _ENDING = "_keypoints.json"
 _CANVAS = ("canvas_width", "canvas_height")
+_LOOKS = 100  # frames that may be blank before one that says what a list is of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,11 +55,21 @@ class OneFile:
     def numbers(self) -> list[int]:
         """Frame of every one."""
         frames = list(self.files.values())
-        return jsonfile.entry_numbers(frames) or list(range(len(frames)))
+        key = self.number_key()
+        if key is None:
+            return list(range(len(frames)))
+        numbers, before = [], None
+        for i, frame in enumerate(frames):  # one that is blank has the number after the one before
+            if isinstance(frame, dict) and jsonfile.is_whole(frame.get(key)):
+                before = int(frame[key])
+            else:
+                before = i if before is None else before + 1
+            numbers.append(before)
+        return numbers
 
     def number_key(self) -> str | None:
         """The key of a frame's number; None where its place says it."""
-        frames = list(self.files.values())
+        frames = [frame for frame in self.files.values() if not _is_blank(frame)]
         return jsonfile.number_key(frames) if jsonfile.entry_numbers(frames) else None
 
     def content(self, frames: Mapping[str, Any], numbers: Mapping[str, int]) -> Any:
@@ -171,23 +183,26 @@ def write(file: PoseFile, path: Path) -> None:
     )
     people = [frame["people"] for frame in old.values()]
     people = records.updated(people, edits, _put, _pose_of)
-    content = {
-        name: frame | {"people": new}
-        for (name, frame), new in zip(old.items(), people, strict=True)
-    }
+    filled = [name for name, frame in raw.items() if not _is_blank(frame)]
+    content = {name: old[name] | {"people": new} for name, new in zip(old, people, strict=True)}
     for frame in _in_between(source.content, edits.added, path):
         edits.added.setdefault(frame, [])
-    example = next(iter(content.values()), {"version": 1.3})
+    example = content[filled[0]] if filled else {"version": 1.3}
     about = {key: example[key] for key in ("version", *_CANVAS) if key in example}
     examples = [p for frame in old.values() for p in frame["people"] if _pose_of(p)]
     key = None if in_folder else source.content.number_key()
     for frame, new in sorted(records.added(edits, lambda new: _new(new, examples)).items()):
-        own: dict[str, Any] = content.get(names(frame), about | {"people": []})
-        own = own if key is None or names(frame) in content else {key: frame} | own
+        own: dict[str, Any] = content.get(names(frame), {"people": []})
+        if names(frame) not in filled:
+            own = ({} if key is None else {key: frame}) | about | own
         content[names(frame)] = own | {"people": own["people"] + new}
         numbers[names(frame)] = frame
-    like = next(iter(raw.values()), {"people": []})
-    content = {name: _wrapped(raw.get(name, like), frame) for name, frame in content.items()}
+    like = raw[filled[0]] if filled else {"people": []}
+    content = {
+        name: _wrapped(raw[name] if name in filled else like, frame)
+        if frame["people"] or name in filled or name not in raw else raw[name]
+        for name, frame in content.items()
+    }
     if in_folder:
         folder.save(content, path, is_frame)
     else:
@@ -238,7 +253,7 @@ def _load(path: Path) -> Any:
     content = jsonfile.load(path)
     if isinstance(content, list) and len(content) > 1 and all(map(_is_frame, content)):
         raise InputError(f"{path}: {len(content)} frames in a file of a folder; give it alone")
-    if not _is_frame(content):
+    if not _is_frame(content) and not _is_blank(content):
         raise InputError(f"{path}: has no list of people; is it a frame of OpenPose?")
     return content
 
@@ -257,12 +272,12 @@ def _one_file(path: Path) -> OneFile:
     around = None
     if isinstance(content, dict):
         lists = ((key, value) for key, value in content.items() if isinstance(value, list))
-        key = next((key for key, value in lists if value and _is_frame(value[0])), None)
+        key = next((key for key, value in lists if any(map(_is_frame, value[:_LOOKS]))), None)
         around, content = (content, key), content.get(key)
     if not isinstance(content, list):
         raise InputError(f"{path}: has no list of people, and no list of frames")
     for i, frame in enumerate(content):
-        if not _is_frame(frame):
+        if not _is_frame(frame) and not _is_blank(frame):
             raise InputError(f"{path}: frame {i} has no list of people, as OpenPose's have")
     return OneFile({str(i): frame for i, frame in enumerate(content)}, around)
 
@@ -277,8 +292,20 @@ def _is_frame(content: Any) -> bool:
     return isinstance(people, list) and all(isinstance(person, dict) for person in people)
 
 
+def _is_blank(content: Any) -> bool:
+    """Whether it stands for a frame without anyone: null, {}, or with numbers of it alone."""
+    if isinstance(content, list):
+        return not content or len(content) == 1 and _is_blank(content[0])
+    if content is None:
+        return True
+    known = ("people", "version", *_CANVAS, *jsonfile.NUMBERS)
+    return isinstance(content, dict) and content.get("people") is None and set(content) <= {*known}
+
+
 def _frame(content: Any) -> dict[str, Any]:
-    """A frame with a list of people, however it is wrapped."""
+    """A frame with a list of people, however it is wrapped, and where it is blank."""
+    if _is_blank(content):
+        return (content if isinstance(content, dict) else {}) | {"people": []}
     frame = content[0] if isinstance(content, list) else content
     people = frame["people"]
     return frame | {"people": [people]} if isinstance(people, dict) else frame

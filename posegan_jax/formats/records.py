@@ -22,7 +22,7 @@ from posegan_jax.formats.jsonfile import LONGEST
 from posegan_jax.pose.carry import carry_joints
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance, completed
 from posegan_jax.pose.skeleton import get_skeleton
-from posegan_jax.pose.tracking import by_frame, detections, similarity, track
+from posegan_jax.pose.tracking import by_frame, counted, detections, similarity, track
 
 SKELETONS = {
     17: "coco17", 18: "coco18", 25: "body25", 26: "halpe26", 28: "mpi_inf_3dhp",
@@ -289,7 +289,7 @@ def _people(
     people = [None] * len(records)
     for i, person in zip(single.tolist(), ids, strict=True):
         people[i] = person
-    notes = [f"{problem}: tracked {len(set(ids))} people by pose similarity"]
+    notes = [f"{problem}: tracked {counted(len(set(ids)))} by pose similarity"]
     if surplus:
         notes.append(f"{surplus} people beyond the best {CROWD} of a frame are kept as they are")
     return people, len(seen) - len(single) - surplus, notes
@@ -299,7 +299,9 @@ def _ids_problem(records: Sequence[Record]) -> str | None:
     """Why the ids of a file say nothing, None if they do."""
     people = [record.person for record in records]
     if None in people:
-        return "no ids in the file"
+        known = len(people) - people.count(None)
+        some = f"{known} of {len(people)} detections have ids, the others none, so ids do not count"
+        return some if known else "no ids in the file"
     seen = Counter((record.person, record.frame) for record in records)
     frames = Counter(person for person, _ in seen)
     crowded = Counter(person for (person, _), count in seen.items() if count > 1)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import picture, scores, table
+from posegan_jax.formats import picture, scores, table, textfile
 from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import not_in_file, resolve
@@ -26,7 +26,7 @@ _NODE = (".x", ".y", ".score")
 
 def sniff(path: Path) -> bool:
     """Whether the first line has a column frame_idx and one that ends in .x."""
-    cells = table.first_cells(path)
+    cells = textfile.first_cells(path)
     return _FRAME in cells and any(cell.endswith(".x") for cell in cells)
 
 
@@ -46,7 +46,7 @@ def read(
     Raises:
       InputError: a column or a row is not what SLEAP writes, or nobody was seen.
     """
-    (first, *rows), style = table.load_csv(path)
+    (first, *rows), style = textfile.load_csv(path)
     header = _stripped(first)
     columns = _nodes(header, path)
     if not rows:
@@ -106,7 +106,7 @@ def write(file: PoseFile, path: Path) -> None:
     if file.source:
         rows = table.updated(source, file, lambda *new: _new_row(source, *new))
     rows = _new_table(file, source, path) if rows is None else [*source.header, *rows]
-    table.save_csv(rows, path, source.style)
+    textfile.save_csv(rows, path, source.style)
 
 
 def _stripped(header: list[str]) -> list[str]:

@@ -4,9 +4,7 @@ A table is read once into cells and is written from the same cells: only those c
 is another one than was read. So whatever else a row holds stays as it was.
 """
 
-import csv
 import dataclasses
-import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,12 +19,12 @@ from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.joint_names import Joints, one_line, shared_beginning
 from posegan_jax.formats.jsonfile import LONGEST
 from posegan_jax.formats.records import ABSURD
+from posegan_jax.formats.textfile import PLAIN, Style
 from posegan_jax.pose import tracking
 from posegan_jax.pose.people import relabel
 from posegan_jax.pose.rate import FASTEST, by_times
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
-from posegan_jax.runtime.files import atomic_path
 
 FRAMES = (
     "frame", "frameidx", "frameindex", "framenumber", "framenum", "frameno", "frameid", "image",
@@ -49,22 +47,11 @@ VISIBLE = 0.5
 """Least score of tables that no program owns; instead of MIN_SCORE where the column is called a
 visibility, below which MediaPipe draws no landmark."""
 
+BY_COLUMN = "frames per second, by its column"
+"""Says where a rate is from, which does not count if the user gives another one."""
+
 _TIMED = 10  # frames whose times tell a rate
-_HEAD = 65536
-_SEPARATORS = ",", "\t", ";"
 _BLANK = {"", "nan", "na", "n/a", "null", "none"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Style:
-    """How a table is written: what ends a line, parts cells, and comes before decimals."""
-
-    newline: str = "\n"
-    separator: str = ","
-    decimal: str = "."
-
-
-PLAIN = Style()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,90 +114,7 @@ class Tally:
         return (line,) if line else ()
 
 
-# --- files ----------------------------------------------------------------------------------------
-
-
-def head(path: Path) -> list[str]:
-    """The first lines of a file, none for a folder; for a look at what it is."""
-    if path.is_dir():
-        return []
-    with open(path, "rb") as handle:
-        return handle.read(_HEAD).decode("utf-8", "replace").lstrip("\ufeff").splitlines()[:6]
-
-
-def first_cells(path: Path) -> list[str]:
-    """The cells of a file's first line, as far as it begins like a table."""
-    lines = head(path)[:1]
-    try:
-        rows = csv.reader(lines, delimiter=separator_of("".join(lines)))
-        return [cell.strip() for cell in next(rows, [])]
-    except csv.Error:
-        return []
-
-
-def load(path: Path) -> tuple[str, str]:
-    """The text of a file and what ends its lines. Raises InputError when it is no text."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
-    return text, "\r\n" if "\r\n" in text[:_HEAD] else "\n"
-
-
-def separator_of(line: str) -> str:
-    """What parts the cells of a table: what its first line has most of, a comma if any other."""
-    return max(_SEPARATORS, key=line.count)
-
-
-def load_csv(path: Path) -> tuple[list[list[str]], Style]:
-    """The rows of a table, empty lines left out, and how it is written.
-
-    Where cells are not parted by commas these may stand before decimals. They are points in the
-    rows that are returned, and commas again where ``save_csv`` writes in this style.
-
-    Raises:
-      InputError: no text, or a row with more or fewer cells than the first one.
-    """
-    text, newline = load(path)
-    rows: list[list[str]] = []
-    separator = separator_of(text.partition("\n")[0])
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    try:
-        for row in reader:
-            if row and len(row) != len(rows[0] if rows else row):
-                raise InputError(
-                    f"{path}: line {reader.line_num} has {len(row)} cells where the first has "
-                    f"{len(rows[0])}; is the file cut off?"
-                )
-            rows += [row] if row else []
-    except csv.Error as error:
-        raise InputError(f"{path}: line {reader.line_num}: {error}") from None
-    if not rows:
-        raise InputError(f"{path}: the file is empty")
-    decimal = "," if separator != "," and _has_commas(rows) else "."
-    return _exchanged(rows, decimal, "."), Style(newline, separator, decimal)
-
-
-def _has_commas(rows: list[list[str]]) -> bool:
-    """Whether some numbers have a comma before their decimals, and none has a point."""
-    found = {mark for row in rows for cell in row for mark in ",." if _is_decimal(cell, mark)}
-    return found == {","}
-
-
-def _is_decimal(cell: str, mark: str) -> bool:
-    """Whether a cell is a number with a mark before its decimals."""
-    pattern = rf"\s*[+-]?\d*{re.escape(mark)}\d+([eE][+-]?\d+)?\s*"
-    return mark in cell and re.fullmatch(pattern, cell) is not None
-
-
-def _exchanged(rows: Iterable[list[str]], old: str, new: str) -> list[list[str]]:
-    """The rows with another mark before decimals."""
-    if old == new:
-        return list(rows)
-    return [
-        [cell.replace(old, new) if _is_decimal(cell, old) else cell for cell in row]
-        for row in rows
-    ]
+# --- names of columns ----------------------------------------------------------------------------
 
 
 def column(header: Sequence[str], names: Sequence[str]) -> int | None:
@@ -222,16 +126,6 @@ def column(header: Sequence[str], names: Sequence[str]) -> int | None:
 def least_score(name: str) -> float:
     """The default least score where the column of scores ends in this name."""
     return VISIBLE if name.strip().lower().endswith("visibility") else MIN_SCORE
-
-
-def save_csv(rows: Iterable[list[str]], path: Path, style: Style = PLAIN) -> None:
-    """Writes rows; the file appears under its name when it is whole."""
-    with (
-        atomic_path(path) as temporary,
-        open(temporary, "w", encoding="utf-8", newline="") as handle,
-    ):
-        writer = csv.writer(handle, delimiter=style.separator, lineterminator=style.newline)
-        writer.writerows(_exchanged(rows, ".", style.decimal))
 
 
 # --- cells ----------------------------------------------------------------------------------------
@@ -411,7 +305,7 @@ def rate(
         fps *= 1000
     if not 1 <= fps <= FASTEST:
         return None, []
-    return fps, [f"{fps:.4g} frames per second, by its column {name}"]
+    return fps, [f"{fps:.4g} {BY_COLUMN} {name}"]
 
 
 def followed(
@@ -442,7 +336,8 @@ def followed(
     free = [i for i in range(len(ids) + len(taken)) if str(i) not in taken]
     for i, person in zip(loose, ids, strict=True):
         people[i] = free[person]
-    return people, [f"rows without an id: followed {len(set(ids))} people by pose similarity"]
+    count = tracking.counted(len(set(ids)))
+    return people, [f"rows without an id: followed {count} by pose similarity"]
 
 
 def relabelled(

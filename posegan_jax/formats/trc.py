@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import axes, table
+from posegan_jax.formats import axes, table, textfile
 from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import Joints, not_in_file, one_line, resolve
@@ -30,7 +30,7 @@ _AXES = "XYZ"
 
 def sniff(path: Path) -> bool:
     """Whether the first word is PathFileType."""
-    return "".join(table.head(path)[:1]).split("\t")[0].strip() == "PathFileType"
+    return "".join(textfile.head(path)[:1]).split("\t")[0].strip() == "PathFileType"
 
 
 def read(
@@ -48,7 +48,7 @@ def read(
     Raises:
       InputError: the header or a row is not that of a TRC file, or no marker has a place.
     """
-    text, newline = table.load(path)
+    text, newline = textfile.load(path)
     header, rows = _split(text, path)
     markers = _markers(header, path)
     width = 2 + 3 * len(markers)
@@ -86,7 +86,7 @@ def read(
         tracks, turned = table.turned(tracks, path, vertical, default=True)
     notes = [*joints.notes, *not_in_file(names, markers), *_about(header, rows, up), *turned]
     notes += _times(header, frames, values[:, 1])
-    whole = Table(header, rows, frames, tracks, table.Style(newline, "\t"))
+    whole = Table(header, rows, frames, tracks, textfile.Style(newline, "\t"))
     return table.pose_file(whole, path, notes, tally)
 
 
@@ -238,6 +238,11 @@ def _up(source: Table) -> int:
 
 
 def _new_file(sequence: PoseSequence, source: Table | None, path: Path) -> list[list[str]]:
+    """The lines of a new file, in the units and axes of the old one if there is one.
+
+    Raises:
+      InputError: the sequence has no fps.
+    """
     fps = sequence.fps
     if fps is None:
         raise InputError(f"{path}: a TRC file needs frames per second; give them, e.g. --fps 25")

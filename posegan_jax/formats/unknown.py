@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import jsonfile, table, wide
+from posegan_jax.formats import jsonfile, textfile, wide
 from posegan_jax.formats.joint_names import one_line
 
 _HEAD = 65536
@@ -82,7 +82,7 @@ def _kind(head: bytes) -> str:
     if "\0" in text:
         return "a binary file"
     first = text.lstrip("\ufeff").partition("\n")[0]
-    cells = [cell.strip() for cell in first.split(table.separator_of(first))]
+    cells = [cell.strip() for cell in first.split(textfile.separator_of(first))]
     return _table(cells) if len(cells) > 2 else "a text file"
 
 

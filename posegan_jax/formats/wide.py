@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import axes, picture, scores, table
+from posegan_jax.formats import axes, picture, scores, table, textfile
 from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import (
@@ -65,12 +65,12 @@ class _Header:
 
 def sniff(path: Path) -> bool:
     """Whether the first line has columns of x and y for joints that are known."""
-    return _known(_parsed(table.first_cells(path)).joints) >= _FEWEST
+    return _known(_parsed(textfile.first_cells(path)).joints) >= _FEWEST
 
 
 def has_joints(path: Path, names: Collection[str]) -> bool:
     """Whether the first line has columns of x and y for a joint of these names."""
-    return not set(names).isdisjoint(joints_of(table.first_cells(path)))
+    return not set(names).isdisjoint(joints_of(textfile.first_cells(path)))
 
 
 def joints_of(cells: Sequence[str]) -> list[str]:
@@ -97,7 +97,7 @@ def read(
       InputError: a row is cut off, columns repeat, nobody was seen, joints are no numbers of the
         skeleton that is given, or there is no such axis.
     """
-    (first, *rows), style = table.load_csv(path)
+    (first, *rows), style = textfile.load_csv(path)
     header = _checked(first, path, skeletons)
     if not rows:
         raise InputError(f"{path}: a header and no frames; is the file cut off?")
@@ -154,7 +154,7 @@ def write(file: PoseFile, path: Path) -> None:
     if file.source:
         rows = table.updated(source, file, lambda *new: _new_row(source, *new))
     rows = _new_table(file, source, path) if rows is None else [*source.header, *rows]
-    table.save_csv(rows, path, source.style)
+    textfile.save_csv(rows, path, source.style)
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -354,6 +354,7 @@ def _new_row(source: Table, sequence: PoseSequence, t: int, track: Track) -> lis
 
 
 def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
+    """The rows of a new table, whose columns are called as those of the old one."""
     people = table.distinct_people(file, path, blank=True)
     old = _parsed(source.header[0] if source.header else [])
     first = source.header[0] if source.header else []

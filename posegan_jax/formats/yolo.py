@@ -209,6 +209,8 @@ def _layout(content: folder.Folder, known: Collection[int], path: Path) -> _Layo
     numbers = all(cell.isdecimal() and int(cell) > 1 for cell in single) or (
         all(cell.isdecimal() for cell in single) and len(set(single)) > 1
     )
+    if any(not cells for cells in ends):  # a confidence stands in every line or in none
+        numbers = all(cell.isdecimal() for cell in single)
     ids_alone = bool(single) and not both and numbers
     flags: set[str] = set()
     if width == 3:
@@ -228,7 +230,8 @@ def _record(
         values[:, 2] /= _VISIBLE
     if not np.isfinite(numbers[layout.end :]).all():
         raise InputError(f"{where}: the confidence or the id is no number")
-    score = float(numbers[layout.end]) if layout.confidence else math.nan
+    told = layout.confidence and len(numbers) > layout.end
+    score = float(numbers[layout.end]) if told else math.nan
     return records.Record(frame, layout.person(cells), values.ravel().tolist(), score)
 
 

@@ -108,21 +108,37 @@ def by_times(frames: np.ndarray, times: np.ndarray) -> float | None:
     if len(steps) < 2 or not ((steps > 0).all() and (seconds > 0).all()):
         return None
     each, whole = float(np.median(steps / seconds)), float(steps.sum() / seconds.sum())
-    return whole if abs(whole / each - 1) <= _SAME else each  # times are rounded, or have pauses
+    if abs(whole / each - 1) <= _SAME:
+        return whole
+    even = np.abs(seconds - steps / each) <= 1.01 * _resolution(times[known])  # no pauses
+    return float(steps[even].sum() / seconds[even].sum())
 
 
-def disagreement(what: str, found: float | None, fps: float | None) -> list[str]:
+def _resolution(times: np.ndarray) -> float:
+    """The unit of the last decimal that times (T,) were rounded to, 0 where it is none of six."""
+    for decimals in range(7):
+        if (np.abs(np.round(times, decimals) - times) < 1e-9).all():
+            return 10.0**-decimals
+    return 0.0
+
+
+def disagreement(
+    what: str, found: float | None, fps: float | None, given: bool = False
+) -> list[str]:
     """A line where a file says another rate than the one that counts.
 
     Args:
       what: says so, as the beginning of a sentence: 'the times in the file are those of'.
       found: frames per second that it says, None if it says nothing.
       fps: those that count.
+      given: whether the user gave them.
     """
     if found is None or fps is None or abs(found / fps - 1) <= _SAME:
         return []
-    return [f"{what} {found:.4g} frames per second, and {fps:.4g} counts: if that is wrong, people "
-            "move too fast or too slowly; --fps says it"]
+    counts = f"{fps:.4g} counts, which --fps says" if given else f"{fps:.4g} counts"
+    remedy = "" if given else "; --fps says it"
+    return [f"{what} {found:.4g} frames per second, and {counts}: if that is wrong, people move "
+            f"too fast or too slowly{remedy}"]
 
 
 def _nearest(ratio: float) -> int:

@@ -44,6 +44,11 @@ class Detections(NamedTuple):
     area: np.ndarray
 
 
+def counted(people: int) -> str:
+    """'1 person', '2 people': so many, in words of a note."""
+    return f"{people} person" if people == 1 else f"{people} people"
+
+
 def detections(poses: np.ndarray, scores: np.ndarray) -> Detections:
     """Poses (N, K, 2) in pixels, NaN where missing, and scores (N, K) with their boxes."""
     there = np.isfinite(poses)

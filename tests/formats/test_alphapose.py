@@ -433,7 +433,7 @@ def test_someone_without_any_joint_is_nobody_where_people_are_tracked(reading, w
     records = [detection(frame, seed=0) for frame in range(3)]
     records.insert(1, detection(0) | {"keypoints": [0] * 51})
     file = reading(records)
-    assert [len(s) for s in file] == [3] and "tracked 1 people" in file.notes[0]
+    assert [len(s) for s in file] == [3] and "tracked 1 person by" in file.notes[0]
     assert writing(file) == records
 
 

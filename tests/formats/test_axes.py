@@ -238,6 +238,123 @@ def test_people_on_their_head_turn_nothing_over(share, said, reading):
     assert not said or "--vertical y-up" in file.notes[0]
 
 
+def posed(places, frames=20):
+    """(T, 17, 2) pixels, y down, of joints by their stems, in metres, y up, who sway a little."""
+    poses = np.zeros((frames, 17, 2))
+    for k, joint in enumerate(JOINTS):
+        side, _, stem = joint.partition("_")
+        x, y = places[stem or joint]
+        poses[:, k] = x + (0.05 if side == "left" else -0.05), y
+    sway = np.sin(np.linspace(0, 9, frames))[:, None]
+    poses[..., 0] += 0.05 * sway * poses[..., 1]
+    return poses * [400, -400] + [400, 700]
+
+
+LEGS_ON_THE_GROUND = {"hip": (0, 0.12), "knee": (0.25, 0.5), "ankle": (0.2, 0.08)}
+TRUNK = {"shoulder": (0.05, 0.6), "elbow": (0.15, 0.4), "wrist": (0.35, 0.3),
+         "nose": (0.1, 0.85), "eye": (0.1, 0.88), "ear": (0.06, 0.87)}
+LOW = {
+    "squatting": TRUNK | LEGS_ON_THE_GROUND,
+    "sitting on the ground": TRUNK | {"hip": (0, 0.1), "knee": (0.3, 0.35), "ankle": (0.6, 0.1)},
+    "sitting on a chair": TRUNK | {"hip": (0, 0.1), "knee": (0.4, 0.1), "ankle": (0.4, -0.35)},
+    "crouching": TRUNK | LEGS_ON_THE_GROUND | {"shoulder": (0.35, 0.45), "nose": (0.5, 0.6),
+                                              "eye": (0.5, 0.63), "ear": (0.45, 0.62)},
+}
+STANDING = {joint: (0, y) for joint, (_, y) in HEIGHTS.items()}
+UPSIDE_DOWN = {
+    "handstand": STANDING | {"elbow": (0, 1.6), "wrist": (0, 1.85)},
+    "headstand": STANDING | {"elbow": (0.2, 1.5), "wrist": (0.2, 1.65)},
+}
+LYING = {
+    "lying": {joint: (y, 0.1) for joint, (_, y) in HEIGHTS.items()},
+    "push-up": {joint: (y, 0.1 + 0.3 * y) for joint, (_, y) in HEIGHTS.items()}
+    | {"elbow": (1.4, 0.25), "wrist": (1.4, 0.0)},
+}
+
+
+@pytest.mark.parametrize("name", LOW)
+@pytest.mark.parametrize("table", [*TABLES.values(), lambda places: tidy(places, "xy")])
+def test_people_near_the_ground_with_y_up(name, table, reading, written):
+    places = posed(LOW[name])
+    file = reading(table(places))
+    assert not file.notes
+    np.testing.assert_allclose(file[0].keypoints, places, atol=1e-3)
+    for up in (table(places * [1, -1] + [0, 900]), table(places * [1, -1])):
+        file = reading(up)
+        assert file.notes == (UPWARDS,) and is_upright(file)
+        assert written(file) == up
+
+
+@pytest.mark.parametrize("name", UPSIDE_DOWN)
+def test_who_stands_on_their_hands_is_not_turned_over(name, reading):
+    places = posed(UPSIDE_DOWN[name]) * [1, -1] + [0, 900]
+    (sequence,) = file = reading(wide(places))
+    np.testing.assert_allclose(sequence.keypoints, places, atol=1e-3)
+    assert len(file.notes) == 1 and file.notes[0].startswith("people are head down or on their")
+    assert reading(wide(places), vertical="y-up").notes == (UPWARDS,)
+
+
+def push_ups_from_the_front():
+    """Pixels, y down: hands on the ground, the trunk up and down behind the head."""
+    places = posed({
+        "nose": (0, 0.2), "eye": (0.02, 0.22), "ear": (0.05, 0.22), "shoulder": (0.15, 0.3),
+        "elbow": (0.3, 0.3), "wrist": (0.3, 0.1), "hip": (0.1, 0.55), "knee": (0.1, 0.7),
+        "ankle": (0.1, 0.8),
+    }, 40)
+    lift = 30 * np.sin(np.linspace(0, 20, 40))[:, None]
+    places[:, [k for k, joint in enumerate(JOINTS) if "wrist" not in joint], 1] += lift
+    return places
+
+
+def test_push_ups_that_are_seen_from_the_front_are_not_turned_over(reading):
+    places = push_ups_from_the_front()
+    file = reading(wide(places))
+    np.testing.assert_allclose(file[0].keypoints, places, atol=1e-3)
+    assert len(file.notes) == 1 and "--vertical y-up" in file.notes[0]
+
+
+@pytest.mark.parametrize("name", LYING)
+def test_who_lies_is_turned_over_only_where_no_picture_holds_it(name, reading, written):
+    places = posed(LYING[name])
+    (sequence,) = file = reading(wide(places))
+    np.testing.assert_allclose(sequence.keypoints, places, atol=1e-3)
+    assert len(file.notes) == 1 and "--vertical y-up turns it over" in file.notes[0]
+    (sequence,) = file = reading(wide(places * [1, -1]))
+    np.testing.assert_allclose(sequence.keypoints, places, atol=1e-3)
+    assert file.notes == (axes.BELOW_ZERO,)
+    assert written(file) == wide(places * [1, -1])
+
+
+def test_squatting_in_space_with_z_up(reading, written):
+    places = posed(LOW["squatting"])
+    places = (places - [400, 700]) / 400
+    depth = np.sin(np.linspace(0, 3, 20))[:, None] * places[..., 0]
+    across = np.sqrt(np.abs(places[..., 0] ** 2 - depth ** 2))
+    places = np.stack([across, depth, -places[..., 1]], -1)
+    text = wide(places + [1, 1, 0.2], "xyz", decimals=9)
+    file = reading(text)
+    assert axes.Z_UPWARDS in file.notes and is_upright(file)
+    assert written(file) == text
+
+
+PENN = Path(__file__).parents[3] / "shared" / "data" / "real2d" / "penn_dev.npz"
+
+
+@pytest.mark.skipif(not PENN.exists(), reason="needs clips that are not part of the repository")
+def test_no_clip_of_real_people_is_turned_over():
+    data = np.load(PENN)
+    places = data["keypoints_tenths"].astype(float)
+    places[places == -32768] = np.nan
+    skeleton = "joints:" + ",".join(data["joints"].tolist())
+    turned = upright = 0
+    for start, length in zip(data["clip_start"], data["clip_length"], strict=True):
+        person = PoseSequence(places[start : start + length] / 10, skeleton=skeleton)
+        turned += axes.is_turned([person])[0]
+        flipped = person.replace(keypoints=person.keypoints * [1, -1] + [0, 1000])
+        upright += axes.is_turned([flipped])[0]
+    assert turned == 0 and upright >= 570
+
+
 def test_in_a_table_with_y_up_they_do_not_either(reading):
     (sequence,) = file = reading(wide(handstand(0.1) * [1, -1]))
     assert file.notes == (UPWARDS,)
@@ -258,9 +375,13 @@ def test_the_user_says_it(reading):
         reading(text, vertical="up")
 
 
-def test_people_who_lie_or_are_seen_in_part_say_nothing(reading):
+def test_people_who_lie_or_are_seen_in_part_turn_nothing_over(reading):
     lying = pixels()[..., ::-1] * [1, 1]
-    assert not reading(wide(lying)).notes
+    (sequence,) = file = reading(wide(lying))
+    np.testing.assert_allclose(sequence.keypoints, lying, atol=1e-3)
+    assert file.notes == (
+        "people are hardly upright: Y is taken to point down; --vertical y-up turns it over",
+    )
     arms = pixels() * [1, -1]
     arms[:, [k for k, joint in enumerate(JOINTS) if "shoulder" not in joint]] = np.nan
     assert UPWARDS not in reading(wide(arms)).notes

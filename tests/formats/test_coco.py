@@ -319,3 +319,71 @@ def test_shares_of_images_whose_size_the_file_says(reading, writing):
     keypoints[0, WRIST] = 64, 48
     after = writing(file.replace([file[0].replace(keypoints=keypoints), *file[1:]]))
     assert after["annotations"][0]["keypoints"][3 * WRIST : 3 * WRIST + 2] == [0.1, 0.1]
+
+
+DOG = ["nose", "left_ear", "right_ear", "withers", "tail", "left_paw", "right_paw"]
+
+
+def with_dogs(joints=None, names=None):
+    """People and dogs, whose joints are others; more dogs than people."""
+    content = dataset()
+    content["categories"][1]["keypoints"] = names or DOG
+    count = len(joints or DOG)
+    content["annotations"][1:1] = [
+        {"id": number, "image_id": 50 + number % 3, "category_id": 2, "track_id": 1,
+         "keypoints": [5, 6 + number, 2] * count}
+        for number in range(8)
+    ]
+    return content
+
+
+@pytest.mark.parametrize("names", [DOG, [f"point_{k}" for k in range(17)], list(COCO.joints)[::-1]])
+def test_of_two_categories_with_joints_that_of_people_is_read(names, reading, writing):
+    content = with_dogs(names, names)
+    if names[0] == COCO.joints[-1]:  # as much a person's: most annotations count
+        content["annotations"] = [a for a in content["annotations"] if a["id"] not in range(2, 8)]
+    file = reading(content)
+    others = 2 if names[0] == COCO.joints[-1] else 8
+    assert file.notes == (
+        f"of the categories with joints person is read; left as they are: dog ({others} of "
+        f"{len(names)} joints)",
+    )
+    assert [(s.person, s.skeleton, s.frames.tolist()) for s in file] == [
+        (1, "coco17", [7, 9]), (2, "coco17", [7])
+    ]
+    assert writing(file) == content
+    first = file[0]
+    keypoints = np.full((3, 17, 2), 11.0)
+    keypoints[[0, 2]] = first.keypoints
+    keypoints[2, WRIST] = [3.25, 4.5]
+    after = writing(file.replace([
+        first.replace(keypoints=keypoints, frames=[7, 8, 9], scores=None, provenance=None), file[1]
+    ]))
+    old, new = content["annotations"], after["annotations"]
+    differ = [i for i, item in enumerate(old) if new[i] != item]
+    assert [old[i]["id"] for i in differ] == [902]
+    assert len(new) == len(old) + 1 and new[-1]["category_id"] == 1
+    assert new[-1]["image_id"] == 51 and new[-1]["track_id"] == 1
+    assert reading(after)[0].frames.tolist() == [7, 8, 9]
+
+
+def test_categories_of_the_same_joints_are_read_together(reading, writing):
+    content = with_dogs(COCO.joints, list(COCO.joints))
+    del content["annotations"][4:9]
+    for item in content["annotations"][1:4]:
+        item["track_id"] = 3
+    file = reading(content)
+    assert [s.person for s in file] == [1, 3, 2] and not any("categories" in n for n in file.notes)
+    del content["categories"][1]["keypoints"]
+    assert len(reading(content)) == 3
+    assert writing(reading(content)) == content
+
+
+def test_categories_of_which_none_is_a_person(reading):
+    content = with_dogs()
+    for item in content["annotations"]:
+        if item["category_id"] == 1 and "keypoints" in item:
+            item["keypoints"] = item["keypoints"][:15]
+    content["categories"] = []
+    with pytest.raises(InputError, match="a file holds one kind"):
+        reading(content)

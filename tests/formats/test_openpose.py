@@ -341,8 +341,8 @@ def test_a_failed_write_leaves_what_stood_there(reading, tmp_path):
     [
         (lambda text: text[: len(text) // 2], "not valid JSON .*cut off"),
         (lambda text: "", "not valid JSON"),
-        (lambda text: "[]", "has no list of people"),
-        (lambda text: "{}", "has no list of people"),
+        (lambda text: '{"peoples": []}', "has no list of people"),
+        (lambda text: "[5]", "has no list of people"),
         (lambda text: '{"people": 5}', "has no list of people"),
         (lambda text: '{"people": [5]}', "has no list of people"),
         (lambda text: '{"people": [{"pose_keypoints_2d": 5}]}', "person 0: .*must be numbers"),
@@ -506,6 +506,65 @@ def test_frames_in_one_file(wrap, tmp_path, with_frames):
     (again, _) = formats.read(out)
     assert again.frames.tolist() == [0, step, 2 * step, 5 * step]
     np.testing.assert_array_equal(again.keypoints, longer.keypoints)
+
+
+def with_one_more(sequence, frame):
+    """With one more frame, in which all joints are somewhere else."""
+    frames = np.append(sequence.frames, frame)
+    keypoints = np.concatenate([sequence.keypoints, sequence.keypoints[:1] + 3.5])
+    order = np.argsort(frames)
+    scores = np.concatenate([sequence.scores, sequence.scores[:1]])
+    return PoseSequence(
+        keypoints[order], scores[order], None, sequence.skeleton, frames[order], sequence.person
+    )
+
+
+BLANK = (None, {}, [], [None], {"people": None}, {"version": 1.3})
+
+
+@pytest.mark.parametrize("blank", BLANK)
+@pytest.mark.parametrize("keys", [(), ("frame",)])
+def test_a_blank_frame_of_a_list_is_one_without_anyone(blank, keys, tmp_path):
+    content = [{"people": [someone(frame=t)]} | {key: 5 + t for key in keys} for t in range(4)]
+    content[1:3] = [blank, blank]
+    first = 5 if keys else 0
+    (tmp_path / "in.json").write_text(json.dumps(content))
+    (sequence,) = file = formats.read(tmp_path / "in.json")
+    assert file.format == "openpose" and sequence.frames.tolist() == [first, first + 3]
+    formats.write(file, tmp_path / "out.json")
+    assert json.loads((tmp_path / "out.json").read_text()) == content
+    longer = with_one_more(sequence, first + 1)
+    formats.write(file.replace([longer]), tmp_path / "out.json")
+    after = json.loads((tmp_path / "out.json").read_text())
+    assert len(after) == 4 and after[2] == blank and after[0] == content[0]
+    (again,) = formats.read(tmp_path / "out.json")
+    assert again.frames.tolist() == [first, first + 1, first + 3]
+    np.testing.assert_allclose(again.keypoints, longer.keypoints, atol=1e-4)
+
+
+def test_a_list_may_begin_with_blank_frames(tmp_path):
+    for content in ([None, {}, *FRAMES], {"poses": [None, *FRAMES]}):
+        (tmp_path / "in.json").write_text(json.dumps(content))
+        file = formats.read(tmp_path / "in.json")
+        assert file.format == "openpose" and file[0].frames[0] > 0
+        formats.write(file, tmp_path / "out.json")
+        assert json.loads((tmp_path / "out.json").read_text()) == content
+
+
+@pytest.mark.parametrize("blank", BLANK)
+def test_a_blank_file_of_a_folder_is_a_frame_without_anyone(blank, tmp_path):
+    content = video((1, 1, 1)) | {name(1): blank}
+    save(tmp_path / "in", content)
+    (sequence,) = file = formats.read(tmp_path / "in")
+    assert sequence.frames.tolist() == [0, 2]
+    formats.write(file, tmp_path / "out")
+    assert load(tmp_path / "out") == content
+    longer = with_one_more(sequence, 1)
+    formats.write(file.replace([longer]), tmp_path / "out")
+    after = load(tmp_path / "out")
+    assert after[name(0)] == content[name(0)] and after[name(1)]["version"] == 1.3
+    (again,) = formats.read(tmp_path / "out")
+    np.testing.assert_allclose(again.keypoints, longer.keypoints, atol=1e-4)
 
 
 def test_a_folder_of_files_of_frames_is_none_of_frames(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import table
+from posegan_jax.formats import table, textfile
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
 
 
@@ -93,5 +93,5 @@ def test_files_that_are_no_table(content, message, tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        table.load_csv(path)
+        textfile.load_csv(path)
     assert str(caught.value).startswith(f"{path}: ") and message in str(caught.value)

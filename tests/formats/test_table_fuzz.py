@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from posegan_jax import formats
 from posegan_jax.errors import InputError
-from posegan_jax.formats import table
+from posegan_jax.formats import textfile
 from posegan_jax.pose.exchange import find_exchanges
 from posegan_jax.pose.sequence import PoseSequence, densify
 
@@ -102,6 +102,20 @@ frame;body_NOSE_x;body_NOSE_y;body_NOSE_score;body_LHip_x;body_LHip_y;body_RHip_
 0""" + "".join(f"\t{k + 10}.5" for k in range(16)) + """
 2""" + "".join(f"\t{k + 20}" for k in range(16)) + """
 """),
+    "wide spaces": """\
+frame nose_x nose_y nose_score left_hip_x left_hip_y knee_l_x knee_l_y
+0 101.5 2 0.75 103 4 nan nan
+1 102.5 2 0.75 104 4 5 6
+3 103.5 2 0.75 105 4 7 8
+""",
+    "wide comments": """\
+# made by a program, once
+# frame,nose_x,nose_y,nose_score,left_hip_x,left_hip_y,right_hip_x,right_hip_y
+0,101.5,2,0.75,103,4,,
+# a cut
+3,102.5,2,0.75,104,4,5,6
+# the end
+""",
     "trc": """\
 PathFileType\t4\t(X/Y/Z)\twalk.trc
 DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits
@@ -128,7 +142,8 @@ every_format = pytest.mark.parametrize("name", VALID)
 
 
 def separator(name):
-    others = {"trc": "\t", "wide tabs": "\t", "wide semicolons": ";", "csv numbers": ";"}
+    others = {"trc": "\t", "wide tabs": "\t", "wide semicolons": ";", "csv numbers": ";",
+              "wide spaces": " "}
     return others.get(name, ",")
 
 
@@ -172,7 +187,10 @@ def cells(path):
     if text.startswith("PathFileType"):
         rows = [line.removesuffix("\r").split("\t") for line in text.split("\n")]
         return [row for row in rows if any(cell.strip() for cell in row)]
-    comma = table.separator_of(text.partition("\n")[0])
+    if textfile.separator_of(text.partition("\n")[0]) == " ":
+        rows = [[cell for cell in line.split(" ") if cell] for line in text.splitlines()]
+        return [row for row in rows if row]
+    comma = textfile.separator_of(text.partition("\n")[0])
     return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=comma) if row]
 
 

@@ -343,5 +343,17 @@ def test_times_tell_the_rate(name, unit, fps, reading, writing):
     told = reading(table(header, rows), fps=100.0)
     assert told[0].fps == 100
     assert any("the file says" in note and "100 counts" in note for note in told.notes)
+    assert not any("by its column" in note for note in told.notes)
     for few in (rows[:9], [[r[0], 7.0, *r[2:]] for r in rows]):
         assert reading(table(header, few))[0].fps is None
+
+
+def test_times_of_two_decimals_tell_the_rate(reading):
+    joints = ("nose", "left_hip", "right_hip")
+    header = ["time", *(f"{joint}_{axis}" for joint in joints for axis in "xy")]
+    rows = [[f"{t / 30:.2f}", *range(100 + t, 106 + t)] for t in range(30)]
+    (sequence,) = reading(table(header, rows))
+    assert sequence.fps == pytest.approx(30, rel=0.01)
+    told = reading(table(header, rows), fps=30.0)
+    assert not any("frames per second" in note for note in told.notes)
+    assert told[0].fps == 30

@@ -76,6 +76,31 @@ def test_what_may_follow_the_joints(ends, person, score, tmp_path):
     assert load(tmp_path / "out") == load(folder)
 
 
+@pytest.mark.parametrize("ends", [
+    ("", "1", "1"), ("1", "", "1"), ("", "", "7"), ("0.8", "0.8 1", "0.8 1"),
+    ("", "0.8 1", "0.9 1"), ("", "0.8", "0.8"), ("0.8", "0.8 3", ""),
+])
+def test_ids_and_confidences_in_some_lines_alone(ends, tmp_path):
+    folder = save(tmp_path / "in", [line(t, end=end) for t, end in enumerate(ends)])
+    file = formats.read(folder, image_size=SIZE)
+    assert sum(sequence.observed.any(-1).sum() for sequence in file) == 3
+    (note,) = file.notes
+    count = sum(end.endswith(("1", "3", "7")) for end in ends)
+    told = f"{count} of 3 detections have ids, the others none" if count else "no ids in the file"
+    assert note.startswith(told) and "tracked" in note
+    formats.write(file, tmp_path / "out")
+    assert load(tmp_path / "out") == load(folder)
+    moved = [s.replace(keypoints=s.keypoints + 8, provenance=None) for s in file]
+    formats.write(file.replace(moved), tmp_path / "out")
+    before, after = (
+        {name: text.split() for name, text in load(tmp_path / where).items()}
+        for where in ("in", "out")
+    )
+    assert {name: cells[5 + 51 :] for name, cells in before.items()} == {
+        name: cells[5 + 51 :] for name, cells in after.items()
+    }
+
+
 def test_places_without_scores_and_flags(tmp_path):
     for third, scores in (("", 1.0), ("2", 1.0)):
         folder = save(tmp_path / f"in{third}", [line(t, third) for t in range(3)])

@@ -49,6 +49,21 @@ def test_the_rate_that_times_tell():
     assert line.startswith("it says 59.94 frames per second, and 30 counts")
 
 
+@pytest.mark.parametrize("fps", [24, 25, 29.97, 30, 50, 59.94, 60])
+@pytest.mark.parametrize("decimals", [2, 3, 6])
+def test_times_that_were_rounded(fps, decimals):
+    frames = np.arange(50)
+    times = np.round(frames / fps, decimals)
+    assert by_times(frames, times) == pytest.approx(fps, rel=0.02)
+    paused = times + 5.0 * (frames > 20) + 2.0 * (frames > 40)
+    assert by_times(frames, paused) == pytest.approx(fps, rel=0.03)
+
+
+def test_a_rate_that_the_user_gives_asks_for_none():
+    (line,) = disagreement("the file says", 50.0, 30.0, given=True)
+    assert "30 counts, which --fps says" in line and not line.endswith("--fps says it")
+
+
 @pytest.mark.parametrize("rate", [Rate(), Rate(phases=2), Rate(phases=5), Rate(spread=3)])
 @pytest.mark.parametrize("length", [1, 2, 7, 40])
 def test_joining_what_was_split_gives_every_frame_its_own(rate, length):
