@@ -110,9 +110,10 @@ class Completer:
                 f"person {sequence.person}: nothing to start from; the model needs two of the "
                 f"joints {', '.join(self.inputs)} within a second, at two places"
             )
-        completion = yield from self.complete(
+        completion, crossed = yield from self.complete(
             track, layout.parts, rate, settings, observed, repair_sides)
-        return layout.deliver(deliver(layout.dense, completion, self.skeleton, target))
+        done = layout.deliver(deliver(layout.dense, completion, self.skeleton, target))
+        return done.replace(sides=tuple(layout.frames[crossed].tolist()))
 
     def can_complete(self, sequence: PoseSequence, bridge: float | None = None) -> bool:
         """Whether some window shows two of the joints that the model observes, at two places."""
@@ -138,7 +139,7 @@ class Completer:
     def complete(
         self, track: Track, parts: Sequence[slice], rate: Rate, settings: Settings,
         observed: Observed, repair_sides: bool,
-    ) -> Steps[Completion]:
+    ) -> Steps[tuple[Completion, np.ndarray]]:
         """Completes a track, each of its parts as if it were all there is.
 
         A first look by the encoder tells which observations to rely on in the search. One thing is
@@ -150,8 +151,11 @@ class Completer:
             as it is observed.
           rate: of its frames.
           settings, observed, repair_sides: as of ``inpainter.Inpainter.__call__``.
+
+        Returns:
+          What it is completed to; and (T,) bool, in which frames sides were exchanged.
         """
-        done = Completion.of(track)
+        done, crossed = Completion.of(track), np.zeros(len(track), bool)
         parts = [part for part in parts if self._has_start(track[part], rate)]
         if not settings.carry_residual:
             alone = {i: self._bare(track[p], rate, settings, observed) for i, p in enumerate(parts)}
@@ -159,13 +163,15 @@ class Completer:
             each = {i: self._seen(track[p], rate, settings, observed, repair_sides)
                     for i, p in enumerate(parts)}
             seen = yield from together(each)
+            for i, part in enumerate(parts):
+                crossed[part] = np.any(seen[i].crossed & seen[i].track.seen, axis=-1)
             unknown = _roughness(seen.values(), rate.step) if len(parts) > 1 else 0.0
             alone = {i: self._complete(seen[i], p.start, rate, settings, observed, unknown)
                      for i, p in enumerate(parts)}
         found = yield from together(alone)
         for i, part in enumerate(parts):
             done.put(part, found[i])
-        return done
+        return done, crossed
 
     def _bare(
         self, track: Track, rate: Rate, settings: Settings, observed: Observed

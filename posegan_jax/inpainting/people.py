@@ -48,6 +48,7 @@ class Filled:
       gaps: gaps that were not.
       confident: joints that the detector was sure of, see ``Moved``.
       moved: how many of these were moved by more than half a head.
+      sides: frames in which left and right were exchanged, of all people.
     """
 
     file: PoseFile
@@ -56,6 +57,7 @@ class Filled:
     gaps: int = 0
     confident: int = 0
     moved: int = 0
+    sides: int = 0
 
     @classmethod
     def of(cls, file: PoseFile, people: Sequence[Person]) -> "Filled":
@@ -68,6 +70,7 @@ class Filled:
             sum(person.stretches.gaps for person in people),
             sum(person.moved.confident for person in people),
             sum(len(person.moved) for person in people),
+            sum(len(person.sequence.sides) for person in done),
         )
 
     @property

@@ -22,8 +22,8 @@ AT_ENDS = 3
 tells of it, where within a track two do."""
 LEAPS, FEWEST = 0.12, 3
 """Way of the body from one frame to the next, in body sizes, beside those before and after it, from
-which on the next pose is somebody else's, whose joints tell nothing of sides (several times as hard a
-start as a sprinter's); and the pairs whose middles tell."""
+which on the next pose is somebody else's, whose joints tell nothing of sides (several times as
+hard a start as a sprinter's); and the pairs whose middles tell."""
 LONGER = 1.03
 """How many times as long bones may be with a pair exchanged as without."""
 

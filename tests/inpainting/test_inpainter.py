@@ -360,7 +360,11 @@ def test_exchanged_sides_are_put_right(fill):
     np.testing.assert_array_equal(result.scores, scores)
     wanted = np.where(crossed, Provenance.REFINED, Provenance.OBSERVED)
     np.testing.assert_array_equal(result.provenance, wanted)
+    assert result.sides == tuple(range(14, 21)) and sequence.sides == ()
+    later = fill(sequence.replace(frames=np.r_[100:130, 300:310]))  # cut, none in its second part
+    assert later.sides == tuple(range(114, 121))
     kept = fill(sequence, observed="keep")
+    assert kept.sides == fill(sequence, repair_sides=False).sides == ()
     np.testing.assert_array_equal(kept.keypoints, wrong)
     np.testing.assert_array_equal(kept.scores, mixed)
     # Below 20 frames per second people go as far in a frame as their feet are apart.

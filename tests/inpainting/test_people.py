@@ -86,7 +86,8 @@ def test_other_mistakes_are_told():
 def test_a_filled_file():
     file = PoseFile((someone(2, "a"), someone(3, "b")), "npz", "clip.npz")
     half = file[0].replace(
-        provenance=np.full((2, 12), Provenance.FILLED), keypoints=file[0].keypoints + 1
+        provenance=np.full((2, 12), Provenance.FILLED), keypoints=file[0].keypoints + 1,
+        sides=(1,),
     )
     stretches = Stretches(((0, 9), (20, 29)), 7, 1, 0)
     moved = Moved(12, np.array([3]), ("left_knee",), np.array([0.8]))
@@ -96,6 +97,7 @@ def test_a_filled_file():
     assert filled.file.path == "clip.npz" and filled.file[0] is half
     assert (filled.frames, filled.left) == (5, 1)
     assert (filled.bridged, filled.gaps, filled.confident, filled.moved) == (7, 2, 24, 2)
+    assert filled.sides == 1
     counts = count_joints(filled.file)
     assert counts.keys() == {kind.name.lower() for kind in Provenance}
     assert counts["filled"] == 24 and sum(counts.values()) == 60
