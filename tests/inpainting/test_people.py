@@ -140,6 +140,21 @@ def test_what_was_exchanged_is_put_right_and_told():
     assert "people a and b cannot have gone on" not in file.notes[0]
 
 
+def test_ids_that_flip_back_and_forth_are_put_right_and_told():
+    left, right = ([(x + 3 * t, y) for t in range(40)] for x, y in ((0, 0), (120, 40)))
+    ways = [list(left), list(right)]
+    for t in range(11, 25, 2):
+        ways[0][t], ways[1][t] = right[t], left[t]
+    file = PoseFile((standing("a", ways[0]), standing("b", ways[1])))
+    done = prepared(file, FillOptions())
+    for sequence, way in zip(done, (left, right), strict=True):
+        np.testing.assert_allclose(sequence.keypoints, standing("x", way).keypoints)
+    (note,) = done.notes
+    assert note.startswith("in frames 11 to 24, people a and b were exchanged again and again: put")
+    (note,) = prepared(file, FillOptions(repair_ids=False)).notes
+    assert "may have been exchanged again and again: left as they are" in note
+
+
 def test_people_who_jump_are_told_in_one_line():
     away = [(0, 0)] * 20 + [(900, 0)] * 20
     people = [standing(i, [(x, 2000 * i) for x, _ in away]) for i in range(12)]
