@@ -78,7 +78,7 @@ def test_people_who_meet_while_their_ids_flip():
     tracks = named(people, turned)
     assert right(tracks, turned).all()
     moves, exchanges = find_exchanges(tracks)
-    assert [(e.frame, e.last, e.people, e.clear) for e in exchanges] == [(16, 44, ("a", "b"), True)]
+    assert [(e.frame, e.last, e.people, e.clear) for e in exchanges] == [(16, 43, ("a", "b"), True)]
     assert {frame for _, frame in moves} == set(np.flatnonzero(turned).tolist())
 
 
