@@ -477,7 +477,7 @@ def _what(person) -> str:
         return "nothing that the model could start from; left as it is"
     return _counts(
         count_joints([person.sequence]), person.stretches.bridged, person.stretches.gaps,
-        person.moved.confident, len(person.moved),
+        person.moved.confident, len(person.moved), len(person.sequence.sides),
     )
 
 
@@ -487,17 +487,22 @@ def _all(filled) -> str:
 
     left = f", {filled.left} of them left as they are: nothing to start from" if filled.left else ""
     counts = _counts(
-        count_joints(filled.file), filled.bridged, filled.gaps, filled.confident, filled.moved
+        count_joints(filled.file), filled.bridged, filled.gaps, filled.confident, filled.moved,
+        filled.sides,
     )
     return f"all {len(filled.file)} people{left}: {counts}"
 
 
-def _counts(joints: dict[str, int], bridged: int, gaps: int, confident: int, moved: int) -> str:
+def _counts(
+    joints: dict[str, int], bridged: int, gaps: int, confident: int, moved: int, sides: int
+) -> str:
     parts = [f"joints {', '.join(f'{count} {name}' for name, count in joints.items() if count)}"]
     if bridged:
         parts.append(f"{bridged} frame{'s' * (bridged > 1)} bridged")
     if gaps:
         parts.append(f"{gaps} gap{'s' * (gaps > 1)} left (--bridge)")
+    if sides:
+        parts.append(f"left and right exchanged in {sides} frame{'s' * (sides > 1)}")
     if moved:
         parts.append(f"{moved} of {confident} confident joints moved by over half a head")
     return "; ".join(parts)

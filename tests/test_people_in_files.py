@@ -97,6 +97,23 @@ def test_a_crowd_stays_as_large_as_it_is(fill):
     assert " 0 of " not in said  # confident joints that stayed are nothing to tell
 
 
+@pytest.mark.parametrize("people", [2, 11])
+def test_where_sides_were_exchanged_is_told(fill, people):
+    """Of two people on the line of each, of many on the one of all."""
+    legs = [j for j, name in enumerate(COCO.joints) if name.endswith(("knee", "ankle"))]
+    records = []
+    for who in range(people):
+        poses = walking(40) + (640 + 1000 * who, 360)
+        if who != 1:
+            crossed = np.array([COCO.mirror[j] if j in legs else j for j in range(17)])
+            poses[15:22] = poses[15:22, crossed]
+        records += [record(t, pose, idx=who + 1) for t, pose in enumerate(poses)]
+    _, said = fill(sorted(records, key=lambda r: int(r["image_id"][:-4])))
+    found = re.findall(r"left and right exchanged in (\d+) frames", said)
+    assert len(found) == 1
+    assert 5 * (people - 1) <= int(found[0]) <= 8 * (people - 1)
+
+
 def two_who_cross():
     """Long table of two people whose ids are places in a list, and who is in every row.
 

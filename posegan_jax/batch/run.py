@@ -43,7 +43,7 @@ class Summary:
       joints: how many of each provenance.
       left: people in whom there was nothing to start from.
       assumed: files whose frame rate was not known.
-      bridged, moved: frames and joints, as of an ``Outcome``.
+      bridged, moved, sides: frames and joints, as of an ``Outcome``.
       notes: inputs of which there is something to know, and what.
       seconds: from the beginning to the end.
       usage: of the devices, by engine.
@@ -61,6 +61,7 @@ class Summary:
     assumed: int = 0
     bridged: int = 0
     moved: int = 0
+    sides: int = 0
     notes: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
     usage: dict[str, Usage] = dataclasses.field(default_factory=dict)
@@ -80,6 +81,7 @@ class Summary:
         self.assumed += outcome.assumed
         self.bridged += outcome.bridged
         self.moved += outcome.moved
+        self.sides += outcome.sides
         if outcome.notes:
             self.notes[outcome.job.input] = outcome.notes
 
@@ -100,6 +102,8 @@ class Summary:
             parts.append(f"{self.frames} frames in {self.seconds:.1f} s ({rate:.0f} fps)")
         if self.bridged:
             parts.append(f"{self.bridged} frames bridged")
+        if self.sides:
+            parts.append(f"left and right exchanged in {self.sides} frames")
         if self.moved:
             parts.append(f"{self.moved} confident joints moved by over half a head")
         if self.utilisation is not None:

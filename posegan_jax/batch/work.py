@@ -41,6 +41,7 @@ class Outcome:
       assumed: whether the frame rate was not known.
       bridged: frames in which nothing of a person was seen, and that were filled.
       moved: joints that the detector was sure of and that were moved by more than half a head.
+      sides: frames in which left and right were exchanged, of all people.
       notes: what was decided on the way and the user should know, one line each.
     """
 
@@ -53,6 +54,7 @@ class Outcome:
     assumed: bool = False
     bridged: int = 0
     moved: int = 0
+    sides: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -83,7 +85,7 @@ def fill(
     formats.write(filled.file, job.output)
     return Outcome(
         job, None, filled.frames, len(people), count_joints(filled.file), filled.left,
-        is_rate_assumed(file), filled.bridged, filled.moved, file.notes,
+        is_rate_assumed(file), filled.bridged, filled.moved, filled.sides, file.notes,
     )
 
 

@@ -80,8 +80,9 @@ def _load(path: Path) -> dict[str, np.ndarray]:
 
 def _sequence(arrays: dict[str, np.ndarray], i: int, min_score: float | None) -> PoseSequence:
     fps = float(arrays[f"{i}/fps"])
+    given: dict[str, Any] = {name: arrays[f"{i}/{name}"] for name in _ARRAYS}
     sequence = PoseSequence(
-        **{name: arrays[f"{i}/{name}"] for name in _ARRAYS},
+        **given,
         fps=None if np.isnan(fps) else fps, skeleton=str(arrays[f"{i}/skeleton"]),
         person=json.loads(str(arrays[f"{i}/person"])),
     )

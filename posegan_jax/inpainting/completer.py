@@ -5,6 +5,8 @@ All work of the host is here, none of the devices: a ``Completer`` can live in a
 
 import dataclasses
 import functools
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from posegan_jax.inpainting.reliability import (
     assess,
     confidence,
     elsewhere,
+    measured,
     recall,
     stray,
 )
@@ -32,7 +35,8 @@ from posegan_jax.inpainting.settings import (
     check_shift,
 )
 from posegan_jax.inpainting.sides import exchanged
-from posegan_jax.inpainting.together import Request, Steps
+from posegan_jax.inpainting.solvable import any_solvable, choose
+from posegan_jax.inpainting.together import Request, Steps, together
 from posegan_jax.inpainting.track import Completion, Generated, Track, deliver, known_runs
 from posegan_jax.model.certainty import Grounds
 from posegan_jax.model.model import Model
@@ -40,12 +44,7 @@ from posegan_jax.pose.continuity import Layout
 from posegan_jax.pose.rate import Rate
 from posegan_jax.pose.sequence import PoseSequence, Provenance
 from posegan_jax.pose.skeleton import Skeleton, get_skeleton
-from posegan_jax.pose.windows import gather, starts
-
-TINY = 1e-9
-"""Distance of two places, relative to their coordinates, from which they are two: above the
-rounding of double precision, below what any picture resolves."""
-_AT_ONCE = 256  # windows that are looked at for anything to start from
+from posegan_jax.pose.windows import starts
 
 
 class NothingToStartFrom(InputError):
@@ -104,36 +103,33 @@ class Completer:
         settings = QUALITIES["balanced"] if settings is None else settings
         check_shift(settings, self.frames)
         rate = Rate.of(sequence.fps)
-        layout = self._layout(sequence, rate, bridge)
+        layout = Layout.of(sequence, bridge)
         track = Track.from_sequence(layout.dense, self.skeleton, self.inputs)
-        if not self._can_start(track, rate):
+        if not self._can_start(track, layout.parts, rate):
             raise NothingToStartFrom(
                 f"person {sequence.person}: nothing to start from; the model needs two of the "
                 f"joints {', '.join(self.inputs)} within a second, at two places"
             )
-        completion = yield from self.complete(track, rate, settings, observed, repair_sides)
-        return layout.deliver(deliver(layout.dense, completion, self.skeleton, target))
+        completion, crossed = yield from self.complete(
+            track, layout.parts, rate, settings, observed, repair_sides)
+        done = layout.deliver(deliver(layout.dense, completion, self.skeleton, target))
+        return done.replace(sides=tuple(layout.frames[crossed].tolist()))
 
     def can_complete(self, sequence: PoseSequence, bridge: float | None = None) -> bool:
         """Whether some window shows two of the joints that the model observes, at two places."""
         _check(sequence)
         rate = Rate.of(sequence.fps)
-        dense = self._layout(sequence, rate, bridge).dense
-        return self._can_start(Track.from_sequence(dense, self.skeleton, self.inputs), rate)
+        layout = Layout.of(sequence, bridge)
+        track = Track.from_sequence(layout.dense, self.skeleton, self.inputs)
+        return self._can_start(track, layout.parts, rate)
 
-    def _layout(self, sequence: PoseSequence, rate: Rate, bridge: float | None) -> Layout:
-        """A track's stretches, further apart than what is seen in one reaches into another."""
-        return Layout.of(sequence, bridge, 2 * self._reach(rate))
+    def _can_start(self, track: Track, parts: Sequence[slice], rate: Rate) -> bool:
+        return any(self._has_start(track[part], rate) for part in parts)
 
-    def _can_start(self, track: Track, rate: Rate) -> bool:
+    def _has_start(self, track: Track, rate: Rate) -> bool:
         places, seen = rate.split(track.keypoints, np.nan), rate.split(track.input_mask, False)
-        for x, mask in zip(places, seen, strict=True):
-            first = starts(len(mask), self.frames, 1)
-            for some in np.split(first, range(_AT_ONCE, len(first), _AT_ONCE)):
-                windows = (gather(array, some, self.frames, 0.0) for array in (x, mask))
-                if solvable(*windows).any():
-                    return True
-        return False
+        return any(
+            any_solvable(x, mask, self.frames) for x, mask in zip(places, seen, strict=True))
 
     def target(self, skeleton: str, joints: str) -> Skeleton:
         """The skeleton of the result: the input's own for 'same', or the model's by its name."""
@@ -141,24 +137,57 @@ class Completer:
         return get_skeleton(skeleton) if joints == "same" else self.skeleton
 
     def complete(
-        self, track: Track, rate: Rate, settings: Settings, observed: Observed,
-        repair_sides: bool,
-    ) -> Steps[Completion]:
-        """Completes a track.
+        self, track: Track, parts: Sequence[slice], rate: Rate, settings: Settings,
+        observed: Observed, repair_sides: bool,
+    ) -> Steps[tuple[Completion, np.ndarray]]:
+        """Completes a track, each of its parts as if it were all there is.
 
-        A first look by the encoder tells which observations to rely on in the search.
+        A first look by the encoder tells which observations to rely on in the search. One thing is
+        told by all parts: how rough the detector's places are where a part is too short to say.
 
         Args:
           track: of which some window is ``solvable``.
+          parts: its stretches; what is in none of them, or in one without a solvable window, stays
+            as it is observed.
           rate: of its frames.
           settings, observed, repair_sides: as of ``inpainter.Inpainter.__call__``.
+
+        Returns:
+          What it is completed to; and (T,) bool, in which frames sides were exchanged.
         """
+        done, crossed = Completion.of(track), np.zeros(len(track), bool)
+        parts = [part for part in parts if self._has_start(track[part], rate)]
         if not settings.carry_residual:
-            generated = yield from self._generate(track, track.input_mask, rate, settings)
-            done = Completion.of(track)
-            for run in known_runs(track, generated, self._reach(rate)):
-                done.put(run, as_generated(track[run], generated.some(run), observed))
-            return done
+            alone = {i: self._bare(track[p], rate, settings, observed) for i, p in enumerate(parts)}
+        else:
+            each = {i: self._seen(track[p], rate, settings, observed, repair_sides)
+                    for i, p in enumerate(parts)}
+            seen = yield from together(each)
+            for i, part in enumerate(parts):
+                crossed[part] = np.any(seen[i].crossed & seen[i].track.seen, axis=-1)
+            unknown = _roughness(seen.values(), rate.step) if len(parts) > 1 else 0.0
+            alone = {i: self._complete(seen[i], p.start, rate, settings, observed, unknown)
+                     for i, p in enumerate(parts)}
+        found = yield from together(alone)
+        for i, part in enumerate(parts):
+            done.put(part, found[i])
+        return done, crossed
+
+    def _bare(
+        self, track: Track, rate: Rate, settings: Settings, observed: Observed
+    ) -> Steps[Completion]:
+        """A part with the generated motion alone."""
+        generated = yield from self._generate(track, track.input_mask, rate, settings)
+        done = Completion.of(track)
+        for run in known_runs(track, generated, self._reach(rate)):
+            done.put(run, as_generated(track[run], generated.some(run), observed))
+        return done
+
+    def _seen(
+        self, track: Track, rate: Rate, settings: Settings, observed: Observed,
+        repair_sides: bool,
+    ) -> Steps["_Seen"]:
+        """A part at a first look, with left and right put right."""
         shift = max(settings.shift, QUALITIES["fast"].shift)
         encode = dataclasses.replace(QUALITIES["fast"], shift=shift)
         look, generated = yield from self._first_look(track, rate, encode, observed)
@@ -170,16 +199,26 @@ class Completer:
                 track = track.exchange(crossed, self.skeleton)
                 look, generated = yield from self._first_look(track, rate, encode, observed)
         runs = known_runs(track, generated, self._reach(rate))
+        return _Seen(track, crossed, encode, look, generated, runs)
+
+    def _complete(
+        self, seen: "_Seen", first: int, rate: Rate, settings: Settings, observed: Observed,
+        unknown: float,
+    ) -> Steps[Completion]:
+        """A part that was looked at, whose first frame is the track's ``first``; ``unknown``: as of
+        ``assess``."""
+        track, crossed, encode, look, generated, runs = seen
         weights = confidence(track.scores, track.seen)
         rely = assess(
-            track.keypoints, weights, generated.motion, runs, self.residual, observed, rate.step
+            track.keypoints, weights, generated.motion, runs, self.residual, observed, rate.step,
+            unknown,
         )
         trust = np.where(rely.trust < REJECT, 0.0, rely.precision * rely.trust)
         weights = track.input_mask * weights * trust
         if settings != encode or (weights != look).any():
             generated = yield from self._generate(track, weights, rate, settings)
             runs = known_runs(track, generated, self._reach(rate))
-        done = self._explain(track, generated, runs, rely, rate, settings.correct)
+        done = self._explain(track, generated, runs, rely, rate, settings.correct, first=first)
         done.provenance[crossed & (done.provenance == Provenance.OBSERVED)] = Provenance.REFINED
         return done
 
@@ -216,10 +255,10 @@ class Completer:
 
     def _explain(
         self, track: Track, generated: Generated, runs: list[slice], rely: Reliability,
-        rate: Rate, corrected: bool, due: int | None = None,
+        rate: Rate, corrected: bool, due: int | None = None, first: int = 0,
     ) -> Completion:
         """Explains every run, or the one with the frame that is due; elsewhere observations are all
-        there is."""
+        there is. ``first``: where the track begins, for who is told."""
         done = Completion.of(track)
         each = self.model.constants.left_open
         left_open = openness(track.input_mask, round(AROUND / rate.step), each)
@@ -231,7 +270,8 @@ class Completer:
                     left_open[run], rate, corrected, told,
                 ))
                 if told is not None:
-                    self.told.extend((run, ground) for ground in told)
+                    frames = slice(first + run.start, first + run.stop)
+                    self.told.extend((frames, ground) for ground in told)
         return done
 
     def _first_look(
@@ -267,7 +307,7 @@ class Completer:
         keypoints = rate.split(np.nan_to_num(track.keypoints), 0.0)
         masks = rate.split(weights.astype(np.float32), 0.0)
         first = [starts(len(mask), self.frames, settings.shift) for mask in masks]
-        inside, center, weigh, useful = _solvable(keypoints, masks, first, self.frames)
+        inside, center, weigh, useful = choose(keypoints, masks, first, self.frames)
         loss = np.empty(0)
         if len(inside):
             turned = (np.flatnonzero(np.concatenate(useful)) % 2 == 1) & settings.mirror
@@ -289,32 +329,33 @@ class Completer:
         return Generated(rate.join(tracks), rate.join(spreads))
 
 
-def _solvable(
-    keypoints: list[np.ndarray], masks: list[np.ndarray], first: list[np.ndarray], frames: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[np.ndarray]]:
-    """The windows of tracks that can be solved, as devices want them.
+class _Seen(NamedTuple):
+    """A part of a track at a first look.
 
-    Args:
-      keypoints: (T, J, 2) of each track, pixels; missing joints may hold anything.
-      masks: (T, J) weights of the observations, 0 = missing.
-      first: (N,) frame of each window.
-      frames: of a window.
-
-    Returns:
-      (M, F, J, 2) around 0 and in single precision, (M, 1, 1, 2) what they are around, (M, F, J)
-      weights; and for each track (N,) bool, which of the windows these are.
+    Attributes:
+      track: with left and right put right.
+      crossed: (T, J) bool, where they were exchanged.
+      encode: settings of the look.
+      look: (T, J) weights of the observations in it.
+      generated: what it says.
+      runs: of ``known_runs``.
     """
-    parts, useful = [], []
-    for track, mask, starting in zip(keypoints, masks, first, strict=True):
-        found = []
-        for some in np.split(starting, range(_AT_ONCE, len(starting), _AT_ONCE)):
-            x, weigh = (gather(array, some, frames, 0.0) for array in (track, mask))
-            found.append(solvable(x, weigh))
-            inside, center = centered(x[found[-1]], weigh[found[-1]])
-            parts.append((inside.astype(np.float32), center, weigh[found[-1]]))
-        useful.append(np.concatenate(found))
-    inside, center, weigh = map(np.concatenate, zip(*parts, strict=True))
-    return inside, center, weigh, useful
+
+    track: Track
+    crossed: np.ndarray
+    encode: Settings
+    look: np.ndarray
+    generated: Generated
+    runs: list[slice]
+
+
+def _roughness(parts: Iterable[_Seen], step: float) -> float:
+    """The median of what parts of a track tell of it, 0 if none does."""
+    rough = [
+        measured(part.track.keypoints, part.generated.motion, part.runs, step)[1] for part in parts
+    ]
+    known = [value for value in rough if not np.isnan(value)]
+    return float(np.median(known)) if known else 0.0
 
 
 def _check(sequence: PoseSequence) -> None:
@@ -323,41 +364,3 @@ def _check(sequence: PoseSequence) -> None:
             "one PoseSequence is completed at a time, not a "
             f"{type(sequence).__name__}; of a file, those in it one after another"
         )
-
-
-def solvable(x: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Which windows show two joints at two places: anything less has neither size nor direction.
-
-    Args:
-      x: (N, F, J, 2) pixels; missing joints may hold anything.
-      mask: (N, F, J) weights of the observations, 0 = missing.
-
-    Returns:
-      (N,) bool. A joint's place is the mean over the window: its own path is no size.
-    """
-    there = mask > 0
-    count = there.sum(axis=1)[..., None]
-    place = np.where(there[..., None], x, 0.0).sum(axis=1) / np.maximum(count, 1)
-    least, most = (
-        reduce(np.where(count > 0, place, empty), axis=1)
-        for reduce, empty in ((np.min, np.inf), (np.max, -np.inf))
-    )
-    far = np.maximum(np.abs(least), np.abs(most)).max(axis=-1)
-    return (most - least).max(axis=-1) > TINY * far
-
-
-def centered(x: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Windows around 0, since the devices compute in single precision, wherever in a picture.
-
-    Args:
-      x: (N, F, J, 2) pixels; missing joints may hold anything.
-      mask: (N, F, J) weights of the observations, 0 = missing.
-
-    Returns:
-      (N, F, J, 2) pixels from the mean of what is observed, 0 where missing; and (N, 1, 1, 2) that
-      mean.
-    """
-    there = (mask > 0)[..., None]
-    count = np.maximum(there.sum(axis=(1, 2), keepdims=True), 1)
-    center = np.where(there, x, 0.0).sum(axis=(1, 2), keepdims=True) / count
-    return np.where(there, x - center, 0.0), center

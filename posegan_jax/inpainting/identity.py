@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from posegan_jax.inpainting.completer import Completer, centered, solvable
+from posegan_jax.inpainting.completer import Completer
 from posegan_jax.inpainting.settings import QUALITIES
+from posegan_jax.inpainting.solvable import centered, solvable
 from posegan_jax.inpainting.together import Request, Steps
 from posegan_jax.inpainting.track import Track
 from posegan_jax.pose.exchange import Exchange, find_exchanges

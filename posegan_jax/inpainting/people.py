@@ -48,6 +48,7 @@ class Filled:
       gaps: gaps that were not.
       confident: joints that the detector was sure of, see ``Moved``.
       moved: how many of these were moved by more than half a head.
+      sides: frames in which left and right were exchanged, of all people.
     """
 
     file: PoseFile
@@ -56,6 +57,7 @@ class Filled:
     gaps: int = 0
     confident: int = 0
     moved: int = 0
+    sides: int = 0
 
     @classmethod
     def of(cls, file: PoseFile, people: Sequence[Person]) -> "Filled":
@@ -68,6 +70,7 @@ class Filled:
             sum(person.stretches.gaps for person in people),
             sum(person.moved.confident for person in people),
             sum(len(person.moved) for person in people),
+            sum(len(person.sequence.sides) for person in done),
         )
 
     @property
@@ -106,19 +109,26 @@ def prepare(file: PoseFile, completer: Completer, how: FillOptions) -> Steps[Pos
 
 
 def _exchanged(exchanges: Sequence[Exchange]) -> list[str]:
-    """A line about exchanges that are put right, and one about those that are not."""
+    """A line about exchanges that are put right, and one about those that are not; each once more
+    for ids that flip back and forth."""
     lines = []
-    for clear, what in (
-        (True, "were exchanged: put right"),
-        (False, "may have been exchanged: left as they are, as it is not clear"),
+    for clear, (were, what) in (
+        (True, ("were", "put right")),
+        (False, ("may have been", "left as they are, as it is not clear")),
     ):
         some = [exchange for exchange in exchanges if exchange.clear == clear]
-        if some:
-            people = list(dict.fromkeys(person for e in some for person in e.people))
-            frames = _listed("frame", "frames", [e.frame for e in some])
+        for part in ([e for e in some if e.last is None], [e for e in some if e.last is not None]):
+            if not part:
+                continue
+            people = list(dict.fromkeys(person for e in part for person in e.people))
+            if part[0].last is None:
+                when, often = f"from {_listed('frame', 'frames', [e.frame for e in part])} on", ""
+            else:
+                spans = [f"{e.frame} to {e.last}" for e in part]
+                when, often = f"in {_listed('frames', 'frames', spans)}", " again and again"
             lines.append(
-                f"from {frames} on, {_listed('person', 'people', people)} {what} (if ids are "
-                "places in a list, --ignore-ids follows people by their poses)"
+                f"{when}, {_listed('person', 'people', people)} {were} exchanged{often}: {what} "
+                "(if ids are places in a list, --ignore-ids follows people by their poses)"
             )
     return lines
 

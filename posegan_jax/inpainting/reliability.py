@@ -118,10 +118,25 @@ def elsewhere(keypoints: np.ndarray, generated: np.ndarray) -> np.ndarray:
     return off > ELSEWHERE * pose_size(generated)[:, None]
 
 
+def measured(
+    keypoints: np.ndarray, generated: np.ndarray, runs: Sequence[slice], step: float = 1.0
+) -> tuple[np.ndarray, float]:
+    """Size of the body (T,), pixels, NaN where it is not known; and roughness, see there.
+
+    Args: as of ``assess``.
+    """
+    size = np.full(len(keypoints), np.nan)
+    for run in runs:
+        size[run] = body_size(generated[run])
+    # At low rates motion itself is as rough as jitter and spikes are.
+    return size, roughness(keypoints, size) if step <= 1 else 0.0
+
+
 @cpus.one_thread()
 def assess(
     keypoints: np.ndarray, weights: np.ndarray, generated: np.ndarray, runs: Sequence[slice],
     residual: ResidualModel, observed: Observed, step: float = 1.0,
+    unknown: float = 0.0,
 ) -> Reliability:
     """Compares observations with a first look at the motion, and with each other.
 
@@ -133,14 +148,12 @@ def assess(
       residual: moments of the residuals.
       observed: what is to become of observed joints, see ``Inpainter``.
       step: frames of the model per frame of the track.
+      unknown: roughness, in body sizes, that is supposed where there is too little to tell from.
     """
     result = Reliability(
         np.zeros(weights.shape), np.ones(weights.shape), np.ones(weights.shape))
-    size = np.full(len(keypoints), np.nan)
-    for run in runs:
-        size[run] = body_size(generated[run])
-    # At low rates motion itself is as rough as jitter and spikes are.
-    rough = np.nan_to_num(roughness(keypoints, size)) if step <= 1 else 0.0
+    size, rough = measured(keypoints, generated, runs, step)
+    rough = unknown if np.isnan(rough) else rough
     level = 0.0 if observed == "keep" else noise_level(rough, _differ(weights))
     if observed == "refine":
         level = max(level, REFINE_NOISE)
@@ -180,8 +193,8 @@ def recall(
             continue
         size, level = body_size(generated[run]), 0.0
         if history.keypoints is not None:
-            sizes = np.full(len(history.keypoints), size[due - run.start])
-            rough = roughness(history.keypoints, sizes)
+            rough = roughness(
+                history.keypoints, np.full(len(history.keypoints), size[due - run.start]))
             level = history.unknown
             if not np.isnan(rough):
                 level = noise_level(rough, _differ(weights))

@@ -20,6 +20,10 @@ In 50 clips of exact motion nothing is touched, of inversions of 3 to 15 frames 
 AT_ENDS = 3
 """Frames that an exchange has to last longer than where a pair is first or last seen: there one way
 tells of it, where within a track two do."""
+LEAPS, FEWEST = 0.12, 3
+"""Way of the body from one frame to the next, in body sizes, beside those before and after it, from
+which on the next pose is somebody else's, whose joints tell nothing of sides (several times as
+hard a start as a sprinter's); and the pairs whose middles tell."""
 LONGER = 1.03
 """How many times as long bones may be with a pair exchanged as without."""
 
@@ -56,16 +60,35 @@ def exchanged(
     way = labels[1:, :, None] - labels[:-1, None]  # (T - 1, to, from, P, 2, 2)
     way = np.linalg.norm(way, axis=-1) / scale[1:, None, ..., None]
     way = np.nan_to_num(np.minimum(way, LEAP).sum(-1))
+    anew = _leaps(straight.mean(axis=2), scale[:, 0, 0])
+    way[anew] = 0.0
     result[:, pairs] = _cheapest(stay, way)[:, :, None] == 1
     for pair in pairs:
         crossed = result[:, pair[0]]
-        seen = np.concatenate([[False], np.isfinite(keypoints[:, pair, 0]).any(axis=1), [False]])
+        seen = np.isfinite(keypoints[:, pair, 0]).any(axis=1)
+        before = np.concatenate([[False], seen[:-1] & ~anew])
+        after = np.concatenate([seen[1:] & ~anew, [False]])
         for run in runs(crossed):
-            inside = seen[run.start] and seen[run.stop + 1]  # frames before and after it
+            inside = before[run.start] and after[run.stop - 1]
             if not inside and run.stop - run.start <= AT_ENDS:
                 crossed[run] = False
         result[:, pair[1]] = crossed
     return _with_short_bones(keypoints, result, skeleton)
+
+
+def _leaps(middles: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """(T - 1,) bool, whether the body leaps from one frame to the next.
+
+    Args:
+      middles: (T, P, 2) of pairs, which an exchange does not move; NaN where one is missing.
+      size: (T,) of the body.
+    """
+    ways = np.diff(middles, axis=0) / size[1:, None, None]
+    enough = np.isfinite(ways[..., 0]).sum(axis=1) >= FEWEST
+    body = np.zeros((len(ways) + 2, 2))
+    body[1:-1][enough] = np.nanmedian(ways[enough], axis=1)
+    beside = np.stack([body[:-2], body[2:]]) - body[1:-1]
+    return enough & (np.linalg.norm(beside, axis=-1).min(axis=0) > LEAPS)
 
 
 def _with_short_bones(

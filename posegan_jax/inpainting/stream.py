@@ -14,9 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 from posegan_jax.errors import InputError, whole
-from posegan_jax.inpainting.completer import Completer, solvable
+from posegan_jax.inpainting.completer import Completer
 from posegan_jax.inpainting.reliability import REFINE_NOISE, REJECT, History
 from posegan_jax.inpainting.settings import QUALITIES, LiveSettings, Observed, check_observed
+from posegan_jax.inpainting.solvable import solvable
 from posegan_jax.inpainting.solver import Solver
 from posegan_jax.inpainting.together import Answer, Request, run, together
 from posegan_jax.inpainting.track import Completion, Track, deliver

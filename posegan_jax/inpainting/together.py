@@ -15,7 +15,7 @@ class Request(NamedTuple):
     """Windows to be solved.
 
     Attributes:
-      x: (N, F, J, 2) pixels from the middle of each window, see ``completer.centered``; 0 where
+      x: (N, F, J, 2) pixels from the middle of each window, see ``solvable.centered``; 0 where
         missing.
       mask: (N, F, J) weights of the observations, 0 = missing; every window is ``solvable``.
       options: of the search.

@@ -211,58 +211,54 @@ def _beyond(sequence: PoseSequence, row: int, most: float, edge: int) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """A track as it is completed: its stretches one after another, so far apart that none of them
-    knows of another, without absent frames.
+    """A track as it is completed: its stretches one after another, without absent frames.
 
     Attributes:
-      dense: the stretches, and missing rows between them; its frame numbers count its rows.
-      rows: (T,) rows of ``dense`` that are delivered.
-      frames: (T,) frame numbers of these.
+      dense: the stretches; its frame numbers count its rows.
+      parts: the rows of each stretch, which is completed apart from the others.
+      frames: (T,) frame numbers of the rows.
       others: (M,) frame numbers of the sequence that are in none of the stretches.
     """
 
     dense: PoseSequence
-    rows: np.ndarray
+    parts: tuple[slice, ...]
     frames: np.ndarray
     others: np.ndarray
 
     @classmethod
-    def of(cls, sequence: PoseSequence, bridge: float | None, away: int) -> "Layout":
+    def of(cls, sequence: PoseSequence, bridge: float | None) -> "Layout":
         """The layout of a track.
 
         Args:
           sequence: frames may be absent.
           bridge: as of ``Stretches.of``.
-          away: frames up to which one stretch may be known to another.
 
         Raises:
           InputError: the stretches are longer than any track is.
         """
         parts = Stretches.of(sequence, bridge).parts
         if not parts:
-            none = np.zeros(0, int)
-            return cls(sequence, none, none, sequence.frames)
-        lengths = np.array([last - first + 1 for first, last in parts])
-        starts = np.append(0, np.cumsum(lengths[:-1] + away + 1))
-        if (total := starts[-1] + lengths[-1]) > MOST_FRAMES:
+            return cls(sequence, (), np.zeros(0, int), sequence.frames)
+        ends = np.cumsum([last - first + 1 for first, last in parts]).tolist()
+        if ends[-1] > MOST_FRAMES:
             raise InputError(
-                f"person {sequence.person}: {total} frames are more than {MOST_FRAMES}; split the "
-                "track"
+                f"person {sequence.person}: {ends[-1]} frames are more than {MOST_FRAMES}; split "
+                "the track"
             )
-        rows = np.concatenate([np.arange(a, a + n) for a, n in zip(starts, lengths, strict=True)])
         frames = np.concatenate([np.arange(a, b + 1) for a, b in parts])
         own = np.isin(sequence.frames, frames)
-        at = rows[np.searchsorted(frames, sequence.frames[own])]
+        at = np.searchsorted(frames, sequence.frames[own])
         return cls(
-            _spread_out(sequence, np.flatnonzero(own), at, int(total)), rows, frames,
-            sequence.frames[~own],
+            _spread_out(sequence, np.flatnonzero(own), at, len(frames)),
+            tuple(map(slice, [0, *ends[:-1]], ends)), frames, sequence.frames[~own],
         )
 
     def deliver(self, done: PoseSequence) -> PoseSequence:
         """What was made of ``dense``, in the track's frames; the others' joints stay missing."""
         frames = np.union1d(self.frames, self.others)
         to = np.searchsorted(frames, self.frames)
-        return _spread_out(done, self.rows, to, len(frames)).replace(frames=frames)
+        rows = np.arange(len(self.frames))
+        return _spread_out(done, rows, to, len(frames)).replace(frames=frames)
 
 
 def _spread_out(sequence: PoseSequence, rows: np.ndarray, to: np.ndarray, count: int):

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from posegan_jax.pose.continuity import BODY, FEWEST, LONGEST, rate_of, spread
-from posegan_jax.pose.people import Moves
+from posegan_jax.pose.flicker import find_flickers
+from posegan_jax.pose.people import Moves, relabel
 from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 
@@ -53,11 +54,13 @@ class Exchange:
       frame: the first one of other people.
       people: their ids, in the order of the file.
       clear: whether it is put right.
+      last: the frame of the last exchange, where ids flip back and forth from ``frame`` on.
     """
 
     frame: int
     people: tuple[Any, ...]
     clear: bool
+    last: int | None = None
 
 
 def find_exchanges(
@@ -78,11 +81,36 @@ def find_exchanges(
     for skeleton in dict.fromkeys(sequence.skeleton for sequence in people):
         group = [s for s in people if s.skeleton == skeleton and s.observed.any()]
         if len(group) > 1:
+            flipped, flickers = _flickers(group)
+            group = [s for s in relabel(group, flipped) if s.observed.any()]
             follower = _Follower(group, sure)
             follower.run()
-            moves |= follower.moves
-            found += follower.exchanges
+            moves |= _one_after_another(flipped, follower.moves)
+            found += flickers + follower.exchanges
     return moves, sorted(found, key=lambda exchange: exchange.frame)
+
+
+def _flickers(people: Sequence[PoseSequence]) -> tuple[Moves, list[Exchange]]:
+    """What ids that flip back and forth are to be put right by."""
+    moves: dict[tuple[Any, int], Any] = {}
+    found = []
+    for flicker in find_flickers(people):
+        a, b = (people[i].person for i in flicker.people)
+        found.append(Exchange(flicker.first, (a, b), True, flicker.last))
+        for i, to in zip(flicker.people, (b, a), strict=True):
+            sequence = people[i]
+            for frame in flicker.crossed & set(sequence.frames[sequence.observed.any(-1)].tolist()):
+                moves[sequence.person, frame] = to
+    return moves, found
+
+
+def _one_after_another(first: Moves, then: Moves) -> Moves:
+    """Moves of what was moved before."""
+    came = {(to, frame): person for (person, frame), to in first.items()}
+    moves = dict(first)
+    for (person, frame), to in then.items():
+        moves[came.get((person, frame), person), frame] = to
+    return {key: to for key, to in moves.items() if key[0] != to}
 
 
 @dataclasses.dataclass(frozen=True)

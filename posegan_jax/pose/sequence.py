@@ -51,6 +51,8 @@ class PoseSequence:
       person: the track's id in its file, None if there is none.
       provenance: (T, K) uint8 of ``Provenance``, set to unknown where a joint is missing; when not
         given, observed where finite.
+      sides: numbers of the frames in which completing exchanged left and right joints, which the
+        detector had mistaken for each other; none of what is read.
     """
 
     keypoints: np.ndarray
@@ -60,6 +62,7 @@ class PoseSequence:
     frames: np.ndarray | None = None
     person: int | str | None = None
     provenance: np.ndarray | None = None
+    sides: tuple[int, ...] = ()
 
     def __post_init__(self):
         """Raises InputError where arrays hold no numbers, or do not fit each other or the skeleton.

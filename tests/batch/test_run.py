@@ -302,12 +302,12 @@ def test_usage_is_that_of_all_engines():
     assert summary.utilisation is None
     for engine, busy, wall in (("a", 1.0, 2.0), ("b", 1.0, 1.0), ("a", 3.0, 4.0)):
         outcome = Outcome(Job("x", "y"), frames=2, joints={"filled": 3}, bridged=4, moved=1,
-                          notes=("ids were exchanged",))
+                          sides=2, notes=("ids were exchanged",))
         summary.add(outcome, engine, Usage(busy, wall))
     assert summary.utilisation == 4.0 / 5.0
     assert (summary.frames, summary.joints) == (6, {"filled": 9})
-    assert (summary.bridged, summary.moved) == (12, 3)
-    assert "12 frames bridged, 3 confident joints moved" in str(summary)
+    assert (summary.bridged, summary.moved, summary.sides) == (12, 3, 6)
+    assert "12 frames bridged, left and right exchanged in 6 frames, 3 confident" in str(summary)
     assert "notes on 1 of them in summary.json" in str(summary)
     assert summary.content()["notes"] == {"x": ("ids were exchanged",)}
 

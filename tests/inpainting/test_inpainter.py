@@ -360,7 +360,11 @@ def test_exchanged_sides_are_put_right(fill):
     np.testing.assert_array_equal(result.scores, scores)
     wanted = np.where(crossed, Provenance.REFINED, Provenance.OBSERVED)
     np.testing.assert_array_equal(result.provenance, wanted)
+    assert result.sides == tuple(range(14, 21)) and sequence.sides == ()
+    later = fill(sequence.replace(frames=np.r_[100:130, 300:310]))  # cut, none in its second part
+    assert later.sides == tuple(range(114, 121))
     kept = fill(sequence, observed="keep")
+    assert kept.sides == fill(sequence, repair_sides=False).sides == ()
     np.testing.assert_array_equal(kept.keypoints, wrong)
     np.testing.assert_array_equal(kept.scores, mixed)
     # Below 20 frames per second people go as far in a frame as their feet are apart.
@@ -421,6 +425,62 @@ def test_long_gaps_are_not_filled_and_their_ends_do_not_know_of_each_other(fill)
         result.keypoints[:20], fill(track(keypoints[:20])).keypoints,
         atol=0.05 * head(scene()).mean(),
     )
+
+
+def stretch(activity, seed, noise):
+    """A track of 40 frames with all that is told of a whole one: scores, jitter, holes, a joint
+    that is somewhere else for some frames, a limb that is never seen, and exchanged sides."""
+    rng = np.random.default_rng(seed)
+    keypoints = with_holes(detected(scene(activity)), 0.2, seed)
+    keypoints += rng.normal(0, noise, keypoints.shape)
+    joints = {name: get_skeleton("alphapose12").index(name) for name in (
+        "left_wrist", "right_wrist", "left_knee", "right_knee", "left_ankle", "right_ankle")}
+    keypoints[12:20, joints["left_wrist"]] += (90.0, 60.0)
+    for part in ("knee", "ankle"):
+        pair = [joints[f"left_{part}"], joints[f"right_{part}"]]
+        keypoints[25:33, pair] = keypoints[25:33, pair[::-1]]
+    if seed:
+        keypoints[:, joints["right_wrist"]] = np.nan
+    scores = rng.uniform(0.2, 1.0, keypoints.shape[:2]) * (0.4 if seed else 1.0)
+    return keypoints, np.where(np.isnan(keypoints[..., 0]), 0.0, scores)
+
+
+@pytest.mark.parametrize("fps", [25.0, 50.0])
+@pytest.mark.parametrize("cut", ["gap", "jump"])
+@pytest.mark.parametrize("quality", ["balanced", "thesis"])
+def test_every_stretch_comes_out_as_a_file_of_its_own(inpainter, quality, cut, fps):
+    """Of a noisy detector, of an exact one, and with the two together in one track."""
+    options = {"quality": quality, "steps": 2}
+    for noises in ((3.0, 3.0), (0.0, 0.0), (0.0, 5.0)):
+        parts = [stretch(*of) for of in zip(("walking", "boxing"), (0, 1), noises, strict=True)]
+        frames = [np.arange(40), np.arange(40) + (131 if cut == "gap" else 40)]
+        if cut == "jump":
+            parts[1][0][...] += (1500.0, 0.0)
+        together = inpainter(PoseSequence(
+            np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]), fps,
+            "alphapose12", np.concatenate(frames),
+        ), **options)
+        for part, at, rows in zip(parts, frames, (slice(0, 40), slice(40, 80)), strict=True):
+            own = inpainter(PoseSequence(*part, fps, "alphapose12", at), **options)
+            np.testing.assert_allclose(together.keypoints[rows], own.keypoints, atol=1e-3)
+            np.testing.assert_allclose(together.scores[rows], own.scores, atol=1e-4)
+            np.testing.assert_array_equal(together.provenance[rows], own.provenance)
+
+
+def test_a_stretch_in_which_nothing_can_be_begun_stays_as_it_was_seen(fill):
+    keypoints = detected(scene())
+    keypoints[30:, 1:] = np.nan  # a joint alone
+    result = fill(track(keypoints, frames=np.r_[0:30, 200:210]))
+    assert np.isfinite(result.keypoints[:30]).all()
+    np.testing.assert_array_equal(result.keypoints[30:], keypoints[30:])
+    assert (result.provenance[30:, 0] == Provenance.OBSERVED).all()
+
+
+def test_a_short_stretch_is_smoothed_as_much_as_the_detector_errs_in_the_others(fill):
+    keypoints = detected(scene()) + np.random.default_rng(0).normal(0, 5, (40, 12, 2))
+    result = fill(track(keypoints, frames=np.r_[0:34, 200:206]))
+    assert (result.provenance == Provenance.REFINED).all()
+    assert (fill(track(keypoints[34:])).provenance == Provenance.OBSERVED).all()
 
 
 def test_nothing_is_made_of_what_was_hardly_seen(fill):

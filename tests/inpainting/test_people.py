@@ -86,7 +86,8 @@ def test_other_mistakes_are_told():
 def test_a_filled_file():
     file = PoseFile((someone(2, "a"), someone(3, "b")), "npz", "clip.npz")
     half = file[0].replace(
-        provenance=np.full((2, 12), Provenance.FILLED), keypoints=file[0].keypoints + 1
+        provenance=np.full((2, 12), Provenance.FILLED), keypoints=file[0].keypoints + 1,
+        sides=(1,),
     )
     stretches = Stretches(((0, 9), (20, 29)), 7, 1, 0)
     moved = Moved(12, np.array([3]), ("left_knee",), np.array([0.8]))
@@ -96,6 +97,7 @@ def test_a_filled_file():
     assert filled.file.path == "clip.npz" and filled.file[0] is half
     assert (filled.frames, filled.left) == (5, 1)
     assert (filled.bridged, filled.gaps, filled.confident, filled.moved) == (7, 2, 24, 2)
+    assert filled.sides == 1
     counts = count_joints(filled.file)
     assert counts.keys() == {kind.name.lower() for kind in Provenance}
     assert counts["filled"] == 24 and sum(counts.values()) == 60
@@ -136,6 +138,21 @@ def test_what_was_exchanged_is_put_right_and_told():
     np.testing.assert_array_equal(left[0].keypoints, passing()[0].keypoints)
     assert "may have been exchanged: left as they are" in left.notes[0]
     assert "people a and b cannot have gone on" not in file.notes[0]
+
+
+def test_ids_that_flip_back_and_forth_are_put_right_and_told():
+    left, right = ([(x + 3 * t, y) for t in range(40)] for x, y in ((0, 0), (120, 40)))
+    ways = [list(left), list(right)]
+    for t in range(11, 25, 2):
+        ways[0][t], ways[1][t] = right[t], left[t]
+    file = PoseFile((standing("a", ways[0]), standing("b", ways[1])))
+    done = prepared(file, FillOptions())
+    for sequence, way in zip(done, (left, right), strict=True):
+        np.testing.assert_allclose(sequence.keypoints, standing("x", way).keypoints)
+    (note,) = done.notes
+    assert note.startswith("in frames 11 to 24, people a and b were exchanged again and again: put")
+    (note,) = prepared(file, FillOptions(repair_ids=False)).notes
+    assert "may have been exchanged again and again: left as they are" in note
 
 
 def test_people_who_jump_are_told_in_one_line():

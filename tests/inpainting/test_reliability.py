@@ -91,6 +91,15 @@ def judge(keypoints, observed="auto", weights=1.0, step=1.0, generated=None):
     return assess(keypoints, weights, generated, runs, model(), observed, step)
 
 
+def test_of_what_is_too_short_to_tell_noise_that_of_other_parts_is_supposed():
+    keypoints = motion(6) + 4.0 * np.random.default_rng(0).normal(size=(6, JOINTS, 2))
+    args = (keypoints, np.ones((6, JOINTS)), motion(6), [slice(0, 6)], model(), "auto", 1.0)
+    assert (assess(*args).noise == 0).all() and (assess(*args, unknown=0.03).noise > 0).all()
+    longer = motion(60)
+    args = (longer, np.ones((60, JOINTS)), motion(60), [slice(0, 60)], model(), "auto", 1.0)
+    assert (assess(*args, unknown=0.03).noise == 0).all()
+
+
 def outlying(frames=60):
     keypoints = motion(frames)
     keypoints[20, 3] += (150.0, 0.0)

@@ -198,6 +198,22 @@ def test_what_lasts_as_long_costs_as_much_at_any_rate(monkeypatch):
     assert not exchanged(cross(truth, crossed), truth, SKELETON).any()
 
 
+@pytest.mark.parametrize("rows", [slice(25, 32), slice(0, 7), slice(53, 60)])
+@pytest.mark.parametrize("phase", [0, 6, 12, 18])
+@pytest.mark.parametrize("away", [600, 50])
+def test_frames_of_another_person_tell_nothing_of_sides(rows, phase, away):
+    """Somebody who walks the other way, beside or a body away, under the same id."""
+    truth, other = walk(), walk(100)[phase:][:60] * (-1, 1)
+    other[..., 0] += (truth - other)[rows, ..., 0].mean() + away
+    truth[rows] = other[rows]
+    assert not exchanged(truth, look(truth), SKELETON).any()
+    if rows.start:  # what is exchanged beside them is found
+        crossed = marked(60, slice(8, 16))
+        found = exchanged(cross(truth, crossed), look(truth), SKELETON)
+        apart = np.linalg.norm(truth - truth[:, MIRROR], axis=-1) > 20
+        np.testing.assert_array_equal(found[apart], crossed[apart])
+
+
 @pytest.mark.filterwarnings("error")
 def test_a_person_without_size_is_left_alone():
     point = np.full((10, len(SKELETON), 2), 300.0)

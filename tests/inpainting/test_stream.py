@@ -11,10 +11,11 @@ from posegan_jax.errors import InputError
 from posegan_jax.geometry.camera import look_at, project
 from posegan_jax.inpainting import completer as completer_module
 from posegan_jax.inpainting import solver
-from posegan_jax.inpainting.completer import Completer, centered
+from posegan_jax.inpainting.completer import Completer
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.reliability import recall
 from posegan_jax.inpainting.settings import LiveSettings
+from posegan_jax.inpainting.solvable import centered
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.pose.sequence import PoseSequence, Provenance
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
@@ -108,7 +109,7 @@ def test_a_streamed_track_is_what_whole_ones_are_made_of_the_same_windows(
     scores = np.where(np.isfinite(track[..., 0]), rng.uniform(0.4, 1.0, track.shape[:2]), 0.0)
     knows = []
 
-    def told(keypoints, weights, generated, runs, residual, observed, step):
+    def told(keypoints, weights, generated, runs, residual, observed, step, unknown):
         return recall(*knows[-1], weights, generated, runs, observed, 23 - delay)
 
     if noise or observed == "refine":

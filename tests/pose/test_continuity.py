@@ -200,7 +200,7 @@ def test_two_people_in_turn_under_one_id_are_one_in_no_frame():
 
 def test_a_track_in_one_stretch_is_laid_out_as_it_is():
     sequence = seen(runs(5, 20, 4, 20), person="p", scores=np.full((40, 17), 0.5))
-    layout = Layout.of(sequence, None, 48)
+    layout = Layout.of(sequence, None)
     assert len(layout.dense) == 44 and layout.frames.tolist() == list(range(5, 49))
     done = layout.deliver(layout.dense)
     assert (done.person, done.fps, done.frames.tolist()) == ("p", FPS, list(range(5, 49)))
@@ -212,9 +212,8 @@ def test_a_track_in_one_stretch_is_laid_out_as_it_is():
 
 def test_stretches_do_not_know_of_each_other():
     frames = runs(5, 20, 60, 20)
-    layout = Layout.of(seen(frames), None, 48)
-    there = np.flatnonzero(layout.dense.observed.any(-1))
-    assert np.diff(there).max() == 50 and len(layout.dense) == 40 + 49
+    layout = Layout.of(seen(frames), None)
+    assert layout.parts == (slice(0, 20), slice(20, 40)) and layout.dense.observed.any(-1).all()
     done = layout.deliver(layout.dense.replace(
         keypoints=np.full(layout.dense.keypoints.shape, 7.0),
         scores=np.ones(layout.dense.scores.shape),
@@ -228,7 +227,7 @@ def test_rows_of_a_gap_that_is_not_bridged_come_back_empty():
     sequence = seen(range(90))
     keypoints = sequence.keypoints.copy()
     keypoints[20:70] = np.nan
-    layout = Layout.of(sequence.replace(keypoints=keypoints), None, 48)
+    layout = Layout.of(sequence.replace(keypoints=keypoints), None)
     filled = layout.dense.replace(keypoints=np.nan_to_num(layout.dense.keypoints, nan=1.0))
     done = layout.deliver(filled)
     assert done.frames.tolist() == list(range(90))
@@ -237,6 +236,6 @@ def test_rows_of_a_gap_that_is_not_bridged_come_back_empty():
 
 def test_frame_numbers_that_are_no_count_cost_nothing():
     sequence = seen(np.r_[0:20, 2_000_000_000:2_000_000_020])
-    assert len(Layout.of(sequence, None, 48).dense) == 40 + 49
+    assert len(Layout.of(sequence, None).dense) == 40
     with pytest.raises(InputError, match="person None: 2000000020 frames are more than 1000000"):
-        Layout.of(sequence, 1e9, 48)
+        Layout.of(sequence, 1e9)
