@@ -8,7 +8,6 @@ protocol itself hides joints.
 """
 
 import dataclasses
-import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation.clips import PICTURE, View, view_windows
+from posegan_jax.evaluation.memory import digest
 from posegan_jax.evaluation.protocols import PROTOCOLS, make_case
 from posegan_jax.evaluation.temporal import cubic
 from posegan_jax.evaluation.windowed import blend
@@ -107,11 +107,10 @@ class Course:
         Raises:
           InputError: as ``load_clips``.
         """
-        digest = hashlib.sha256()
-        for clip in load_clips(self.motion, "train", self.skeleton):
-            digest.update(np.ascontiguousarray(clip.positions).tobytes())
+        clips = load_clips(self.motion, "train", self.skeleton)
         return {
-            "protocol": protocol, "motion": digest.hexdigest()[:16], "frames": self.frames,
+            "protocol": protocol, "motion": digest(clip.positions for clip in clips),
+            "frames": self.frames,
             "joints": list(self.skeleton.joints), "detected": list(self.detected),
             "seed": self.seed, "recipe": dataclasses.asdict(self.recipe),
         }
