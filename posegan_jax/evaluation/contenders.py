@@ -16,7 +16,8 @@ from posegan_jax.evaluation.clips import has_clips2d, view_windows
 from posegan_jax.evaluation.protocols import Case
 from posegan_jax.evaluation.regressor import Regressor
 from posegan_jax.evaluation.settings import EvaluateOptions
-from posegan_jax.evaluation.specialist import Course, Recipe, School
+from posegan_jax.evaluation.specialist import School
+from posegan_jax.evaluation.specialist_network import Course, Recipe
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.motion.store import load_clips
 

@@ -15,7 +15,7 @@ COUNTED = ("missing", "upsampled", "observed")
 """By what clips are chosen: the first of these that a protocol has."""
 
 
-def examples(scores: Mapping[str, Scores]) -> list[pictures.Example]:
+def examples(scores: dict[str, Scores]) -> list[pictures.Example]:
     """The clips that are shown of a protocol, with the errors of the best baseline and of the last
     of our qualities; none where no such quality was measured.
 
@@ -35,7 +35,7 @@ def examples(scores: Mapping[str, Scores]) -> list[pictures.Example]:
 
 
 def draw(
-    folder: Path, protocol: str, cases: Sequence[Case], scores: Mapping[str, Scores],
+    folder: Path, protocol: str, cases: Sequence[Case], scores: dict[str, Scores],
     fitted: Mapping[str, Contender],
 ) -> None:
     """Writes the pictures of ``examples`` into a folder that is there."""

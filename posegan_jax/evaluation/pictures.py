@@ -61,7 +61,7 @@ def examples(errors: Mapping[str, Sequence[float | None]]) -> list[Example]:
     Args:
       errors: method -> in heads, of every clip; clips without one have None, and are not shown.
     """
-    last = next(reversed(errors.values()), ())
+    last = list(errors.values())[-1] if errors else ()
     there = [(error, i) for i, error in enumerate(last) if error is not None]
     there.sort()
     return [

@@ -17,7 +17,7 @@ from posegan_jax.evaluation.methods import main_methods
 from posegan_jax.evaluation.pictures import EXAMPLES
 from posegan_jax.evaluation.protocols import PROTOCOLS
 from posegan_jax.evaluation.settings import EvaluateOptions
-from posegan_jax.evaluation.specialist import Recipe
+from posegan_jax.evaluation.specialist_network import Recipe
 from posegan_jax.motion.clips2d import FILE, Clip2D, save_clips2d
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.pose.carry import carry_joints
