@@ -1,13 +1,16 @@
 """The page of the benchmark is made of its results."""
 
+import dataclasses
 import json
+import re
 import types
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from benchmarks import ablations, accuracy, certainty, page, people, video
+from benchmarks import ablations, accuracy, certainty, examples, page, people, video
 from configs.cmu import get_config
 from posegan_jax.config import check
 from posegan_jax.errors import InputError
@@ -92,6 +95,46 @@ def test_strangers_stand_beside_validation_subjects():
     assert rows[2:] == [["lie", "1", "0.300 (0.100)"], ["squat", "2", "0.300 (0.100)"]]
 
 
+def test_pictures_are_told_clip_by_clip():
+    benchmark = made_up(("gap10", "legs"), ("linear", "fast", "balanced"), ("walk", "", "run"))
+    for scores in (result.scores for result in benchmark.results if result.method == "balanced"):
+        scores.clips["missing"]["error"] = [[0.4, 2.0], [0.9, 1.0], [0.3, 1.0]]
+    benchmark = dataclasses.replace(
+        benchmark, names=dict.fromkeys(benchmark.texts, ("1_01", "1_02", "2_01"))
+    )
+    text = examples.section(benchmark)
+    assert text.count("<details markdown>") == 2
+    assert "<summary>`legs`: text of legs</summary>" in text
+    for line in (
+        "The worst clip of 3: 1_02, where `balanced` is 0.900 heads off, `linear` 0.100.",
+        "The good clip of 3: 1_01 (walk), where `balanced` is 0.200 heads off, `linear` 0.100.",
+        "![legs, the middling clip of 3: 2_01 (run)](img/examples/legs-middling.png)",
+    ):
+        assert line in text, text
+
+
+def test_pictures_are_made_small(tmp_path):
+    rng = np.random.default_rng(0)
+    sheet = np.full((200, 300, 3), 255, np.uint8)
+    sheet[50:60] = rng.integers(0, 255, (10, 300, 3))
+    Image.fromarray(sheet).save(tmp_path / "large.png")
+    examples.shrink(tmp_path / "large.png", tmp_path / "small.png")
+    with Image.open(tmp_path / "small.png") as small:
+        assert small.mode == "P" and small.size == (300, 200)
+        assert len(np.unique(small)) <= examples.COLOURS
+        assert (np.array(small.convert("RGB"))[:40] > 250).all()
+    assert (tmp_path / "small.png").stat().st_size < (tmp_path / "large.png").stat().st_size / 2
+
+
+def test_pictures_of_the_page_are_there_and_small():
+    text = examples.accuracy.PAGE.read_text()
+    shown = re.findall(r"\]\((img/examples/[\w-]+\.png)\)", text)
+    there = {path.relative_to(examples.accuracy.PAGE.parent).as_posix(): path.stat().st_size
+             for path in examples.FOLDER.glob("*.png")}
+    assert set(shown) == set(there) and len(shown) == len(there)
+    assert sum(there.values()) < 700_000
+
+
 def test_the_readme_tells_the_best_of_a_row():
     main = made_up(("clean", "holes40", "gap10", "arm", "legs"), accuracy.README_METHODS)
     lines = accuracy.readme_table(main).splitlines()
@@ -110,7 +153,7 @@ def test_long_sections_are_folded():
 
 @pytest.mark.parametrize("path, module", [
     (accuracy.PAGE, "accuracy"), (accuracy.README, "accuracy"), (video.PAGE, "video"),
-    (certainty.PAGE, "certainty"),
+    (certainty.PAGE, "certainty"), (accuracy.PAGE, "examples"),
 ], ids=lambda value: value.name if isinstance(value, Path) else value)
 def test_tables_stand_between_the_marks(path, module):
     text = path.read_text()

@@ -12,7 +12,7 @@ import pytest
 from posegan_jax import cli, formats
 from posegan_jax.arguments import make_parser
 from posegan_jax.batch.run import run
-from posegan_jax.evaluation import benchmark
+from posegan_jax.evaluation import benchmark, contenders, material
 from posegan_jax.evaluation.baselines import LEARNED
 from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.inpainting.inpainter import Inpainter
@@ -119,8 +119,8 @@ class MeanWindow:
 
 def test_new_baselines_are_compared(page, inpainter, monkeypatch, capsys):
     LEARNED["mean-window"] = MeanWindow
-    for size in ("TRAIN_WINDOWS", "REAL_WINDOWS"):
-        monkeypatch.setattr(benchmark, size, 20)
+    monkeypatch.setattr(contenders, "TRAIN_WINDOWS", 20)
+    monkeypatch.setattr(material, "REAL_WINDOWS", 20)
     options = EvaluateOptions(
         protocols=("holes40",), methods=("moving-mean", "mean-window"), count=1, longest=48
     )

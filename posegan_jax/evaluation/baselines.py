@@ -14,6 +14,7 @@ import numpy as np
 from posegan_jax.evaluation.clips import View
 from posegan_jax.evaluation.gaussian import Gaussian
 from posegan_jax.evaluation.ridge import Ridge
+from posegan_jax.evaluation.ridge_whole import whole_ridge
 from posegan_jax.evaluation.temporal import (
     butterworth,
     cubic,
@@ -86,7 +87,7 @@ class Training:
 
 
 def _ridge(training: Training) -> Ridge:
-    return Ridge(training.windows, training.people)
+    return whole_ridge(training.windows, training.people)
 
 
 LEARNED: dict[str, Callable[[Training], WindowModel]] = {

@@ -1,60 +1,33 @@
 """The benchmark: methods by protocols on held-out motion, scored, with a memory of what is done."""
 
-import copy
 import dataclasses
-import hashlib
-import json
 import os
-import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from posegan_jax.errors import InputError
+from posegan_jax.evaluation import examples
 from posegan_jax.evaluation import methods as ours
-from posegan_jax.evaluation import pictures
-from posegan_jax.evaluation.baselines import LEARNED, TEMPORAL, Method, fit_baselines
-from posegan_jax.evaluation.baselines import temporal as over_time
-from posegan_jax.evaluation.clips import (
-    FRAMES,
-    View,
-    annotated_clips,
-    has_clips2d,
-    view_clips,
-    view_windows,
-)
-from posegan_jax.evaluation.detections import detected_cases
-from posegan_jax.evaluation.differences import best
+from posegan_jax.evaluation.clips import FRAMES, View, has_clips2d
+from posegan_jax.evaluation.contenders import complete_all, fitted
+from posegan_jax.evaluation.material import DETECTIONS, cases_of, chosen_views, real_windows
+from posegan_jax.evaluation.memory import Memory, told_apart
 from posegan_jax.evaluation.plausibility import Real, plausibility
-from posegan_jax.evaluation.protocols import PROTOCOLS, Case, make_case
-from posegan_jax.evaluation.regressor import Regressor
+from posegan_jax.evaluation.protocols import PROTOCOLS, Case
 from posegan_jax.evaluation.scores import Scores, score
 from posegan_jax.evaluation.settings import DEFAULT_PROTOCOLS, EvaluateOptions
-from posegan_jax.evaluation.specialist import Course, Recipe, School, can_learn
+from posegan_jax.evaluation.specialist import School, can_learn
 from posegan_jax.formats import npz
-from posegan_jax.geometry.body import has_head, head_size
+from posegan_jax.geometry.body import has_head
 from posegan_jax.inpainting.inpainter import Inpainter
-from posegan_jax.model.options import NetworkOptions
-from posegan_jax.motion.store import load_clips
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
-from posegan_jax.pose.skeleton import get_skeleton
-from posegan_jax.runtime.files import atomic_path
 
-DETECTIONS = "detections"
 TRUTH = "truth"
 EVERYTHING = "everything"
 DEFAULT_PROTOCOLS_2D = ("noise",)
-TRAIN_WINDOWS = 4096
-"""Windows of training motion that regressions are fitted on."""
-REAL_WINDOWS = 512
-"""Windows of held-out real motion that results are compared with."""
-RECIPE = Recipe()
-"""By which networks for single protocols are trained."""
-BATCH = 16
-"""Windows that are searched at once on a CPU: most clips have no more."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +50,7 @@ class Benchmark:
       results: one for every protocol and method.
       real: protocol -> plausibility of the truth itself, over the joints that count there.
       kinds: protocol -> kind of motion of every clip, empty where nobody said.
+      names: protocol -> name of every clip.
     """
 
     setup: dict[str, Any]
@@ -85,6 +59,7 @@ class Benchmark:
     results: tuple[Result, ...]
     real: dict[str, dict[str, float | None]]
     kinds: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    names: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def of(self, protocol: str) -> dict[str, Scores]:
         """Method -> scores under one protocol."""
@@ -118,16 +93,16 @@ def run_benchmark(
     """
     model, detected = inpainter.model.options, inpainter.model.detected
     protocols, asked = resolve(options, model.frames)
-    views = _views(options, model)
-    real = Real.of(_real_windows(options, model))
+    views = chosen_views(options, model)
+    real = Real.of(real_windows(options, model))
     setup = _setup(inpainter, options, views)
-    memory = _Memory(output, setup)
-    fitted, notes = _fit(inpainter, options, asked, networks or memory.networks)
-    sets, more = _cases(options, protocols, views, detected)
+    memory = Memory(output, setup, (ours.INPUT, *ours.baselines()))
+    methods, notes = fitted(inpainter, options, asked, networks or memory.networks)
+    sets, more = cases_of(options, protocols, views, detected)
     weights = ours.letter(inpainter.metadata)
     names = {
-        protocol: [name for name in asked if name in fitted
-                   and (can_learn(protocol) or not isinstance(fitted[name], School))]
+        protocol: [name for name in asked if name in methods
+                   and (can_learn(protocol) or not isinstance(methods[name], School))]
         for protocol in sets
     }
     done, total = 0, sum(len(names[protocol]) * len(cases) for protocol, (cases, _) in sets.items())
@@ -138,84 +113,55 @@ def run_benchmark(
             progress(what, done + more, total)
 
     for protocol, (cases, _) in sets.items():
-        memory.save_tracks(protocol, cases[0], {TRUTH: cases[0].truth})
+        _save_tracks(output, protocol, cases[0], {TRUTH: cases[0].truth})
         for name in names[protocol]:
             label = ours.label(name, weights)
-            scores = memory.load(protocol, label)
-            if scores is None:
-                tracks = _tracks(fitted[name], protocol, label, cases, tell)
+            kept = memory.load(protocol, label)
+            if kept is None:
+                tracks = complete_all(methods[name], protocol, label, cases, tell)
                 scores = score(cases, tracks, options.head, real)
-                memory.save_tracks(protocol, cases[0], {label: tracks[0]})
-                memory.save(protocol, label, scores)
+                _save_tracks(output, protocol, cases[0], {label: tracks[0]})
+                memory.save(protocol, label, dataclasses.asdict(scores))
+            else:
+                scores = Scores(**kept)
             done += len(cases)
             tell(f"{protocol}: {label}")
             results.append(Result(protocol, label, scores))
         if output is not None:
             found = {r.method: r.scores for r in results if r.protocol == protocol}
-            _draw(Path(output), protocol, cases, found, fitted)
+            examples.draw(Path(output), protocol, cases, found, methods)
+    return _put_together(setup, [*notes, *more], results, sets, real)
+
+
+def _put_together(
+    setup: dict[str, Any], notes: Sequence[str], results: Sequence[Result],
+    sets: Mapping[str, tuple[list[Case], str]], real: Real,
+) -> Benchmark:
     texts = {protocol: text for protocol, (_, text) in sets.items()}
     truths = {protocol: plausibility(cases, [case.truth for case in cases], real)
               for protocol, (cases, _) in sets.items()}
-    kinds = {protocol: tuple(c.kind for c in cases) for protocol, (cases, _) in sets.items()}
-    return Benchmark(setup, texts, (*notes, *more), tuple(results), truths, kinds)
-
-
-def _tracks(
-    method: Method | School, protocol: str, label: str, cases: Sequence[Case],
-    tell: Callable[[str, int], None],
-) -> list[np.ndarray]:
-    """What a method makes of every case; a network is trained for the protocol before."""
-    method = _taught(
-        method, protocol,
-        lambda now, epochs: tell(f"{protocol}: {label}, epoch {now} of {epochs}", 0),
+    kinds, names = (
+        {protocol: tuple(getattr(case, part) for case in cases)
+         for protocol, (cases, _) in sets.items()} for part in ("kind", "name")
     )
-    tracks: list[np.ndarray] = []
-    for case in cases:
-        tell(f"{protocol}: {label}", len(tracks))
-        tracks.append(method(case.sequence))
-    return tracks
+    return Benchmark(setup, texts, tuple(notes), tuple(results), truths, kinds, names)
 
 
-def _taught(
-    method: Method | School, protocol: str, tell: Callable[[int, int], None] | None = None
-) -> Method:
-    """A method, or the network of the protocol."""
-    return method.network(protocol, tell) if isinstance(method, School) else method
-
-
-def _draw(
-    folder: Path, protocol: str, cases: Sequence[Case], scores: dict[str, Scores],
-    fitted: dict[str, Method | School],
+def _save_tracks(
+    output: str | os.PathLike | None, protocol: str, case: Case, tracks: dict[str, np.ndarray]
 ) -> None:
-    """Pictures of a good, a middling and the worst clip of our last quality, by what was missing,
-    or else by what was upsampled, or else by what was observed."""
-    if not (mine := ours.qualities(scores)):
+    """Keeps tracks of a case to be drawn."""
+    if output is None:
         return
-    errors: dict[str, list[float | None]] = {}
-    for part in ("missing", "upsampled", "observed"):
-        if scores[mine[-1]].values[part]["error"] is not None:
-            shown = [n for n in (best(scores, ours.baselines(), part, "error"), mine[-1]) if n]
-            errors = {
-                name: [total / count if count else None
-                       for total, count in scores[name].clips[part]["error"]] for name in shown
-            }
-            break
-    for example, i in pictures.examples(errors.get(mine[-1], [])).items():
-        case = cases[i]
-        rows = {"truth": case.truth} | {
-            f"{name}: {pictures.heads(error[i])}": _taught(fitted[name], protocol)(case.sequence)
-            for name, error in errors.items()
-        }
-        size = head_size(case.truth, case.skeleton)
-        marked = pictures.not_given(case.truth, case.keypoints, size)
-        title = f"{protocol}, {example}: clip {i + 1}"
-        scene = pictures.Scene(title, rows, marked, case.skeleton.name)
-        pictures.draw(scene, folder / f"{protocol}-{example}.png")
-
-
-def finish(output: str | os.PathLike) -> None:
-    """Forgets the results that were kept for a run to go on; what was made of them is written."""
-    shutil.rmtree(Path(output) / _PARTS, ignore_errors=True)
+    folder = Path(output) / "tracks" / protocol
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, keypoints in tracks.items():
+        seen = case.observed | (name == TRUTH)
+        sequence = PoseSequence(
+            keypoints, None, case.fps, case.skeleton.name, person=1,
+            provenance=np.where(seen, Provenance.OBSERVED, Provenance.FILLED),
+        )
+        npz.write(PoseFile((sequence,), "npz"), folder / f"{name}.npz")
 
 
 def resolve(options: EvaluateOptions, frames: int = FRAMES) -> tuple[list[str], list[str]]:
@@ -248,149 +194,8 @@ def resolve(options: EvaluateOptions, frames: int = FRAMES) -> tuple[list[str], 
     return list(dict.fromkeys(protocols)), list(dict.fromkeys(methods))
 
 
-# --- what is evaluated ----------------------------------------------------------------------------
-
-
-def _views(options: EvaluateOptions, model: NetworkOptions) -> list[View]:
-    if options.unit == "windows":
-        return _windows(options, model, options.count, options.seed)
-    count, skeleton = options.count or None, get_skeleton(model.skeleton)
-    if has_clips2d(options.motion):
-        return annotated_clips(
-            options.motion, count, longest=options.longest, seed=options.seed, skeleton=skeleton
-        )
-    longest = options.longest or 1_000_000
-    return view_clips(
-        options.motion, options.split, count, options.seed, longest, skeleton=skeleton,
-        shortest=options.shortest,
-    )
-
-
-def _windows(options: EvaluateOptions, model: NetworkOptions, count: int, seed: int) -> list[View]:
-    skeleton = get_skeleton(model.skeleton)
-    if has_clips2d(options.motion):
-        return annotated_clips(options.motion, count, model.frames, seed=seed, skeleton=skeleton)
-    return view_windows(
-        options.motion, options.split, count, model.frames, seed, skeleton=skeleton
-    )
-
-
-def _real_windows(options: EvaluateOptions, model: NetworkOptions) -> np.ndarray:
-    """(N, F, J, 2) of the same people, at other places and through other cameras."""
-    views = _windows(options, model, REAL_WINDOWS, options.seed + 1)
-    return np.stack([view.keypoints for view in views])
-
-
-def _cases(
-    options: EvaluateOptions, protocols: Sequence[str], views: Sequence[View],
-    detected: Sequence[str],
-) -> tuple[dict[str, tuple[list[Case], str]], list[str]]:
-    """Protocol -> cases and what it is in words; and notes."""
-    sets, notes = {}, []
-    flat = has_clips2d(options.motion)
-    for name in protocols:
-        if name == DETECTIONS:
-            cases, lacking = detected_cases(options.detections, views, detected)
-            sets[name] = cases, "what a detector found in the videos"
-            if lacking:
-                notes.append(f"{lacking} of {len(views)} test clips have no file of detections")
-            continue
-        cases = [
-            make_case(
-                name, view.keypoints, view.skeleton, options.seed, number, view.fps, view.spans,
-                detected, view.kind,
-            )
-            for number, view in enumerate(views)
-        ]
-        text = PROTOCOLS[name].text
-        if flat and PROTOCOLS[name].noisy:
-            text += " (simulated: the annotated 2D joints stand in for a detector's)"
-        sets[name] = cases, text
-    return sets, notes
-
-
-def _fit(
-    inpainter: Inpainter, options: EvaluateOptions, names: Sequence[str],
-    networks: str | os.PathLike | None,
-) -> tuple[dict[str, Method | School], list[str]]:
-    """Name -> method for all that can be had, and notes on what cannot."""
-    methods: dict[str, Method | School] = {ours.INPUT: lambda sequence: sequence.keypoints}
-    notes = []
-    if wanted := set(names) & {*TEMPORAL, *LEARNED, ours.NETWORK}:
-        found = _learners(inpainter, options, wanted, networks)
-        if found is None:
-            missing = [name for name in (*LEARNED, ours.NETWORK) if name in names]
-            if options.methods and missing:
-                raise InputError(
-                    f"{options.train or options.motion}: no training clips for "
-                    f"{', '.join(missing)}; give --train MOTION, or other methods"
-                )
-            found = {
-                name: over_time(smooth, detected=inpainter.model.detected)
-                for name, smooth in TEMPORAL.items()
-            }
-            notes.append(
-                "no training clips: what learns from them is left out, and baselines over time "
-                "give no joint that is never observed; --train MOTION gives them"
-            )
-        methods |= found
-    if ours.REGRESSOR in names:
-        regressor = Regressor.packaged()
-        if regressor is not None and regressor.fits(inpainter.model):
-            methods[ours.REGRESSOR] = regressor
-        elif options.methods:
-            raise InputError("this package comes without a regressor for the model's windows")
-    if options.unit == "windows":
-        inpainter = _smaller(inpainter, 2)
-    elif jax.default_backend() == "cpu":
-        inpainter = _smaller(inpainter, BATCH)
-    for name in names:
-        if name not in methods and name not in ours.baselines():
-            methods[name] = ours.our_method(inpainter, name)
-    return methods, notes
-
-
-def _learners(
-    inpainter: Inpainter, options: EvaluateOptions, names: Collection[str],
-    networks: str | os.PathLike | None,
-) -> dict[str, Method | School] | None:
-    """Name -> what learns from training clips, or is completed by it; None without such clips."""
-    source, model = options.train or options.motion, inpainter.model.options
-    if Path(source).is_file() and has_clips2d(source):
-        return None
-    try:
-        load_clips(source, "train", inpainter.skeleton)
-    except InputError:
-        if options.train:
-            raise
-        return None
-    methods: dict[str, Method | School] = {}
-    detected = tuple(inpainter.model.detected)
-    if baselines := set(names) - {ours.NETWORK}:
-        train = view_windows(
-            source, "train", TRAIN_WINDOWS, model.frames, options.seed, skeleton=inpainter.skeleton
-        )
-        methods |= fit_baselines(train, detected, baselines)
-    if ours.NETWORK in names:
-        course = Course(source, inpainter.skeleton, model.frames, detected, options.seed, RECIPE)
-        methods[ours.NETWORK] = School(course, networks)
-    return methods
-
-
-def _smaller(inpainter: Inpainter, batch: int) -> Inpainter:
-    changed = copy.copy(inpainter)
-    changed.solver = inpainter.solver.another(min(batch, inpainter.batch))
-    return changed
-
-
 def _setup(inpainter: Inpainter, options: EvaluateOptions, views: Sequence[View]) -> dict[str, Any]:
     """Everything that results depend on but protocol and method, in plain values."""
-    digest = hashlib.sha256()
-    for leaf in jax.tree.leaves(jax.device_get(inpainter.variables)):
-        digest.update(np.ascontiguousarray(leaf).tobytes())
-    for view in views:
-        digest.update(view.keypoints.tobytes())
-
     def base(paths: str) -> str:
         return ",".join(Path(path).name for path in paths.split(","))
 
@@ -405,62 +210,7 @@ def _setup(inpainter: Inpainter, options: EvaluateOptions, views: Sequence[View]
         "subjects": sorted({view.subject for view in views}),
         "seed": options.seed,
         "head": options.head if has_head(inpainter.skeleton, options.head) else "",
-        "detected": list(inpainter.model.detected),
-        "weights": inpainter.metadata.get("trained_on", ""),
-        "digest": digest.hexdigest()[:16],
-    }
-
-
-# --- what is kept ---------------------------------------------------------------------------------
-
-_PARTS = ".parts"
-
-
-class _Memory:
-    """Results of single methods, in files that appear whole or not at all."""
-
-    def __init__(self, output: str | os.PathLike | None, setup: dict[str, Any]):
-        self.folder = Path(output) if output is not None else None
-        self.setup = setup
-        if self.folder:
-            try:
-                (self.folder / _PARTS).mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise InputError(f"cannot write {output}: {error.strerror}") from error
-
-    @property
-    def networks(self) -> Path | None:
-        """Where networks are kept that are trained for a protocol."""
-        return self.folder and self.folder / _PARTS / "networks"
-
-    def load(self, protocol: str, method: str) -> Scores | None:
-        path = self._path(protocol, method)
-        if path is None or not path.is_file():
-            return None
-        content = json.loads(path.read_text())
-        return Scores(**content["scores"]) if content["setup"] == self.setup else None
-
-    def save(self, protocol: str, method: str, scores: Scores) -> None:
-        if (path := self._path(protocol, method)) is not None:
-            with atomic_path(path) as temporary:
-                content = {"setup": self.setup, "scores": dataclasses.asdict(scores)}
-                temporary.write_text(json.dumps(content))
-
-    def save_tracks(self, protocol: str, case: Case, tracks: dict[str, np.ndarray]) -> None:
-        if not self.folder:
-            return
-        folder = self.folder / "tracks" / protocol
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, keypoints in tracks.items():
-            seen = case.observed | (name == TRUTH)
-            sequence = PoseSequence(
-                keypoints, None, case.fps, case.skeleton.name, person=1,
-                provenance=np.where(seen, Provenance.OBSERVED, Provenance.FILLED),
-            )
-            npz.write(PoseFile((sequence,), "npz"), folder / f"{name}.npz")
-
-    def _path(self, protocol: str, method: str) -> Path | None:
-        return self.folder / _PARTS / f"{protocol}.{method}.json" if self.folder else None
+    } | told_apart(inpainter, (view.keypoints for view in views))
 
 
 def iterate(benchmark: Benchmark) -> Iterator[tuple[str, str, str, str, float | None]]:

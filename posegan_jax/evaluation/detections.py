@@ -141,7 +141,9 @@ def _case(file: PoseFile, view: View, detected: Sequence[str]) -> Case:
     keypoints, scores = _on_frames(list(file), view.frames, view.skeleton, detected)
     kinds = np.full(scores.shape, ErrorKind.GOOD, np.uint8)
     seen = view.skeleton.mask(detected)
-    return Case(view.keypoints, keypoints, scores, kinds, view.skeleton, view.fps, seen)
+    return Case(
+        view.keypoints, keypoints, scores, kinds, view.skeleton, view.fps, seen, name=view.name
+    )
 
 
 def _on_frames(

@@ -12,8 +12,9 @@ from tqdm import tqdm
 
 from posegan_jax import config as config_lib
 from posegan_jax.evaluation import labelled_benchmark, labelled_tables, tables
-from posegan_jax.evaluation.benchmark import Benchmark, Progress, finish, resolve, run_benchmark
+from posegan_jax.evaluation.benchmark import Benchmark, Progress, resolve, run_benchmark
 from posegan_jax.evaluation.labelled_benchmark import LabelledBenchmark, run_labelled
+from posegan_jax.evaluation.memory import finish
 from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.motion.labels import is_labels

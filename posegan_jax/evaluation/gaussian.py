@@ -8,9 +8,9 @@ With a covariance of low rank it is completion by probabilistic PCA.
 import dataclasses
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 
-from posegan_jax.evaluation.windowed import fit_frame
+from posegan_jax.evaluation.ridge import solve
+from posegan_jax.evaluation.windowed import complete_patterns, fit_frame
 
 # Where a window lies, and how large it is, is not known before: variances of its place and of its
 # size against those of the observed joints, which is what it is normalised by.
@@ -66,28 +66,17 @@ class Gaussian:
 
     def complete_all(self, windows: np.ndarray) -> np.ndarray:
         """``complete`` for (N, F, J, 2); those that lack the same joints share their solution."""
-        flat = windows.reshape(len(windows), -1)
-        patterns, which = np.unique(np.isfinite(flat), axis=0, return_inverse=True)
-        result = flat.copy()
-        for i, seen in enumerate(patterns):
-            if 4 <= seen.sum() < seen.size:
-                rows = np.flatnonzero(which == i)
-                result[np.ix_(rows, ~seen)] = self._conditional(flat[np.ix_(rows, seen)], seen)
-        return result.reshape(windows.shape)
+        return complete_patterns(windows, self._conditional)
 
     def _conditional(self, observed: np.ndarray, seen: np.ndarray) -> np.ndarray:
-        """(n, K) observed coordinates -> (n, D - K) means of the others."""
-        center, size = fit_frame(observed.reshape(len(observed), -1, 2))
-        relative = ((observed.reshape(len(observed), -1, 2) - center) / size).reshape(
-            observed.shape
-        )
-        inner = self.covariance[np.ix_(seen, seen)]
+        """(n, K, 2) observed points -> (n, F J - K, 2) means of the others."""
+        center, size = fit_frame(observed)
+        seen = np.repeat(seen, 2)
         # A pattern has a place and a size of its own; both are observed, exactly enough.
         expected_center, expected_size = fit_frame(self.mean[seen].reshape(1, -1, 2))
-        relative = relative * expected_size[0, 0, 0] + np.tile(expected_center[0, 0],
-                                                               observed.shape[1] // 2)
-        factor = cho_factor(inner + self.penalty * np.eye(len(inner)))
-        gain = cho_solve(factor, (relative - self.mean[seen]).T)
+        relative = (observed - center) / size * expected_size + expected_center
+        relative = relative.reshape(len(observed), -1) - self.mean[seen]
+        gain = solve(self.covariance[np.ix_(seen, seen)], relative.T, self.penalty)
         mean = self.mean[~seen] + (self.covariance[np.ix_(~seen, seen)] @ gain).T
         mean = (mean.reshape(len(mean), -1, 2) - expected_center) / expected_size
-        return (mean * size + center).reshape(len(mean), -1)
+        return mean * size + center

@@ -1,8 +1,6 @@
 """The benchmark on labelled video: methods by protocols on real bodies."""
 
 import dataclasses
-import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,13 +22,13 @@ from posegan_jax.evaluation.labelled import (
     usable,
 )
 from posegan_jax.evaluation.labelled_scores import ClipScore, mean_error, score_clip
+from posegan_jax.evaluation.memory import Memory, told_apart
 from posegan_jax.evaluation.same_set import Cut, SameSet
 from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.motion.labels import LabelledClip, load_labels
 from posegan_jax.pose.carry import carry_joints
 from posegan_jax.pose.skeleton import get_skeleton, skeleton_of
-from posegan_jax.runtime.files import atomic_path
 
 RIDGE, RIDGE_WINDOWS = "ridge-same-set", "ridge-windows-same-set"
 """Ridges that were fitted on all other clips of the set, frame by frame and over windows."""
@@ -83,20 +81,22 @@ def run_labelled(
     clips = everything[: options.count or None]
     sets, notes = _cases(inpainter, options, protocols, clips)
     setup = _setup(inpainter, options, clips)
-    memory, methods = _Memory(output, setup), _Methods(inpainter, everything)
+    memory = Memory(output, setup, (ours.INPUT, *BASELINES))
+    methods = _Methods(inpainter, everything)
     done, total = 0, len(names) * sum(map(len, sets.values()))
     scores: dict[str, dict[str, list[ClipScore]]] = {name: {} for name in protocols}
     for protocol, cases in sets.items():
         for name in names:
-            found = memory.load(protocol, name)
-            if found is None:
+            kept = memory.load(protocol, name)
+            found = [ClipScore(**score) for score in kept or ()]
+            if kept is None:
                 by_case: dict[int, ClipScore] = {}
                 for i, result in methods(name, cases):
                     by_case[i] = score_clip(cases[i], result)
                     if progress:
                         progress(f"{protocol}: {name}", done + len(by_case), total)
                 found = [by_case[i] for i in range(len(cases))]
-                memory.save(protocol, name, found)
+                memory.save(protocol, name, list(map(dataclasses.asdict, found)))
             done += len(cases)
             scores[protocol][name] = found
         if output is not None:
@@ -201,18 +201,20 @@ def _draw(
     if not (mine := ours.qualities(scores)):
         return
     shown = [name for name in (best(scores), mine[-1]) if name]
-    errors = {name: [mean_error([score]) for score in scores[name]] for name in shown}
-    picked = pictures.examples(errors[mine[-1]])
-    some = sorted(set(picked.values()))
+    chosen = pictures.examples(
+        {name: [mean_error([score]) for score in scores[name]] for name in shown}
+    )
+    some = sorted({example.clip for example in chosen})
     tracks = {name: dict(methods(name, [cases[i] for i in some])) for name in shown}
-    for example, i in picked.items():
+    for example in chosen:
+        case = cases[example.clip]
         rows = {
-            f"{name}: {pictures.heads(errors[name][i])}": tracks[name][some.index(i)]
-            for name in shown
+            pictures.caption(name, error): tracks[name][some.index(example.clip)]
+            for name, error in example.errors.items()
         }
-        title = f"{protocol}, {example}: {cases[i].tags['name']} {cases[i].tags['action']}".strip()
-        scene = _scene(cases[i], title, rows, methods.detected)
-        pictures.draw(scene, folder / f"{protocol}-{example}.png")
+        title = f"{protocol}, {example.name}: {case.tags['name']} {case.tags['action']}".strip()
+        scene = _scene(case, title, rows, methods.detected)
+        pictures.draw(scene, pictures.path(folder, protocol, example.name))
 
 
 def _scene(
@@ -233,47 +235,9 @@ def _scene(
 def _setup(
     inpainter: Inpainter, options: EvaluateOptions, clips: Sequence[LabelledClip]
 ) -> dict[str, Any]:
-    import jax
-
-    digest = hashlib.sha256()
-    for leaf in jax.tree.leaves(jax.device_get(inpainter.variables)):
-        digest.update(np.ascontiguousarray(leaf).tobytes())
-    for clip in clips:
-        digest.update(clip.keypoints.tobytes())
     return {
         "motion": Path(options.motion).name, "clips": len(clips),
         "frames": sum(len(clip.keypoints) for clip in clips), "seed": options.seed,
         "actions": len({clip.action for clip in clips}),
         "detections": Path(options.detections).name if options.detections else "",
-        "weights": inpainter.metadata.get("trained_on", ""), "digest": digest.hexdigest()[:16],
-    }
-
-
-class _Memory:
-    """Scores of single methods, in files that appear whole or not at all."""
-
-    def __init__(self, output: str | os.PathLike | None, setup: dict[str, Any]):
-        self._setup, self._folder = setup, Path(output) / ".parts" if output is not None else None
-        if self._folder:
-            try:
-                self._folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise InputError(f"cannot write {output}: {error.strerror}") from error
-
-    def load(self, protocol: str, method: str) -> list[ClipScore] | None:
-        path = self._path(protocol, method)
-        if path is None or not path.is_file():
-            return None
-        content = json.loads(path.read_text())
-        if content["setup"] != self._setup:
-            return None
-        return [ClipScore(**score) for score in content["scores"]]
-
-    def save(self, protocol: str, method: str, scores: Sequence[ClipScore]) -> None:
-        if (path := self._path(protocol, method)) is not None:
-            content = {"setup": self._setup, "scores": list(map(dataclasses.asdict, scores))}
-            with atomic_path(path) as temporary:
-                temporary.write_text(json.dumps(content))
-
-    def _path(self, protocol: str, method: str) -> Path | None:
-        return self._folder and self._folder / f"{protocol}.{method}.json"
+    } | told_apart(inpainter, (clip.keypoints for clip in clips))

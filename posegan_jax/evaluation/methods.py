@@ -17,6 +17,7 @@ from posegan_jax.inpainting.completer import NothingToStartFrom
 from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.settings import QUALITIES, Composition, Observed, Settings
 from posegan_jax.inpainting.solver import Solver
+from posegan_jax.pose.continuity import rate_of
 from posegan_jax.pose.sequence import PoseSequence
 
 INPUT = "input"
@@ -134,7 +135,7 @@ def _unknown(name: str) -> InputError:
 
 
 def our_method(inpainter: Inpainter, name: str) -> Method:
-    """One of our methods.
+    """One of our methods. It bridges gaps of any length, since every hidden joint is counted.
 
     Raises:
       InputError: there is none of that name.
@@ -146,13 +147,24 @@ def our_method(inpainter: Inpainter, name: str) -> Method:
     def run(sequence: PoseSequence) -> np.ndarray:
         try:
             sequence = inpainter(
-                sequence, joints=inpainter.skeleton.name, observed=observed, settings=settings
+                sequence, joints=inpainter.skeleton.name, observed=observed, settings=settings,
+                bridge=across(sequence),
             )
         except NothingToStartFrom:
             pass
         return sequence.keypoints
 
     return run
+
+
+def across(sequence: PoseSequence) -> float:
+    """Seconds of a gap that is longer than any in a sequence, and half of it than any at its ends.
+
+    As ``bridge`` it leaves no frame out but where what follows cannot be the same person, see
+    ``pose.continuity``.
+    """
+    span = int(sequence.frames[-1] - sequence.frames[0]) + 1 if len(sequence) else 0
+    return 2 * span / rate_of(sequence)
 
 
 def check_methods(names: Sequence[str], frames: int = FRAMES) -> None:

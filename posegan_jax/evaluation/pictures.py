@@ -5,7 +5,7 @@ and so on.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,13 +40,35 @@ class Scene:
     skeleton: str
 
 
-def examples(errors: Sequence[float | None]) -> dict[str, int]:
-    """The clip of each of ``EXAMPLES`` by the errors of all; clips without one have None."""
-    there = [i for i, error in enumerate(errors) if error is not None]
-    there.sort(key=lambda i: errors[i])
-    return {
-        name: there[round(quantile * (len(there) - 1))] for name, quantile in EXAMPLES.items()
-    } if there else {}
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """One clip that is shown.
+
+    Attributes:
+      name: of ``EXAMPLES``.
+      clip: its position among all.
+      errors: method -> its error there in heads, ours last; None where none is known.
+    """
+
+    name: str
+    clip: int
+    errors: dict[str, float | None]
+
+
+def examples(errors: Mapping[str, Sequence[float | None]]) -> list[Example]:
+    """The clip of each of ``EXAMPLES`` by the errors of the last method.
+
+    Args:
+      errors: method -> in heads, of every clip; clips without one have None, and are not shown.
+    """
+    last = list(errors.values())[-1] if errors else ()
+    there = [(error, i) for i, error in enumerate(last) if error is not None]
+    there.sort()
+    return [
+        Example(name, i, {method: some[i] for method, some in errors.items()})
+        for name, quantile in (EXAMPLES.items() if there else ())
+        for _, i in [there[round(quantile * (len(there) - 1))]]
+    ]
 
 
 def not_given(truth: np.ndarray, given: np.ndarray, head: np.ndarray | float) -> np.ndarray:
@@ -56,12 +78,17 @@ def not_given(truth: np.ndarray, given: np.ndarray, head: np.ndarray | float) ->
     return np.isfinite(truth[..., 0]) & ~(off <= WRONG)
 
 
+def caption(method: str, error: float | None) -> str:
+    """What stands above the row of a method."""
+    return f"{method}: {heads(error)}"
+
+
 def heads(error: float | None) -> str:
     """An error in words."""
-    return "no error is known" if error is None else f"{error:.2f} heads off"
+    return "no error is known" if error is None else f"{error:.3f} heads off"
 
 
-def draw(scene: Scene, path: Path) -> None:
+def draw(scene: Scene, place: Path) -> None:
     """Writes the picture of a scene, of some of the frames in which joints are marked; where none
     are, of those in which the last row is furthest from the truth.
 
@@ -79,7 +106,7 @@ def draw(scene: Scene, path: Path) -> None:
         name: PoseSequence(keypoints, None, None, scene.skeleton, provenance=source)
         for name, keypoints in scene.rows.items()
     }
-    strips(tracks, path, frames, scene.title, _HEIGHT, _WORDS)
+    strips(tracks, place, frames, scene.title, _HEIGHT, _WORDS)
 
 
 def _furthest(truth: np.ndarray, result: np.ndarray) -> np.ndarray:
@@ -93,7 +120,12 @@ def _furthest(truth: np.ndarray, result: np.ndarray) -> np.ndarray:
     return np.sort(chosen)
 
 
+def path(folder: Path, protocol: str, example: str) -> Path:
+    """Where the picture of a protocol and one of ``EXAMPLES`` is."""
+    return folder / f"{protocol}-{example}.png"
+
+
 def paths(folder: Path, protocols: Sequence[str]) -> list[Path]:
     """The pictures of some protocols that are there."""
-    found = [folder / f"{protocol}-{name}.png" for protocol in protocols for name in EXAMPLES]
-    return [path for path in found if path.is_file()]
+    found = [path(folder, protocol, name) for protocol in protocols for name in EXAMPLES]
+    return [place for place in found if place.is_file()]

@@ -36,6 +36,7 @@ class Case:
       detected: (J,) bool, the joints that a detector delivers; no other is ever observed.
       spans: (T, B) pixels, where they are known: bones' lengths if they were not foreshortened.
       kind: of motion, where it is known, e.g. 'walk'.
+      name: of the clip, where it has one.
     """
 
     truth: np.ndarray
@@ -47,6 +48,7 @@ class Case:
     detected: np.ndarray
     spans: np.ndarray | None = None
     kind: str = ""
+    name: str = ""
 
     @property
     def sequence(self) -> PoseSequence:

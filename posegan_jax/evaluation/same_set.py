@@ -12,7 +12,8 @@ import numpy as np
 
 from posegan_jax.evaluation.baselines import complete_by
 from posegan_jax.evaluation.labelled import LabelledCase, place_labels
-from posegan_jax.evaluation.partial_ridge import PartialRidge, choose_penalty
+from posegan_jax.evaluation.ridge import Ridge
+from posegan_jax.evaluation.ridge_partial import choose_penalty, partial_ridge
 from posegan_jax.evaluation.temporal import interpolate
 from posegan_jax.motion.labels import LabelledClip
 from posegan_jax.pose.skeleton import Skeleton
@@ -70,7 +71,7 @@ class SameSet:
                 )
                 yield i, keypoints
 
-    def _fit(self, fold: int, cases: Sequence[LabelledCase]) -> PartialRidge | None:
+    def _fit(self, fold: int, cases: Sequence[LabelledCase]) -> Ridge | None:
         """On the clips of all other folds; None where they have no windows."""
         others = [w for i, w in enumerate(self._windows) if i % FOLDS != fold]
         windows = np.concatenate([np.zeros((0, *self._windows[0].shape[1:])), *others])
@@ -81,7 +82,7 @@ class SameSet:
         penalty = choose_penalty(
             np.concatenate(kept), np.concatenate(held), self._patterns(fold, cases)
         )
-        return PartialRidge(windows, penalty)
+        return partial_ridge(windows, penalty)
 
     def _patterns(self, fold: int, cases: Sequence[LabelledCase]) -> list[np.ndarray]:
         """(F J,) bool, what some windows of the cases show."""

@@ -1,5 +1,6 @@
 """Methods that complete windows of a fixed length: what they are, and how they complete a track."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -7,6 +8,9 @@ import numpy as np
 from posegan_jax.geometry.body import pose_size
 from posegan_jax.inpainting.compose import compose
 from posegan_jax.pose.windows import gather, starts
+
+FEWEST = 2
+"""Joints that must be observed in a window, as one tells no size."""
 
 
 class WindowModel(Protocol):
@@ -50,6 +54,28 @@ def blend(windows: np.ndarray, first: np.ndarray, keypoints: np.ndarray) -> np.n
         np.zeros(whole.sum()), "blend",
     )
     return np.where(np.isfinite(keypoints), keypoints, result)
+
+
+def complete_patterns(
+    windows: np.ndarray, others: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Windows, completed pattern by pattern; those of fewer than two observed joints stay as they
+    are.
+
+    Args:
+      windows: (N, F, J, 2) with NaN where missing.
+      others: function of the observed points (n, K, 2) of windows that lack the same joints, and
+        of their pattern (F J,), True where a joint of a frame is observed, to the other points
+        (n, F J - K, 2).
+    """
+    points = windows.reshape(len(windows), -1, 2)
+    patterns, which = np.unique(np.isfinite(points[..., 0]), axis=0, return_inverse=True)
+    result = points.copy()
+    for i, seen in enumerate(patterns):
+        if FEWEST <= seen.sum() < seen.size:
+            rows = np.flatnonzero(which.ravel() == i)
+            result[np.ix_(rows, ~seen)] = others(points[np.ix_(rows, seen)], seen)
+    return result.reshape(windows.shape)
 
 
 def fit_frame(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

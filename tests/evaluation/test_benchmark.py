@@ -9,13 +9,15 @@ import pytest
 
 from posegan_jax import formats
 from posegan_jax.errors import InputError
-from posegan_jax.evaluation import benchmark, specialist
-from posegan_jax.evaluation.benchmark import finish, resolve, run_benchmark
+from posegan_jax.evaluation import benchmark, contenders, specialist
+from posegan_jax.evaluation.benchmark import resolve, run_benchmark
+from posegan_jax.evaluation.clips import view_clips
+from posegan_jax.evaluation.memory import PARTS, finish
 from posegan_jax.evaluation.methods import main_methods
 from posegan_jax.evaluation.pictures import EXAMPLES
 from posegan_jax.evaluation.protocols import PROTOCOLS
 from posegan_jax.evaluation.settings import EvaluateOptions
-from posegan_jax.evaluation.specialist import Recipe
+from posegan_jax.evaluation.specialist_network import Recipe
 from posegan_jax.motion.clips2d import FILE, Clip2D, save_clips2d
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.pose.carry import carry_joints
@@ -33,13 +35,13 @@ def done(inpainter, tmp_path_factory):
     """A small run, and its folder before it is finished."""
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(benchmark, "TRAIN_WINDOWS", 400)
+        patch.setattr(contenders, "TRAIN_WINDOWS", 400)
         return run_benchmark(inpainter, SMALL, folder), folder
 
 
 @pytest.fixture
 def few_windows(monkeypatch):
-    monkeypatch.setattr(benchmark, "TRAIN_WINDOWS", 400)
+    monkeypatch.setattr(contenders, "TRAIN_WINDOWS", 400)
 
 
 def test_every_method_under_every_protocol(done):
@@ -50,6 +52,8 @@ def test_every_method_under_every_protocol(done):
     assert result.texts == {name: PROTOCOLS[name].text for name in SMALL.protocols}
     assert result.setup["clips"] == 2 and result.setup["frames"] == 96
     json.dumps(result.setup)
+    views = view_clips("procedural", count=2, longest=48)
+    assert result.names == dict.fromkeys(SMALL.protocols, tuple(view.name for view in views))
 
 
 def test_who_knows_more_is_better(done):
@@ -63,7 +67,7 @@ def test_who_knows_more_is_better(done):
 
 def test_an_interrupted_run_goes_on(done, inpainter, monkeypatch):
     result, folder = done
-    parts = sorted((folder / benchmark._PARTS).glob("*.json"))
+    parts = sorted((folder / PARTS).glob("*.json"))
     assert len(parts) == 6
     worked = []
 
@@ -73,7 +77,7 @@ def test_an_interrupted_run_goes_on(done, inpainter, monkeypatch):
 
     real = benchmark.score
     monkeypatch.setattr(benchmark, "score", score)
-    monkeypatch.setattr(benchmark, "TRAIN_WINDOWS", 400)
+    monkeypatch.setattr(contenders, "TRAIN_WINDOWS", 400)
     parts[0].unlink()
     assert run_benchmark(inpainter, SMALL, folder) == result and len(worked) == 1
     # Other clips are another benchmark: nothing of the first is taken for them.
@@ -101,7 +105,7 @@ def test_examples_are_drawn(done):
 
 
 def test_a_finished_run_forgets(tmp_path):
-    (tmp_path / benchmark._PARTS).mkdir()
+    (tmp_path / PARTS).mkdir()
     finish(tmp_path)
     finish(tmp_path)
     assert not list(tmp_path.iterdir())
@@ -119,8 +123,8 @@ def test_windows(inpainter):
 
 
 def test_networks_are_trained_for_protocols_that_hide_joints(inpainter, tmp_path, monkeypatch):
-    monkeypatch.setattr(benchmark, "TRAIN_WINDOWS", 100)
-    monkeypatch.setattr(benchmark, "RECIPE", Recipe(windows=60, width=8, batch=20, epochs=2))
+    monkeypatch.setattr(contenders, "TRAIN_WINDOWS", 100)
+    monkeypatch.setattr(contenders, "RECIPE", Recipe(windows=60, width=8, batch=20, epochs=2))
     options = EvaluateOptions(
         protocols=("noise", "legs"), methods=("network", "input"), unit="windows", count=2
     )
@@ -136,7 +140,7 @@ def test_networks_are_trained_for_protocols_that_hide_joints(inpainter, tmp_path
     monkeypatch.setattr(specialist, "train", None)
     other = dataclasses.replace(options, protocols=("legs",), count=3)
     assert len(run_benchmark(inpainter, other, tmp_path).results) == 2
-    shared = tmp_path / benchmark._PARTS / "networks"
+    shared = tmp_path / PARTS / "networks"
     assert len(run_benchmark(inpainter, other, networks=shared).results) == 2
     with pytest.raises(TypeError):
         run_benchmark(inpainter, other)

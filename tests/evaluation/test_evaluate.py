@@ -7,6 +7,7 @@ import pytest
 from posegan_jax.config import default_config
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation import benchmark, evaluate
+from posegan_jax.evaluation.memory import PARTS
 from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.model.folder import packaged
 
@@ -29,7 +30,7 @@ def test_a_configuration_is_evaluated_into_the_runs_folder(tmp_path, capsys):
     assert (folder / "tables.md").read_text() in said
     content = json.loads((folder / "evaluation.json").read_text())
     assert content["setup"] == result.setup and content["setup"]["seed"] == 4
-    assert not (folder / benchmark._PARTS).exists()
+    assert not (folder / PARTS).exists()
 
 
 def test_a_run_is_evaluated_on_its_own_motion_or_another_one(tmp_path, monkeypatch):

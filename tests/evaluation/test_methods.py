@@ -20,6 +20,7 @@ from posegan_jax.evaluation.methods import (
 )
 from posegan_jax.evaluation.protocols import make_case
 from posegan_jax.inpainting.settings import QUALITIES
+from posegan_jax.pose.sequence import PoseSequence
 from posegan_jax.pose.skeleton import get_skeleton
 
 MPI = get_skeleton("mpi_inf_3dhp")
@@ -87,6 +88,27 @@ def test_the_letter_of_the_weights(inpainter):
 def test_a_method_is_the_inpainter_with_its_settings(inpainter, case):
     expected = inpainter(case.sequence, joints=MPI.name, quality="fast").keypoints
     np.testing.assert_array_equal(our_method(inpainter, "fast")(case.sequence), expected)
+
+
+@pytest.mark.parametrize("first", [0, 3, 6], ids=["at the start", "within", "at the end"])
+def test_gaps_of_any_length_are_bridged(inpainter, case, first):
+    hidden = np.zeros(26, bool)
+    hidden[first : first + 20] = True
+    keypoints = np.where(hidden[:, None, None], np.nan, case.truth[:26])
+    sequence = case.sequence.replace(
+        keypoints=keypoints, scores=None, provenance=None, frames=np.arange(26)
+    )
+    filled = our_method(inpainter, "fast")(sequence)
+    assert filled.shape == keypoints.shape and np.isfinite(filled).all()
+    by_default = inpainter(sequence, joints=MPI.name, quality="fast").keypoints
+    assert np.isnan(by_default[hidden]).all(axis=(1, 2)).any()
+
+
+def test_gaps_are_bridged_by_what_lies_across_them():
+    long = PoseSequence(np.zeros((40, 28, 2)), None, 50.0, MPI.name, frames=10 * np.arange(40))
+    assert methods.across(long) == 2 * 391 / 50.0
+    unknown = long.replace(fps=None)
+    assert methods.across(unknown) == 2 * 391 / 30.0
 
 
 def test_observations_are_kept_where_that_is_asked_for(inpainter, case):

@@ -15,9 +15,14 @@ SKELETON = get_skeleton("alphapose12")
 
 def test_examples_are_at_quantiles_of_what_has_an_error():
     errors = [0.5, None, 0.1, 0.9, 0.3, 0.2, 0.4, 0.8, 0.7, 0.6, 0.0, 1.0]
-    assert examples(errors) == {"good": 5, "middling": 0, "worst": 11}
-    assert examples([None, 0.3]) == {"good": 1, "middling": 1, "worst": 1}
-    assert examples([None]) == examples([]) == {}
+    others = [None, *errors[1:]]
+    found = examples({"pchip": others, "fast": errors})
+    assert [(e.name, e.clip) for e in found] == [("good", 5), ("middling", 0), ("worst", 11)]
+    assert [e.errors for e in found] == [
+        {"pchip": 0.2, "fast": 0.2}, {"pchip": None, "fast": 0.5}, {"pchip": 1.0, "fast": 1.0}
+    ]
+    assert [e.clip for e in examples({"fast": [None, 0.3]})] == [1, 1, 1]
+    assert examples({"fast": [None]}) == examples({"fast": []}) == examples({}) == []
 
 
 def test_what_is_missing_or_far_off_was_not_given():
@@ -85,5 +90,5 @@ def test_pictures_that_are_there_are_told(tmp_path):
     (tmp_path / "legs-worst.png").touch()
     (tmp_path / "arm-good.png").touch()
     assert pictures.paths(tmp_path, ["legs", "run20"]) == [tmp_path / "legs-worst.png"]
-    assert pictures.heads(None).startswith("no") and pictures.heads(0.5) == "0.50 heads off"
+    assert pictures.heads(None).startswith("no") and pictures.heads(0.5) == "0.500 heads off"
     assert list(EXAMPLES) == ["good", "middling", "worst"]

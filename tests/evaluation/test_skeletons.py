@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from posegan_jax.errors import InputError
-from posegan_jax.evaluation import benchmark, certainty, tables
+from posegan_jax.evaluation import certainty, contenders, material, tables
 from posegan_jax.evaluation.baselines import fit_baselines
 from posegan_jax.evaluation.benchmark import resolve, run_benchmark
 from posegan_jax.evaluation.clips import view_clips, view_windows
@@ -129,8 +129,8 @@ def test_baselines_look_at_what_is_detected(motion):
 @pytest.mark.slow
 @pytest.mark.parametrize("unit", ["clips", "windows"])
 def test_the_benchmark_from_end_to_end(model, motion, unit, tmp_path, monkeypatch, unoptimized):
-    monkeypatch.setattr(benchmark, "TRAIN_WINDOWS", 60)
-    monkeypatch.setattr(benchmark, "REAL_WINDOWS", 20)
+    monkeypatch.setattr(contenders, "TRAIN_WINDOWS", 60)
+    monkeypatch.setattr(material, "REAL_WINDOWS", 20)
     options = EvaluateOptions(
         motion=motion, protocols=("gap20", "noise"), unit=unit, count=2, longest=48,
         methods=("input", "kalman", "ridge-windows", "s16"),

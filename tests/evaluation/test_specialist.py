@@ -12,7 +12,9 @@ from posegan_jax.evaluation import specialist
 from posegan_jax.evaluation.baselines import fit_baselines
 from posegan_jax.evaluation.clips import view_clips, view_windows
 from posegan_jax.evaluation.protocols import PROTOCOLS, make_case
-from posegan_jax.evaluation.specialist import Course, Recipe, School, can_learn, lessons
+from posegan_jax.evaluation.specialist import School, can_learn
+from posegan_jax.evaluation.specialist_network import Course, Recipe, forward
+from posegan_jax.evaluation.specialist_training import lessons, turned
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
 
 MPI = get_skeleton("mpi_inf_3dhp")
@@ -144,7 +146,7 @@ def test_a_run_that_goes_on_does_not_train_again(networks, folder, views, monkey
 def test_windows_are_turned_about_their_mean():
     course = dataclasses.replace(COURSE, recipe=dataclasses.replace(SMALL, windows=6))
     before = lessons("legs", course.stretches(), course)
-    after = specialist._turn(before, jax.random.key(0), np.pi / 18)
+    after = turned(before, jax.random.key(0), np.pi / 18)
     places = 2 * 24 * 12
 
     def whole(taught):
@@ -163,8 +165,8 @@ def test_windows_are_turned_about_their_mean():
 def test_numpy_and_jax_compute_the_same(networks):
     x = np.random.default_rng(0).normal(size=(3, 3 * 24 * 12)).astype(np.float32)
     parameters = networks["legs"]._parameters
-    found = specialist._forward({k: jnp.asarray(v) for k, v in parameters.items()}, jnp.asarray(x))
-    np.testing.assert_allclose(specialist._forward(parameters, x), found, atol=1e-4)
+    found = forward({k: jnp.asarray(v) for k, v in parameters.items()}, jnp.asarray(x))
+    np.testing.assert_allclose(forward(parameters, x), found, atol=1e-4)
 
 
 def test_mistakes(tmp_path):

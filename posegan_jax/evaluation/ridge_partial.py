@@ -1,92 +1,58 @@
-"""Ridge regression for exactly the pattern at hand, from windows that know some of their joints.
+"""Ridges of training windows that know some of their joints, with one penalty for all patterns.
 
 People who are labelled in video lack joints here and there, and one side where they are seen from
-the other. For every pattern of missing joints the training windows are normalised as the window at
-hand can be: by the mean and the size of exactly the joints that it shows. What it lacks is then
-regressed in closed form (A. Hoerl and R. Kennard, Technometrics 12, 1970).
-
-What counts is the error in sizes of the body: a training window weighs as much as what it shows is
-large beside all of it, squared. Normalised by two joints that happen to lie beside each other, a
-body is huge, and one such window would decide for all.
+the other. What counts is the error in sizes of the body: a training window weighs as much as what
+it shows is large beside all of it, squared. Normalised by two joints that happen to lie beside each
+other, a body is huge, and one such window would decide for all.
 """
 
-import collections
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 
-from posegan_jax.evaluation.windowed import fit_frame
+from posegan_jax.evaluation.ridge import KEPT, Regression, Ridge, solve
+from posegan_jax.evaluation.windowed import FEWEST, fit_frame
 
-KEPT = 256
-"""Patterns whose regressions are kept: those of random holes hardly come again, the others do."""
-FEWEST = 2
-"""Joints that must be observed in a window, as one tells no size; and training windows of which a
-regression is made."""
+LEAST = 2
+"""Training windows of which a regression is made."""
 SHARED = 0.97
 """Share of the windows that have a joint for which those that have all missing joints stand in."""
 PENALTIES = (1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3)
 """Those that ``choose_penalty`` chooses from."""
 
 
-class Regression(NamedTuple):
-    """Of one pattern: the missing coordinates are ``offset + observed @ weights``, normalised.
+def partial_ridge(windows: np.ndarray, penalty: float, kept: int = KEPT) -> Ridge:
+    """The ridge of windows that know some of their joints.
 
-    Attributes:
-      weights: (K, D - K), NaN in coordinates that too few training windows have.
-      offset: (D - K,).
+    Args:
+      windows: as of ``PartialWindows``.
+      penalty: as of ``PartialWindows.fit``.
+      kept: as of ``Ridge``.
     """
+    known = PartialWindows(windows)
+    return Ridge(windows.shape[1], lambda seen: known.fit(seen, [penalty])[0], kept)
 
-    weights: np.ndarray
-    offset: np.ndarray
 
-
-class PartialRidge:
-    """Ridge regressions from training windows, one for every pattern that is asked for.
+class PartialWindows:
+    """Training windows that know some of their joints.
 
     Args:
       windows: (N, F, J, 2) in any units. NaN where a joint is not known: a window serves the
         patterns whose observed joints it has, and those of their missing joints that it has.
-      penalty: per training window, relative to the size of what is observed, squared.
     """
 
-    def __init__(self, windows: np.ndarray, penalty: float):
-        self.frames, self.penalty = windows.shape[1], penalty
+    def __init__(self, windows: np.ndarray):
         self._flat = np.asarray(windows, np.float32).reshape(len(windows), -1, 2)
         self._known: np.ndarray = np.all(np.isfinite(self._flat), axis=-1)
         self._whole = _known_size(self._flat, self._known)
-        self._kept: collections.OrderedDict[bytes, Regression] = collections.OrderedDict()
-
-    def complete_all(self, windows: np.ndarray) -> np.ndarray:
-        """(N, F, J, 2) with NaN where missing -> complete; what is observed is kept.
-
-        Windows of fewer than two observed joints stay as they are: nothing tells their size. So do
-        joints that no training windows have beside the observed ones.
-        """
-        points = windows.reshape(len(windows), -1, 2)
-        patterns, which = np.unique(np.isfinite(points[..., 0]), axis=0, return_inverse=True)
-        result = points.copy()
-        for i, seen in enumerate(patterns):
-            if FEWEST <= seen.sum() < seen.size:
-                rows = np.flatnonzero(which.ravel() == i)
-                result[np.ix_(rows, ~seen)] = _apply(
-                    self.regression(seen), points[np.ix_(rows, seen)]
-                )
-        return result.reshape(windows.shape)
-
-    def regression(self, seen: np.ndarray) -> Regression:
-        """Of a pattern (F J,) bool: True where a joint of a frame is observed."""
-        key = np.packbits(seen).tobytes()
-        if key not in self._kept:
-            (self._kept[key],) = self.fit(seen, [self.penalty])
-            if len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return self._kept[key]
 
     def fit(self, seen: np.ndarray, penalties: Sequence[float]) -> list[Regression]:
-        """The regression of a pattern for each of some penalties."""
+        """The regression of a pattern for each of some penalties.
+
+        Args:
+          seen: (F J,) bool, True where a joint of a frame is observed.
+          penalties: per training window, relative to the size of what is observed, squared.
+        """
         rows = self._known[:, seen].all(axis=1)
         windows, known = self._flat[rows], self._known[rows][:, ~seen]
         center, size = fit_frame(windows[:, seen])
@@ -97,7 +63,7 @@ class PartialRidge:
         shape = x.shape[1], *y.shape[1:]
         found = [(np.full(shape, np.nan), np.full(shape[1:], np.nan)) for _ in penalties]
         for joints, there in _groups(known):
-            solved = _solve(x[there], y[there][:, joints], weight[there], penalties)
+            solved = _weighted(x[there], y[there][:, joints], weight[there], penalties)
             for (weights, offset), (part, constant) in zip(found, solved, strict=True):
                 weights[:, joints], offset[joints] = part, constant
         return [Regression(w.reshape(len(w), -1), o.reshape(-1)) for w, o in found]
@@ -110,12 +76,12 @@ def choose_penalty(
     """The penalty with the least error, in sizes of the body, on windows that are held out.
 
     Args:
-      train: (N, F, J, 2) as of ``PartialRidge``.
+      train: (N, F, J, 2) as of ``PartialWindows``.
       held_out: (M, F, J, 2) of other clips.
       patterns: (F J,) bool each, joints that are observed.
       penalties: to choose from; the first one where there is nothing to choose by.
     """
-    ridge, errors = PartialRidge(train, penalties[0]), np.zeros(len(penalties))
+    known, errors = PartialWindows(train), np.zeros(len(penalties))
     points = np.asarray(held_out).reshape(len(held_out), -1, 2)
     size = _known_size(points, np.isfinite(points).all(axis=-1))
     for seen in patterns:
@@ -123,8 +89,8 @@ def choose_penalty(
         truth = points[rows]
         if not FEWEST <= seen.sum() < seen.size or not len(truth):
             continue
-        for i, regression in enumerate(ridge.fit(seen, penalties)):
-            off = _apply(regression, truth[:, seen]) - truth[:, ~seen]
+        for i, regression in enumerate(known.fit(seen, penalties)):
+            off = regression.others(truth[:, seen]) - truth[:, ~seen]
             off = np.linalg.norm(off, axis=-1) / size[rows, None]
             errors[i] += off[np.isfinite(off)].sum() / max(np.isfinite(off).sum(), 1)
     return float(penalties[int(errors.argmin())])
@@ -141,17 +107,9 @@ def _groups(known: np.ndarray) -> list[tuple[list[int], np.ndarray]]:
         there = known[:, joint]
         if whole.sum() >= SHARED * there.sum():
             there = whole
-        if there.sum() >= FEWEST:
+        if there.sum() >= LEAST:
             groups.setdefault(there.tobytes(), ([], there))[0].append(joint)
     return list(groups.values())
-
-
-def _apply(regression: Regression, observed: np.ndarray) -> np.ndarray:
-    """(n, K / 2, 2) observed -> (n, (D - K) / 2, 2) the others."""
-    center, size = fit_frame(observed)
-    x = ((observed - center) / size).reshape(len(observed), -1)
-    found = regression.offset + x @ regression.weights
-    return found.reshape(len(x), -1, 2) * size + center
 
 
 def _known_size(points: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -164,7 +122,7 @@ def _known_size(points: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.maximum(size, 1e-9).astype(points.dtype)
 
 
-def _solve(
+def _weighted(
     x: np.ndarray, y: np.ndarray, weight: np.ndarray, penalties: Sequence[float]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Weights (K, M, 2) and offset (M, 2) for each penalty, of x (N, K) and y (N, M, 2), the
@@ -178,7 +136,7 @@ def _solve(
     gram, cross = ((x.T @ a).astype(np.float64) for a in (x, y))
     solved = []
     for penalty in penalties:
-        factors = cho_solve(cho_factor(gram + penalty * np.eye(len(gram))), cross)
+        factors = solve(gram, cross, penalty)
         offset = expected - mean @ factors
         solved.append((factors.reshape(-1, *shape), offset.reshape(shape)))
     return solved

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from posegan_jax.evaluation import partial_ridge
-from posegan_jax.evaluation.partial_ridge import PartialRidge, choose_penalty
+from posegan_jax.evaluation.ridge_partial import choose_penalty, partial_ridge
 from posegan_jax.evaluation.windowed import fit_frame
 
 
@@ -29,7 +28,7 @@ def hidden(windows, joints):
 
 
 def test_what_is_linear_is_found_wherever_and_however_large():
-    model, truth = PartialRidge(made(400), 1e-5), made(20, seed=1)
+    model, truth = partial_ridge(made(400), 1e-5), made(20, seed=1)
     assert model.frames == 2
     seen = hidden(truth, [2, 4])
     result = model.complete_all(seen)
@@ -55,7 +54,7 @@ def test_it_is_the_closed_form():
     center, size = fit_frame(truth[:, pattern])
     inputs = ((truth[:, pattern] - center) / size).reshape(3, -1)
     expected = (expected + (inputs - mean) @ weights).reshape(3, -1, 2) * size + center
-    result = PartialRidge(train, 0.1).complete_all(np.where(pattern[..., None], truth, np.nan))
+    result = partial_ridge(train, 0.1).complete_all(np.where(pattern[..., None], truth, np.nan))
     np.testing.assert_allclose(result[:, ~pattern], expected, rtol=1e-4, atol=0.05)
 
 
@@ -63,9 +62,9 @@ def test_joints_that_lie_beside_each_other_decide_nothing():
     """Normalised by them a body is huge; one such window is no more than any other."""
     train, truth = made(400), made(20, seed=1)
     seen = hidden(truth, [1, 2, 3, 4])
-    before = PartialRidge(train, 1e-5).complete_all(seen)
+    before = partial_ridge(train, 1e-5).complete_all(seen)
     train[0, 1, 0] = train[0, 0, 0] + 1e-4  # what is observed of it: one joint in two frames
-    after = PartialRidge(train, 1e-5).complete_all(seen)
+    after = partial_ridge(train, 1e-5).complete_all(seen)
     assert np.linalg.norm(after - before, axis=-1).max() < 0.1 * np.ptp(truth)
 
 
@@ -73,10 +72,10 @@ def test_windows_serve_what_they_know():
     train, truth = made(400), made(10, seed=1)
     train[:200, :, 3] = np.nan  # tells of joint 4 alone
     train[200:, :, 4] = np.nan
-    result = PartialRidge(train, 1e-5).complete_all(hidden(truth, [3, 4]))
+    result = partial_ridge(train, 1e-5).complete_all(hidden(truth, [3, 4]))
     np.testing.assert_allclose(result, truth, atol=2.0)
     train[:, :, 3] = np.nan
-    result = PartialRidge(train, 1e-5).complete_all(hidden(truth, [3, 4]))
+    result = partial_ridge(train, 1e-5).complete_all(hidden(truth, [3, 4]))
     assert np.isnan(result[:, :, 3]).all() and np.isfinite(np.delete(result, 3, axis=2)).all()
 
 
@@ -84,22 +83,8 @@ def test_one_joint_is_nothing_to_start_from():
     truth = made(3)
     seen = np.full_like(truth, np.nan)
     seen[:, 0, 1] = truth[:, 0, 1]
-    np.testing.assert_array_equal(PartialRidge(made(50), 0.1).complete_all(seen), seen)
-    np.testing.assert_array_equal(PartialRidge(made(50), 0.1).complete_all(truth), truth)
-
-
-def test_regressions_are_kept_for_a_while(monkeypatch):
-    monkeypatch.setattr(partial_ridge, "KEPT", 2)
-    model, solved = PartialRidge(made(50), 0.1), []
-    monkeypatch.setattr(
-        model, "fit", lambda seen, some: solved.append(seen) or PartialRidge.fit(model, seen, some)
-    )
-    patterns = [np.delete(np.ones(11, bool), 0) for _ in range(3)]
-    for i, pattern in enumerate(patterns):
-        pattern[i] = False
-    for i in (0, 1, 0, 2, 0, 1):
-        model.regression(patterns[i])
-    assert [int(np.flatnonzero(~seen)[0]) for seen in solved] == [0, 1, 2, 1]
+    np.testing.assert_array_equal(partial_ridge(made(50), 0.1).complete_all(seen), seen)
+    np.testing.assert_array_equal(partial_ridge(made(50), 0.1).complete_all(truth), truth)
 
 
 def test_the_penalty_is_what_serves_others():
@@ -116,4 +101,4 @@ def test_the_penalty_is_what_serves_others():
 @pytest.mark.parametrize("windows", [np.zeros((1, 2, 5, 2)), made(1)])
 def test_too_few_windows_tell_nothing(windows):
     seen = hidden(made(2), [1])
-    np.testing.assert_array_equal(PartialRidge(windows, 0.1).complete_all(seen), seen)
+    np.testing.assert_array_equal(partial_ridge(windows, 0.1).complete_all(seen), seen)
