@@ -91,10 +91,13 @@ def scores(
 def validate(
     networks: Networks, variables: dict[str, Variables], batch: Batch, corruption: CorruptionOptions
 ) -> dict[str, jax.Array]:
-    """Scores of what is said of observed and of upsampled joints, and its MPJPE."""
+    """Scores of what is said of observed and of upsampled joints, and its MPJPE.
+
+    Where windows are seen by several layouts, each window's observed joints are those of its own.
+    """
     skeleton = get_skeleton(networks.options.skeleton)
     x_tilde = complete(networks, variables, batch)
-    seen = observable(skeleton, corruption)
+    seen = batch.mask if corruption.layouts else observable(skeleton, corruption)
     result = {"mpjpe": geometry_metrics.mpjpe(batch.x, x_tilde).mean()}
     for name, group in (("observed", seen), ("upsampled", 1.0 - seen)):
         for metric, value in scores(batch.x, x_tilde, skeleton.name, group).items():
