@@ -24,9 +24,9 @@ class CorruptionOptions:
     Attributes:
       detected: names of the joints that a detector delivers; the others are always missing.
       never_observed: names of joints that are missing besides, in every sample (section 7.5).
-      layouts: names of skeletons; each window is seen by a detector of one of them, all alike often,
-        which delivers those of its joints that the generated skeleton has. Empty: every window is
-        seen by one that delivers ``detected``.
+      layouts: names of skeletons; each window is seen by a detector of one of them, all alike
+        often, which delivers those of its joints that the generated skeleton has. Empty: every
+        window is seen by one that delivers ``detected``.
       few: probability that a layout's detector delivers a random part of its joints alone,
         ``fewest`` at least, all numbers alike often.
       clean: share of windows in which no detected joint is missing, at least (those that no kind

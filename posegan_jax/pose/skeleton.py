@@ -16,9 +16,9 @@ from posegan_jax.errors import InputError
 
 # Stems of joint names along the body from hands to feet: the order of the networks' rows.
 _BODY_ORDER = (
-    "pinky index thumb hand wrist elbow shoulder clavicle head_top eye ear nose head upper_neck neck thorax "
-    "mid_shoulder spine4 spine3 spine2 spine pelvis mid_hip hip knee ankle heel foot small_toe "
-    "big_toe toe"
+    "pinky index thumb hand wrist elbow shoulder clavicle head_top eye ear nose head upper_neck "
+    "neck thorax mid_shoulder spine4 spine3 spine2 spine pelvis mid_hip hip knee ankle heel foot "
+    "small_toe big_toe toe"
 ).split()
 
 DETECTED_12 = tuple(
