@@ -73,7 +73,7 @@ def test_limbs_are_as_long_from_every_side():
     assert np.abs(shares - shares.mean(1, keepdims=True)).max() < 0.01
     assert float(losses.limb_variation(jnp.asarray(far.x), limbs)) < 0.01
     wrong = far.x * np.array([1, 1, 0.5], np.float32)
-    assert float(losses.limb_variation(jnp.asarray(wrong), limbs)) > 0.02
+    assert float(losses.limb_variation(jnp.asarray(wrong), limbs)) > 0.01
 
 
 def test_other_bodies_change_windows_but_not_who_moves():
