@@ -16,6 +16,7 @@ from posegan_jax.errors import InputError, OptionError
 from posegan_jax.evaluation.settings import EvaluateOptions
 from posegan_jax.model.networks import Networks, build_networks
 from posegan_jax.model.options import CorrectorOptions, NetworkOptions
+from posegan_jax.motion.bodies import BodyOptions
 from posegan_jax.motion.corrupt import CorruptionOptions
 from posegan_jax.motion.sample import ViewOptions
 from posegan_jax.pose.skeleton import get_skeleton
@@ -64,6 +65,7 @@ class Config:
     seed: int = 0
     data: DataOptions = DataOptions()
     model: NetworkOptions = NetworkOptions()
+    bodies: BodyOptions = BodyOptions()
     views: ViewOptions = ViewOptions()
     corruption: CorruptionOptions = CorruptionOptions()
     loss: LossWeights = LossWeights()
@@ -83,9 +85,11 @@ class Config:
                 require(
                     joint in skeleton, f"corruption.{option}", f"joints of {skeleton.name}", joint
                 )
-        flat = self.model.coordinates == 2
-        require(flat, "model.coordinates", "2, as cameras see motion", self.model.coordinates)
+        rule, coordinates = "2, as cameras see motion, or 3, with the depth", self.model.coordinates
+        require(coordinates in (2, 3), "model.coordinates", rule, coordinates)
         leading, last = self.optimizer.reconstruction_steps, self.correction.steps
+        flat = "0 with model.coordinates=3, as correctors know no depth"
+        require(not (last and self.model.depth), "correction.steps", flat, last)
         self.train.check_multiple("optimizer.reconstruction_steps", leading)
         self.train.check_multiple("correction.steps", last)
         if last:
@@ -99,7 +103,7 @@ class Config:
         """Everything one training iteration needs."""
         return StepOptions(
             self.train.batch_size, self.train.normalize_by, self.loss, self.views, self.corruption,
-            self.optimizer, self.correction,
+            self.optimizer, self.correction, self.bodies,
         )
 
     def networks(self) -> Networks:

@@ -23,7 +23,7 @@ from posegan_jax.formats.joint_names import one_line
 from posegan_jax.formats.order import most_even
 from posegan_jax.formats.table import Tally
 from posegan_jax.pose.sequence import PoseFile, PoseSequence
-from posegan_jax.pose.skeleton import SKELETONS
+from posegan_jax.pose.skeleton import NAMED_ONLY, SKELETONS
 from posegan_jax.runtime.files import atomic_path
 
 MIN_SCORE = 0.2
@@ -259,9 +259,11 @@ def _chosen(
 
 
 def _counts() -> dict[int, list[str]]:
-    """Number of joints -> the skeletons that have as many, that of ``records`` first."""
+    """Number of joints -> the skeletons that it may stand for, that of ``records`` first."""
     found: dict[int, list[str]] = {count: [name] for count, name in records.SKELETONS.items()}
     for name, skeleton in SKELETONS.items():
+        if name in NAMED_ONLY:
+            continue
         names = found.setdefault(len(skeleton.joints), [])
         if name not in names:
             names.append(name)

@@ -36,7 +36,7 @@ def look_at(
 
     Args:
       yaw: (...) radians around y, 0 on the +z side of the target, pi/2 on its +x side.
-      pitch: (...) radians, positive looks down from above; within (-pi/2, pi/2).
+      pitch: (...) radians, positive looks down from above; within [-pi/2, pi/2].
       distance: (...) from the target.
       target: (..., 3) the point looked at.
       roll: radians, turns the camera clockwise around its axis.
@@ -51,6 +51,25 @@ def look_at(
     cr, sr = jnp.cos(roll)[..., None], jnp.sin(roll)[..., None]
     rotation = jnp.stack([cr * right + sr * down, cr * down - sr * right, -outward], axis=-2)
     return Camera(rotation, target + jnp.asarray(distance)[..., None] * outward, focal)
+
+
+def picture(x: Array) -> Array:
+    """What a camera sees of (..., C) coordinates: x and y, without the depth where there is one."""
+    return x[..., :2]
+
+
+def weak_depth(depth: Array, origin: Array, focal: Array) -> Array:
+    """Depth in the unit of the picture, 0 at a point of the body and greater farther away.
+
+    As under weak perspective: millimetres are as large in the picture as they are at that point.
+
+    Args:
+      depth: (..., F, J) distances along the axis, see ``project``.
+      origin: (..., F) those of the point.
+      focal: (...) of the cameras.
+    """
+    chex.assert_equal_shape([depth[..., 0], origin])
+    return (depth - origin[..., None]) * (focal[..., None] / origin)[..., None]
 
 
 def project(points: Array, camera: Camera) -> tuple[jax.Array, jax.Array]:

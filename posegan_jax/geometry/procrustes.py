@@ -12,6 +12,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from posegan_jax.geometry.camera import picture
+
 TINY = 1e-8
 """Least spread (sum of squared distances from the centroid) that determines rotation and scale,
 relative to the sum of squared coordinates: below is float32's rounding."""
@@ -90,6 +92,18 @@ def invert_similarity(similarity: Similarity) -> Similarity:
 def align(source: jax.Array, target: jax.Array, mask: jax.Array) -> jax.Array:
     """OPA(source | target): the source moved onto the target's counted joints, (..., F, J, 2)."""
     return apply_similarity(fit_similarity(source, target, mask), source)
+
+
+def align_deep(source: jax.Array, target: jax.Array, mask: jax.Array) -> jax.Array:
+    """``align`` of windows that may have a depth besides, (..., F, J, C).
+
+    It has no say in the similarity, and that of the source grows with its scale.
+    """
+    similarity = fit_similarity(picture(source), picture(target), mask)
+    moved = apply_similarity(similarity, picture(source))
+    if source.shape[-1] == 2:
+        return moved
+    return jnp.concatenate([moved, similarity.scale[..., None] * source[..., 2:]], axis=-1)
 
 
 def _rotate(a, b, x):

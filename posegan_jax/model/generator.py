@@ -3,14 +3,18 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from posegan_jax.model.arrange import Rows, from_rows
 from posegan_jax.model.conv import Lowering
 from posegan_jax.model.layers import Conv, ConvTranspose, Normalize, stages
 
+DEPTH = 4.0
+"""Largest depth of a joint: seen from above, a body is several times deeper than it is wide."""
+
 
 class Generator(nn.Module):
-    """(N, latent) -> (N, F, J, C) in [-1, 1].
+    """(N, latent) -> (N, F, J, C) in [-1, 1], and its depth, if there is one, in [-4, 4].
 
     Its transposed convolutions are the exact adjoints of the discriminator's convolutions, in
     reverse; every one is followed by batch norm and ReLU, the last 1x1 convolution by tanh.
@@ -18,7 +22,7 @@ class Generator(nn.Module):
     Attributes:
       rows: the skeleton's rows (``Skeleton.rows``).
       frames: F, a multiple of 8.
-      coordinates: C, 2 for image coordinates.
+      coordinates: C, 2 for image coordinates, 3 with the depth.
       lowering, dtype: see ``model.conv``; parameters are always float32.
       batch_axis: see ``layers.Normalize``.
     """
@@ -47,4 +51,8 @@ class Generator(nn.Module):
                 )(x)
             )
         x = Conv(2 * self.coordinates, lowering=self.lowering, dtype=self.dtype)(x)
-        return from_rows(jnp.tanh(x.astype(jnp.float32)), self.rows)
+        x = x.astype(jnp.float32)
+        if self.coordinates == 2:
+            return from_rows(jnp.tanh(x), self.rows)
+        reach = np.array([1.0, 1.0, DEPTH] * 2, np.float32)  # of the left joint and the right one
+        return from_rows(reach * jnp.tanh(x / reach), self.rows)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
+from posegan_jax.geometry.camera import picture
 from posegan_jax.model.conv import Lowering
 from posegan_jax.model.corrector import Corrector
 from posegan_jax.model.discriminator import Discriminator
@@ -68,7 +69,7 @@ class Networks(NamedTuple):
         make = {
             "generator": lambda: self.generator.init(kg, z),
             "discriminator": lambda: self.discriminator.init(kd, x),
-            "encoder": lambda: self.encoder.init(ke, x, jnp.ones(x.shape[:-1])),
+            "encoder": lambda: self.encoder.init(ke, picture(x), jnp.ones(x.shape[:-1])),
             CORRECTOR: lambda: self.corrector.init(jax.random.fold_in(key, 3)),
         }
         return {name: make[name]() for name in self.names}

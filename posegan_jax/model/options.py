@@ -26,7 +26,8 @@ class NetworkOptions:
       skeleton: name of the skeleton that is generated.
       frames: window length F, a multiple of 8.
       latent: dimension of z.
-      coordinates: C of every joint, 2 in the picture.
+      coordinates: C of every joint: 2 in the picture, 3 with the depth, which nobody observes:
+        the encoder sees the picture alone.
       final_activation: last activation of critic and encoder (table 1 prints 'sigmoid').
       critic_normalization: 'layer', 'none', or 'batch' as table 1 prints it.
       last_speed: speed of the last frame, see ``arrange.speeds``.
@@ -48,6 +49,11 @@ class NetworkOptions:
         require(known, "skeleton", f"one of {', '.join(SKELETONS)}", self.skeleton)
         good = self.frames >= 8 and self.frames % 8 == 0
         require(good, "frames", "a positive multiple of 8", self.frames)
+
+    @property
+    def depth(self) -> bool:
+        """Whether joints have a depth."""
+        return self.coordinates == 3
 
     @classmethod
     def from_dict(cls, values: dict) -> "NetworkOptions":

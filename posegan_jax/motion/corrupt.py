@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, beyond
-from posegan_jax.runtime.options import check_shares
+from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, beyond, get_skeleton
+from posegan_jax.runtime.options import check_least, check_shares
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +24,11 @@ class CorruptionOptions:
     Attributes:
       detected: names of the joints that a detector delivers; the others are always missing.
       never_observed: names of joints that are missing besides, in every sample (section 7.5).
+      layouts: names of skeletons; each window is seen by a detector of one of them, all alike
+        often, which delivers those of its joints that the generated skeleton has. Empty: every
+        window is seen by one that delivers ``detected``.
+      few: probability that a layout's detector delivers a random part of its joints alone,
+        ``fewest`` at least, all numbers alike often.
       clean: share of windows in which no detected joint is missing, at least (those that no kind
         befalls come on top).
       scattered: probability of joints missing at random frames, each at a rate up to
@@ -44,6 +49,9 @@ class CorruptionOptions:
 
     detected: tuple[str, ...] = DETECTED_12
     never_observed: tuple[str, ...] = ()
+    layouts: tuple[str, ...] = ()
+    few: float = 0.0
+    fewest: int = 4
     clean: float = 0.25
     scattered: float = 0.4
     scattered_rate: float = 0.6
@@ -64,14 +72,17 @@ class CorruptionOptions:
         """Raises OptionError on probabilities that are none."""
         names = (
             "clean", "scattered", "runs", "joints", "limbs", "gap", "crop", "jitter", "misses",
-            "miss_rate", "inversions",
+            "miss_rate", "inversions", "few",
         )  # but not those of a program for any probabilities
         known = [n for n in names if not isinstance(getattr(self, n), jax.core.Tracer)]
         check_shares(self, *known)
+        check_least(self, 2, "fewest")
+        for layout in self.layouts:
+            get_skeleton(layout)
 
 
 def observable(skeleton: Skeleton, options: CorruptionOptions) -> np.ndarray:
-    """(J,) 1 for joints that may be observed at all.
+    """(J,) 1 for joints that a detector of ``detected`` delivers.
 
     Raises:
       InputError: when an option names a joint that the skeleton lacks, or none is left.
@@ -84,6 +95,25 @@ def observable(skeleton: Skeleton, options: CorruptionOptions) -> np.ndarray:
     if not mask.any():
         raise InputError("corruption: no joint is left that could be observed")
     return mask
+
+
+def layouts(skeleton: Skeleton, options: CorruptionOptions) -> np.ndarray:
+    """(L, J) 1 for joints that a detector of each of ``options.layouts`` delivers, or of the one
+    that there is without them.
+
+    Raises:
+      InputError: as of ``observable``, or a layout has fewer than two joints that are generated.
+    """
+    if not options.layouts:
+        return observable(skeleton, options)[None]
+    masks = np.array([
+        skeleton.mask(get_skeleton(name).joints) & ~skeleton.mask(options.never_observed)
+        for name in options.layouts
+    ])
+    for name, mask in zip(options.layouts, masks, strict=True):
+        if mask.sum() < 2:
+            raise InputError(f"corruption.layouts: {name} has no two joints of {skeleton.name}")
+    return masks.astype(np.float32)
 
 
 def sample_mask(
@@ -103,7 +133,7 @@ def sample_mask(
     """
     chex.assert_shape(x, (None, None, len(skeleton), 2))
     n, f, j, _ = x.shape
-    base = jnp.asarray(observable(skeleton, options))
+    base = _delivered(key, n, skeleton, options)
     kinds = (
         (options.scattered, lambda k: _scattered(k, n, f, j, options.scattered_rate)),
         (options.runs, lambda k: _runs(k, n, f, j)),
@@ -121,6 +151,23 @@ def sample_mask(
     mask = base * (1.0 - missing)
     enough = (mask.sum(-1) >= 2).any(-1)[:, None, None]
     return jnp.where(enough, mask, base)
+
+
+def _delivered(key, n, skeleton: Skeleton, options: CorruptionOptions):
+    """(J,) or (N, 1, J), the joints that the windows' detectors deliver."""
+    masks = jnp.asarray(layouts(skeleton, options))
+    if not options.layouts:
+        return masks[0]
+    # Apart from the keys of what is missing, which are the same without layouts.
+    k_layout, k_few, k_count, k_order = jax.random.split(jax.random.fold_in(key, 1), 4)
+    mask = masks[jax.random.randint(k_layout, (n,), 0, len(masks))]
+    total = mask.sum(-1, keepdims=True)
+    least = jnp.minimum(options.fewest, total)
+    count = least + jnp.floor(jax.random.uniform(k_count, (n, 1)) * (total - least + 1))
+    count = jnp.where(jax.random.bernoulli(k_few, options.few, (n, 1)), count, total)
+    order = jax.random.uniform(k_order, mask.shape) + (1 - mask)  # theirs before all others
+    rank = (order[:, :, None] > order[:, None]).sum(-1)
+    return (mask * (rank < count))[:, None]
 
 
 def add_noise(

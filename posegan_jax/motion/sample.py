@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from posegan_jax.geometry.camera import look_at, project
+from posegan_jax.geometry.camera import Camera, look_at, project, weak_depth
 from posegan_jax.motion.store import MotionStore
 from posegan_jax.pose.skeleton import Skeleton
-from posegan_jax.runtime.options import check_ranges, require
+from posegan_jax.runtime.options import check_ranges, check_shares, require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +27,9 @@ class ViewOptions:
     Attributes:
       pitch: degrees, positive looks down on the person.
       roll: degrees, largest tilt of the camera to either side.
+      any_pitch: share of windows that are seen from any height instead, from straight below to
+        straight above.
+      any_roll: share of windows whose picture is turned by any angle instead.
       distance: millimetres from the camera to the mean joint of the window; where the motion covers
         more ground, at least ``clearance`` more than its radius.
       clearance: millimetres between the camera and the nearest joint, at least.
@@ -36,6 +39,8 @@ class ViewOptions:
 
     pitch: tuple[float, float] = (-20.0, 35.0)
     roll: float = 9.0
+    any_pitch: float = 0.0
+    any_roll: float = 0.0
     distance: tuple[float, float] = (2500.0, 9000.0)
     clearance: float = 1000.0
     mirror: bool = True
@@ -46,6 +51,7 @@ class ViewOptions:
         if any(isinstance(v, jax.core.Tracer) for v in (*self.pitch, *self.distance, *self.speed)):
             return  # of a program for any range
         check_ranges(self, "pitch", "distance", "speed")
+        check_shares(self, "any_pitch", "any_roll")
         require(self.speed[0] > 0, "speed", "positive", self.speed)
 
     def span(self, frames: int) -> int:
@@ -100,6 +106,27 @@ def sample_views(key: jax.Array, motion: jax.Array, options: ViewOptions) -> jax
     Returns:
       (N, F, J, 2) image coordinates, y down, in units of the focal length.
     """
+    return project(motion, _cameras(key, motion, options))[0]
+
+
+def sample_deep_views(
+    key: jax.Array, motion: jax.Array, skeleton: Skeleton, options: ViewOptions
+) -> jax.Array:
+    """``sample_views`` with a third coordinate, the depth: (N, F, J, 3).
+
+    It is ``camera.weak_depth``, 0 at the pelvis of every frame; between the hips where the skeleton
+    has no pelvis, and at the mean joint where it has neither.
+    """
+    camera = _cameras(key, motion, options)
+    image, depth = project(motion, camera)
+    middles = (("pelvis",), ("mid_hip",), ("left_hip", "right_hip"))
+    there = [m for m in middles if all(joint in skeleton for joint in m)] or [skeleton.joints]
+    origin = depth[..., np.array([skeleton.index(joint) for joint in there[0]])].mean(-1)
+    deep = weak_depth(depth, origin, camera.focal)
+    return jnp.concatenate([image, deep[..., None]], axis=-1)
+
+
+def _cameras(key: jax.Array, motion: jax.Array, options: ViewOptions) -> Camera:
     chex.assert_shape(motion, (None, None, None, 3))
     n = motion.shape[0]
     k_yaw, k_pitch, k_roll, k_distance = jax.random.split(key, 4)
@@ -107,14 +134,24 @@ def sample_views(key: jax.Array, motion: jax.Array, options: ViewOptions) -> jax
     def uniform(key, low, high):
         return jax.random.uniform(key, (n,), minval=low, maxval=high)
 
+    def any_instead(key, angle, share, most):
+        """Any angle up to ``most`` degrees to either side, in a share of the windows."""
+        if isinstance(share, float) and not share:
+            return angle
+        k_use, k_angle = jax.random.split(jax.random.fold_in(key, 1))
+        use = jax.random.bernoulli(k_use, share, (n,))
+        return jnp.where(use, uniform(k_angle, -most, most), angle)
+
+    pitch = any_instead(k_pitch, uniform(k_pitch, *options.pitch), options.any_pitch, 90.0)
+    roll = uniform(k_roll, -options.roll, options.roll)
+    roll = any_instead(k_roll, roll, options.any_roll, 180.0)
     target = motion.mean(axis=(1, 2))
     radius = jnp.linalg.norm(motion - target[:, None, None], axis=-1).max(axis=(1, 2))
-    camera = look_at(
+    return look_at(
         yaw=uniform(k_yaw, -np.pi, np.pi),
-        pitch=jnp.deg2rad(uniform(k_pitch, *options.pitch)),
+        pitch=jnp.deg2rad(pitch),
         distance=jnp.maximum(uniform(k_distance, *options.distance), radius + options.clearance),
         target=target,
-        roll=jnp.deg2rad(uniform(k_roll, -options.roll, options.roll)),
+        roll=jnp.deg2rad(roll),
         focal=jnp.ones((n,)),
     )
-    return project(motion, camera)[0]

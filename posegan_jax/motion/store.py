@@ -1,7 +1,8 @@
 """Prepared motion capture, read once into arrays that live on the device."""
 
 import dataclasses
-from collections.abc import Iterable
+import fnmatch
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,6 +60,30 @@ def load_clips(source: str, split: str, skeleton: Skeleton = THESIS) -> list[Cli
     if not clips:
         raise InputError(f"{source}: no clips of the split {split!r}")
     return clips
+
+
+def leave_out(clips: Iterable[Clip], unwanted: Sequence[str]) -> list[Clip]:
+    """The clips that are wanted.
+
+    Args:
+      clips: some.
+      unwanted: names of others, with '*' and '?' for any characters; of NAME:FRAME the frames from
+        that one on.
+
+    Raises:
+      InputError: what follows a colon is no frame.
+    """
+    kept = list(clips)
+    for entry in unwanted:
+        name, colon, first = entry.partition(":")
+        if colon and not first.isdecimal():
+            raise InputError(f"data.leave_out: {entry!r} must be NAME or NAME:FRAME")
+        kept = [
+            dataclasses.replace(clip, positions=clip.positions[: int(first or 0)])
+            if fnmatch.fnmatchcase(clip.name, name) else clip
+            for clip in kept
+        ]
+    return [clip for clip in kept if len(clip.positions)]
 
 
 def build_store(clips: Iterable[Clip], frames: int, stride: int) -> MotionStore:

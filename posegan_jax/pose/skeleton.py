@@ -16,9 +16,9 @@ from posegan_jax.errors import InputError
 
 # Stems of joint names along the body from hands to feet: the order of the networks' rows.
 _BODY_ORDER = (
-    "hand wrist elbow shoulder clavicle head_top eye ear nose head upper_neck neck thorax "
-    "mid_shoulder spine4 spine3 spine2 spine pelvis mid_hip hip knee ankle heel foot small_toe "
-    "big_toe toe"
+    "pinky index thumb hand wrist elbow shoulder clavicle head_top eye ear nose head upper_neck "
+    "neck thorax mid_shoulder spine4 spine3 spine2 spine pelvis mid_hip hip knee ankle heel foot "
+    "small_toe big_toe toe"
 ).split()
 
 DETECTED_12 = tuple(
@@ -296,17 +296,19 @@ _FACE_AND_HANDS = " ".join([
     ),
 ])
 
+# Mehta et al., 3DV 2017, all 28 joints in the order of the annotation files.
+_MPI28 = (
+    "spine3 spine4 spine2 spine pelvis neck head head_top "
+    "left_clavicle left_shoulder left_elbow left_wrist left_hand "
+    "right_clavicle right_shoulder right_elbow right_wrist right_hand "
+    "left_hip left_knee left_ankle left_foot left_toe "
+    "right_hip right_knee right_ankle right_foot right_toe"
+)
+
 SKELETONS: dict[str, Skeleton] = {
     name: make_skeleton(name, tuple(joints.split()))
     for name, joints in {
-        # Mehta et al., 3DV 2017, all 28 joints in the order of the annotation files.
-        "mpi_inf_3dhp": (
-            "spine3 spine4 spine2 spine pelvis neck head head_top "
-            "left_clavicle left_shoulder left_elbow left_wrist left_hand "
-            "right_clavicle right_shoulder right_elbow right_wrist right_hand "
-            "left_hip left_knee left_ankle left_foot left_toe "
-            "right_hip right_knee right_ankle right_foot right_toe"
-        ),
+        "mpi_inf_3dhp": _MPI28,
         "coco17": _COCO17,
         "halpe26": _HALPE26,
         "halpe136": f"{_HALPE26} {_FACE_AND_HANDS}",
@@ -355,5 +357,15 @@ SKELETONS: dict[str, Skeleton] = {
         ),
         # The 12 joints that the thesis takes from AlphaPose (section 7.1), in COCO's order.
         "alphapose12": " ".join(DETECTED_12),
+        # The 28 and what detectors mark besides on face, feet and hands: points that motion capture
+        # carries rigidly on its bones. Thumb, index and pinky are knuckles, as in mediapipe33.
+        "body45": (
+            f"{_MPI28} nose left_eye right_eye left_ear right_ear "
+            "left_heel left_big_toe left_small_toe right_heel right_big_toe right_small_toe "
+            "left_thumb left_index left_pinky right_thumb right_index right_pinky"
+        ),
     }.items()
 }
+
+NAMED_ONLY = frozenset({"body45"})
+"""Skeletons that a file must name, as other bodies have as many joints (SMPL's 45)."""

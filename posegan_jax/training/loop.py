@@ -23,7 +23,7 @@ from posegan_jax.model.networks import Networks
 from posegan_jax.model.options import CORRECTOR, Variables
 from posegan_jax.model.store import About, about, load_model, read_about
 from posegan_jax.motion.sample import ViewOptions
-from posegan_jax.motion.store import MotionStore, build_store, load_clips
+from posegan_jax.motion.store import MotionStore, build_store, leave_out, load_clips
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime import parallel
 from posegan_jax.runtime.files import check_makeable
@@ -114,6 +114,7 @@ def load_store(config: Config, split: str, options: StepOptions) -> MotionStore:
     """
     try:
         clips = load_clips(config.data.path, split, get_skeleton(config.model.skeleton))
+        clips = leave_out(clips, config.data.leave_out)
     except InputError as error:
         command = config.data.prepare
         raise InputError(f"{error}; prepare it with: {command}" if command else error) from error
@@ -340,7 +341,8 @@ def _clean(options: StepOptions, count: int) -> StepOptions:
 
 def _shown(metrics: dict[str, float]) -> dict[str, float]:
     names = (
-        "mpjpe", "mpjse", "wasserstein", "gradient_penalty", "latent_moments", "correction",
+        "mpjpe", "mpjse", "depth", "wasserstein", "gradient_penalty", "latent_moments",
+        "correction",
     )
     return {name: metrics[name] for name in names if name in metrics}
 

@@ -1,5 +1,4 @@
-"""The objectives of section 4.4 as pure functions of arrays (L. Mourot, 2019).
-
+"""The objectives of section 4.4 as pure functions of arrays (L. Mourot, 2019), and what depth adds.
 """
 
 from collections.abc import Callable
@@ -8,8 +7,11 @@ from typing import NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from posegan_jax.geometry.camera import picture
 from posegan_jax.geometry.metrics import mpjpe, mpjse, safe_norm
+from posegan_jax.pose.skeleton import Skeleton
 from posegan_jax.runtime.parallel import over_devices
 from posegan_jax.training.options import LossWeights
 
@@ -85,6 +87,38 @@ def latent_moments(z: jax.Array, batch_axis: str | None = None) -> jax.Array:
     return (jnp.sum(mean**2) + jnp.sum(spread**2)) / dimension
 
 
+# --- depth ----------------------------------------------------------------------------------------
+
+
+def limbs(skeleton: Skeleton) -> np.ndarray:
+    """(B, 2) indices of parent and child of upper arms, forearms, thighs and shins, as far as a
+    skeleton has both."""
+    ends = (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
+    named = [(f"{side}_{a}", f"{side}_{b}") for a, b in ends for side in ("left", "right")]
+    there = [pair for pair in named if all(joint in skeleton for joint in pair)]
+    return np.array([[skeleton.index(joint) for joint in pair] for pair in there]).reshape(-1, 2)
+
+
+def limb_variation(x: jax.Array, limbs: np.ndarray) -> jax.Array:
+    """How much the lengths of limbs in space change over a window, in mean lengths of a limb.
+
+    Lengths are told relative to all limbs' mean in a frame, as who comes nearer grows in the
+    picture.
+
+    Args:
+      x: (N, F, J, 3).
+      limbs: (B, 2) indices of parent and child.
+
+    Returns:
+      The batch's mean absolute deviation of a limb from its mean over time, a scalar.
+    """
+    chex.assert_shape(x, (None, None, None, 3))
+    parents, children = np.asarray(limbs).T
+    lengths = safe_norm(x[:, :, children] - x[:, :, parents])
+    lengths = lengths / jnp.maximum(lengths.mean(axis=-1, keepdims=True), 1e-6)
+    return jnp.abs(lengths - lengths.mean(axis=1, keepdims=True)).mean()
+
+
 # --- the objective of generator and encoder -------------------------------------------------------
 
 
@@ -92,15 +126,16 @@ class Outputs(NamedTuple):
     """What the networks say in an iteration: all that a term may look at.
 
     Attributes:
-      x: (N, F, J, 2) real windows.
+      x: (N, F, J, C) real windows.
       mask: (N, F, J) 1 = observed in x', which the encoder sees.
       code: (N, L) E(x').
-      x_tilde: (N, F, J, 2) G(E(x')).
+      x_tilde: (N, F, J, C) G(E(x')).
       z: (N, L) drawn from N(0, I); None in the reconstruction phase, as are the next three.
-      generated: (N, F, J, 2) G(z).
-      critic: D of windows (N, F, J, 2); its own parameters do not learn from it.
-      encode: E of windows (N, F, J, 2) of which every joint is observed.
+      generated: (N, F, J, C) G(z).
+      critic: D of windows (N, F, J, C); its own parameters do not learn from it.
+      encode: E of windows (N, F, J, C) of which every joint is observed, in the picture.
       batch_axis: as of ``latent_moments``. Terms are averaged over it afterwards.
+      limbs: of the skeleton, see ``limbs``.
     """
 
     x: jax.Array
@@ -112,6 +147,7 @@ class Outputs(NamedTuple):
     critic: Callable[[jax.Array], jax.Array] | None = None
     encode: Callable[[jax.Array], jax.Array] | None = None
     batch_axis: str | None = None
+    limbs: np.ndarray | None = None
 
 
 class Term(NamedTuple):
@@ -121,16 +157,25 @@ class Term(NamedTuple):
       metric: what logs call it.
       value: the batch's mean, a scalar.
       full: whether it needs z, G(z) or the critic, which the reconstruction phase goes without.
+      deep: whether it needs a depth.
     """
 
     metric: str
     value: Callable[[Outputs], jax.Array]
     full: bool = False
+    deep: bool = False
 
 
 TERMS: dict[str, Term] = {
-    "position": Term("mpjpe", lambda o: mpjpe(o.x, o.x_tilde).mean()),
-    "speed": Term("mpjse", lambda o: mpjse(o.x, o.x_tilde).mean()),
+    "position": Term("mpjpe", lambda o: mpjpe(picture(o.x), picture(o.x_tilde)).mean()),
+    "speed": Term("mpjse", lambda o: mpjse(picture(o.x), picture(o.x_tilde)).mean()),
+    "depth": Term(
+        "depth", lambda o: mpjpe(o.x[..., 2:], o.x_tilde[..., 2:]).mean(), deep=True
+    ),
+    "depth_speed": Term(
+        "depth_speed", lambda o: mpjse(o.x[..., 2:], o.x_tilde[..., 2:]).mean(), deep=True
+    ),
+    "limbs": Term("limbs", lambda o: limb_variation(o.x_tilde, o.limbs), deep=True),
     "latent_moments": Term("latent_moments", lambda o: latent_moments(o.code, o.batch_axis)),
     "adversarial": Term("adversarial", lambda o: adversarial(o.critic(o.generated)), full=True),
     "mix": Term("mix", lambda o: adversarial(o.critic(o.x_tilde)), full=True),
@@ -146,15 +191,16 @@ def objective(
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """L_Gen + L_AE + L_Mix (sections 4.3 and 4.4), with its parts before they are weighted.
 
-    A term whose weight is 0 is left out, and in the reconstruction phase every term that needs
-    more than real windows.
+    A term whose weight is 0 is left out, in the reconstruction phase every term that needs more
+    than real windows, and in the picture what needs a depth.
     """
     chex.assert_equal_shape([outputs.x, outputs.x_tilde])
     chex.assert_rank(outputs.x, 4)
     total, parts = jnp.zeros(()), {}
     for name, term in TERMS.items():
         weight = getattr(weights, name)
-        if weight and (outputs.z is not None or not term.full):
+        lacks = (term.full and outputs.z is None) or (term.deep and outputs.x.shape[-1] < 3)
+        if weight and not lacks:
             parts[term.metric] = term.value(outputs)
             total += weight * parts[term.metric]
     return total, parts

@@ -5,6 +5,7 @@ from typing import Literal
 
 import optax
 
+from posegan_jax.motion.bodies import BodyOptions
 from posegan_jax.motion.corrupt import CorruptionOptions
 from posegan_jax.motion.sample import ViewOptions
 from posegan_jax.runtime.options import (
@@ -32,12 +33,17 @@ class LossWeights:
       gradient_penalty: lambda_gp.
       adversarial: weight of L_Gen, 1 in the thesis.
       mix: weight of L_Mix, 1 in the thesis.
+      depth, depth_speed: those of position and speed for the depth, half as much: nobody sees it.
+      limbs: weight of ``limb_variation`` of G(E(x')), of windows with a depth.
       latent_moments: weight of ``latent_moments`` on E(x'), 0 in the thesis. It holds the encoder's
         codes to P_z while no adversarial term is trained.
     """
 
     position: float = 200.0
     speed: float = 100.0
+    depth: float = 100.0
+    depth_speed: float = 50.0
+    limbs: float = 0.0
     latent: float = 2.0
     gradient_penalty: float = 10.0
     adversarial: float = 1.0
@@ -177,6 +183,7 @@ class StepOptions(BatchOptions):
     corruption: CorruptionOptions = CorruptionOptions()
     optimizer: OptimizerOptions = OptimizerOptions()
     correction: CorrectionOptions = CorrectionOptions()
+    bodies: BodyOptions = BodyOptions()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,11 +236,14 @@ class DataOptions:
       path: a prepared set, .npz files (comma separated), or 'procedural'.
       prepare: the command that prepares it, named when it is missing.
       window_stride: frames between windows; 12 = half overlapping (thesis).
+      leave_out: names of clips that are not used, '*' for anything; NAME:FRAME leaves out what
+        comes from that frame on.
     """
 
     path: str = "procedural"
     prepare: str = ""
     window_stride: int = 1
+    leave_out: tuple[str, ...] = ()
 
     def __post_init__(self):
         """Raises OptionError on a stride that leads nowhere."""

@@ -17,9 +17,11 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
+from posegan_jax.geometry.camera import picture
 from posegan_jax.model.networks import Networks
 from posegan_jax.model.options import Variables
 from posegan_jax.motion.store import MotionStore
+from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.runtime.parallel import DATA_AXIS, each_device, over_devices, split
 from posegan_jax.training import losses
 from posegan_jax.training.batch import Batch, sample_batch
@@ -104,7 +106,7 @@ class _Generated(NamedTuple):
 
     Attributes:
       z: (N, L).
-      x: (N, F, J, 2).
+      x: (N, F, J, C).
       pull: a gradient in x to one in the generator's parameters.
     """
 
@@ -169,11 +171,11 @@ def _autoencoder_update(state, batch, generated, networks, options, rate, axis):
         x_tilde, generator_updates = apply("generator", params, code)
 
         def encode(x):
-            return apply("encoder", params, x, jnp.ones(x.shape[:-1]))[0]
+            return apply("encoder", params, picture(x), jnp.ones(x.shape[:-1]))[0]
 
         outputs = losses.Outputs(
             batch.x, batch.mask, code, x_tilde, generated and generated.z, fake, critic, encode,
-            axis,
+            axis, losses.limbs(get_skeleton(networks.options.skeleton)),
         )
         total, metrics = losses.objective(outputs, options.weights)
         metrics["autoencoder_loss"] = total

@@ -8,9 +8,10 @@ import numpy as np
 
 from posegan_jax.geometry import metrics as geometry_metrics
 from posegan_jax.geometry.body import head_size
+from posegan_jax.geometry.camera import picture
 from posegan_jax.geometry.moments import ResidualMoments, residual_moments
 from posegan_jax.geometry.normalize import denormalize, fit_normalization, normalize
-from posegan_jax.geometry.procrustes import align
+from posegan_jax.geometry.procrustes import align_deep
 from posegan_jax.model.networks import Networks
 from posegan_jax.model.options import CORRECTOR, Variables
 from posegan_jax.motion.corrupt import CorruptionOptions, observable
@@ -18,6 +19,7 @@ from posegan_jax.motion.sample import ViewOptions
 from posegan_jax.motion.store import MotionStore
 from posegan_jax.pose.skeleton import get_skeleton
 from posegan_jax.training.batch import Batch, sample_batch
+from posegan_jax.training.losses import limb_variation, limbs
 from posegan_jax.training.options import NormalizeBy, StepOptions
 
 ALPHAS = geometry_metrics.DEFAULT_ALPHAS
@@ -27,7 +29,8 @@ def clean_options(
     count: int, views: ViewOptions, corruption: CorruptionOptions,
     normalize_by: NormalizeBy = "observed",
 ) -> StepOptions:
-    """Options that draw windows whose detected joints are all there and exact."""
+    """Options that draw windows whose detected joints are all there and exact, of the recorded
+    bodies."""
     clean = dataclasses.replace(corruption, clean=1.0, jitter=0.0, misses=0.0, inversions=0.0)
     views = dataclasses.replace(views, speed=(1.0, 1.0))
     return StepOptions(batch_size=count, normalize_by=normalize_by, views=views, corruption=clean)
@@ -48,13 +51,13 @@ def validation_batch(
 def reconstruct(
     networks: Networks, variables: dict[str, Variables], batch: Batch
 ) -> jax.Array:
-    """The encoder's answer aligned to what was observed: OPA(G(E(x')) | x'), (N, F, J, 2)."""
+    """The encoder's answer aligned to what was observed: OPA(G(E(x')) | x'), (N, F, J, C)."""
     code = networks.encoder.apply(variables["encoder"], batch.x_in, batch.mask)
-    return align(networks.generator.apply(variables["generator"], code), batch.x, batch.mask)
+    return align_deep(networks.generator.apply(variables["generator"], code), batch.x, batch.mask)
 
 
 def complete(networks: Networks, variables: dict[str, Variables], batch: Batch) -> jax.Array:
-    """What a run's networks say of windows, (N, F, J, 2): the corrector, if there is one, last."""
+    """What a run's networks say of windows, (N, F, J, C): the corrector, if there is one, last."""
     if CORRECTOR not in variables:
         return reconstruct(networks, variables, batch)
     normalization = fit_normalization(batch.x, batch.mask)
@@ -88,17 +91,41 @@ def scores(
     }
 
 
+def depth_scores(x: jax.Array, x_tilde: jax.Array, skeleton_name: str) -> dict[str, jax.Array]:
+    """Mean error of the depth, in heads as long as they are in space, and how unsteady limbs are.
+
+    Args:
+      x: (N, F, J, 3) ground truth.
+      x_tilde: (N, F, J, 3) the completed windows.
+      skeleton_name: names the J joints.
+    """
+    skeleton = get_skeleton(skeleton_name)
+    error = jnp.abs(x - x_tilde)[..., 2] / head_size(x, skeleton)[..., None]
+    return {
+        "depth/error": error.mean(),
+        "depth/limbs": limb_variation(x_tilde, limbs(skeleton)),
+        "depth/true_limbs": limb_variation(x, limbs(skeleton)),
+    }
+
+
 def validate(
     networks: Networks, variables: dict[str, Variables], batch: Batch, corruption: CorruptionOptions
 ) -> dict[str, jax.Array]:
-    """Scores of what is said of observed and of upsampled joints, and its MPJPE."""
+    """Scores of what is said of observed and of upsampled joints, and its MPJPE.
+
+    Where windows are seen by several layouts, each window's observed joints are those of its own.
+    """
     skeleton = get_skeleton(networks.options.skeleton)
     x_tilde = complete(networks, variables, batch)
-    seen = observable(skeleton, corruption)
-    result = {"mpjpe": geometry_metrics.mpjpe(batch.x, x_tilde).mean()}
+    seen = batch.mask if corruption.layouts else observable(skeleton, corruption)
+    x, deep = picture(batch.x), (batch.x, x_tilde)
+    x_tilde = picture(x_tilde)
+    result = {"mpjpe": geometry_metrics.mpjpe(x, x_tilde).mean()}
     for name, group in (("observed", seen), ("upsampled", 1.0 - seen)):
-        for metric, value in scores(batch.x, x_tilde, skeleton.name, group).items():
+        for metric, value in scores(x, x_tilde, skeleton.name, group).items():
             result[f"{name}/{metric}"] = value
+    if networks.options.depth:
+        result |= depth_scores(*deep, skeleton.name)
     return result
 
 
@@ -107,4 +134,5 @@ def measure_residuals(
 ) -> ResidualMoments:
     """Moments of what the encoder's answer leaves unexplained, over windows of training motion."""
     detected = get_skeleton(networks.options.skeleton).mask(corruption.detected)
-    return residual_moments(batch.x, reconstruct(networks, variables, batch), detected)
+    found = picture(reconstruct(networks, variables, batch))
+    return residual_moments(picture(batch.x), found, detected)

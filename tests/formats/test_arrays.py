@@ -42,6 +42,15 @@ def path(request, tmp_path):
     return tmp_path / request.param
 
 
+def test_45_joints_are_a_body_only_when_somebody_says_so(path):
+    """SMPL gives as many, others."""
+    places = np.random.default_rng(0).uniform(50, 900, (12, 45, 2))
+    with pytest.raises(InputError, match="--skeleton or --joint-map names other joints"):
+        formats.read(save(path, keypoints=places))
+    (sequence,) = formats.read(path, joint_map="body45")
+    assert sequence.skeleton == "body45"
+
+
 @pytest.mark.parametrize("skeleton", ["coco17", "h36m17"])
 def test_places_of_one_person(skeleton, path, tmp_path):
     (places,) = someone(skeleton)

@@ -10,8 +10,14 @@ import pytest
 from scipy.optimize import linprog
 
 from posegan_jax.errors import InputError
-from posegan_jax.motion.corrupt import CorruptionOptions, add_noise, observable, sample_mask
-from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
+from posegan_jax.motion.corrupt import (
+    CorruptionOptions,
+    add_noise,
+    layouts,
+    observable,
+    sample_mask,
+)
+from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton, make_skeleton
 
 MPI = get_skeleton("mpi_inf_3dhp")
 N, F, J = 200, 24, len(MPI)
@@ -354,3 +360,68 @@ def test_inversions_exchange_left_and_right():
     assert frames.max() == F // 2 and frames.min() <= 1
     pairs = moved.any(axis=1)[..., [MPI.index("left_knee"), MPI.index("left_wrist")]]
     assert (pairs[:, 0] != pairs[:, 1]).any()  # pairs, not the whole body
+
+
+# --- layouts --------------------------------------------------------------------------------------
+
+
+BODY45 = get_skeleton("body45")
+LAYOUTS = ("coco17", "body25", "mediapipe33", "alphapose12", "body45")
+
+
+def delivered(**options):
+    """(N, J) bool, what is observed of windows that lose nothing."""
+    options = dataclasses.replace(NOTHING, clean=1.0, layouts=LAYOUTS, **options)
+    x = jnp.zeros((N, F, len(BODY45), 2))
+    mask = np.asarray(sample_mask(KEY, x, BODY45, options)) > 0
+    assert (mask == mask[:, :1]).all()
+    return mask[:, 0]
+
+
+def test_a_window_is_seen_by_a_detector_of_one_layout():
+    names = [tuple(np.array(BODY45.joints)[window]) for window in delivered()]
+    wanted = [
+        tuple(joint for joint in BODY45.joints if joint in get_skeleton(layout))
+        for layout in LAYOUTS
+    ]
+    assert set(names) == set(wanted)
+    for layout in wanted:  # four standard errors
+        assert names.count(layout) / N == pytest.approx(1 / 5, abs=0.12)
+
+
+def test_a_detector_delivers_few_joints_of_its_layout():
+    masks = layouts(BODY45, CorruptionOptions(layouts=LAYOUTS)) > 0
+    count = []
+    for window in delivered(few=1.0):
+        assert any((window <= mask).all() for mask in masks)
+        count.append(window.sum())
+    assert min(count) == 4 and max(count) > 30
+    some = [window.sum() for window in delivered(few=0.5)]
+    whole = np.isin(some, masks.sum(-1)).mean()
+    assert 0.4 < whole < 0.75
+
+
+def test_hands_and_feet_go_with_their_limbs_in_any_layout():
+    options = dataclasses.replace(NOTHING, limbs=1.0, layouts=("body45",))
+    mask = np.asarray(sample_mask(KEY, jnp.zeros((N, F, 45, 2)), BODY45, options))[:, 0]
+    for side in ("left", "right"):
+        for chain in (
+            ("elbow", "wrist", "hand", "thumb", "index", "pinky"),
+            ("knee", "ankle", "foot", "toe", "heel", "big_toe", "small_toe"),
+        ):
+            columns = mask[:, [BODY45.index(f"{side}_{part}") for part in chain]]
+            assert (columns == columns[:, :1]).all() and 0 < columns.mean() < 1
+
+
+def test_layouts_change_nothing_else_of_what_is_missing():
+    one = dataclasses.replace(NOTHING, scattered=1.0, detected=DETECTED_12)
+    other = dataclasses.replace(one, layouts=("alphapose12",))
+    np.testing.assert_array_equal(draw(one), draw(other))
+
+
+def test_layouts_that_are_none():
+    with pytest.raises(InputError, match="unknown skeleton 'octopus'"):
+        CorruptionOptions(layouts=("octopus",))
+    hands = make_skeleton("hands", ("left_hand", "right_hand"))
+    with pytest.raises(InputError, match="coco17 has no two joints of hands"):
+        layouts(hands, CorruptionOptions(layouts=("coco17",)))

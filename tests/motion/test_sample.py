@@ -296,6 +296,33 @@ def test_pitch_foreshortens_upright_people(pitch):
     assert angle.max() - angle.min() > 0.7 * (high - low)
 
 
+def test_a_share_is_seen_from_any_height():
+    """Straight above and straight below included: there, an upright rod is a point."""
+    options = ViewOptions(pitch=(0.0, 0.0), roll=0.0, distance=(1e6, 1e6), any_pitch=0.3)
+    image = views(rods(), options)[:, 0] * 1e6 / 2000.0
+    length = image[:, 1, 1] - image[:, 0, 1]
+    level = np.isclose(length, 1.0, atol=1e-4)
+    assert 0.6 < level.mean() < 0.8
+    angle = np.degrees(np.arccos(np.clip(length[~level], -1.0, 1.0)))
+    assert angle.max() > 85 and angle.min() < 10
+    assert np.mean(angle < 45) == pytest.approx(0.5, abs=0.2)
+
+
+def test_a_share_of_pictures_is_turned_by_any_angle():
+    options = ViewOptions(pitch=(0.0, 0.0), roll=0.0, any_roll=0.3)
+    top, foot = np.moveaxis(views(rods(), options)[:, 0], 1, 0)
+    tilt = np.degrees(np.arctan2(*(top - foot).T * np.array([[1.0], [-1.0]])))
+    turned = tilt[np.abs(tilt) > 0.1]
+    assert 0.2 < len(turned) / 500 < 0.4
+    assert turned.min() < -160 and turned.max() > 160
+    assert np.mean(np.abs(turned) < 90) == pytest.approx(0.5, abs=0.2)
+
+
+def test_where_no_share_is_asked_for_views_are_as_they_were():
+    plain = jax.jit(lambda key, x: sample_views(key, x, ViewOptions()))
+    np.testing.assert_array_equal(plain(KEY, people()), views(people()))
+
+
 def test_positive_pitch_looks_down():
     """What is nearer to a camera that looks down is lower in the picture."""
     for pitch, sign in ((30.0, 1.0), (-30.0, -1.0)):

@@ -13,7 +13,7 @@ from posegan_jax.motion.corrupt import CorruptionOptions, add_noise, sample_mask
 from posegan_jax.motion.npz import read_motion
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.motion.sample import ViewOptions, sample_motion, sample_views
-from posegan_jax.motion.store import MotionStore, build_store, load_clips
+from posegan_jax.motion.store import MotionStore, build_store, leave_out, load_clips
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton, make_skeleton
 
 COCO = get_skeleton("coco17")
@@ -85,6 +85,20 @@ def test_what_is_lacking_is_named(body45, tmp_path, write_motion):
 def test_the_same_joints_are_not_copied():
     assert select(THESIS.joints, THESIS, "") == slice(None)
     assert select(THESIS.joints[::-1], THESIS, "") == [*range(27, -1, -1)]
+
+
+def test_clips_that_are_left_out():
+    (clip, *_) = procedural_clips("train")
+    names = ("60_06", "60_07", "13_18.0", "13_18.12", "13_180")
+    clips = [dataclasses.replace(clip, name=name) for name in names]
+    kept = leave_out(clips, ("60_06", "60_07:10", "13_18.*", "nobody"))
+    assert [(c.name, len(c.positions)) for c in kept] == [
+        ("60_07", 10), ("13_180", len(clip.positions))
+    ]
+    np.testing.assert_array_equal(kept[0].positions, clip.positions[:10])
+    assert leave_out(clips, ()) == clips
+    with pytest.raises(InputError, match="'60_06:half' must be NAME or NAME:FRAME"):
+        leave_out(clips, ("60_06:half",))
 
 
 # --- files ----------------------------------------------------------------------------------------

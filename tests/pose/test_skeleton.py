@@ -44,6 +44,26 @@ def test_the_28_joints_of_mpi_inf_3dhp_in_their_order():
     assert len(MPI) == 28
 
 
+def test_body45_is_the_28_and_what_detectors_mark_besides():
+    body = get_skeleton("body45")
+    assert body.joints[:28] == MPI.joints and len(body) == 45 and len(body.rows) == 27
+    # What the detectors' bodies deliver of faces, feet and hands.
+    for name, others in (("halpe26", 0), ("body25b", 1), ("coco17", 0), ("mediapipe33", 8)):
+        assert sum(joint not in body for joint in get_skeleton(name).joints) == others
+    assert skeleton_of(body.joints) is body and skeleton_of(MPI.joints) is MPI
+    assert [body.joints[p] for p in np.asarray(body.parents)[[body.index(j) for j in (
+        "nose", "left_eye", "right_ear", "left_heel", "right_small_toe", "left_thumb")]]] == [
+        "head", "nose", "right_eye", "left_ankle", "right_foot", "left_wrist"]
+
+
+def test_knuckles_come_before_hands_in_the_rows():
+    body = get_skeleton("body45")
+    order = [body.joints[left] for left, _ in body.rows]
+    assert order[:6] == [
+        "left_pinky", "left_index", "left_thumb", "left_hand", "left_wrist", "left_elbow"
+    ]
+
+
 @pytest.mark.parametrize(
     "part, left, right",
     [

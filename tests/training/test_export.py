@@ -86,6 +86,16 @@ def test_the_corrector_comes_along_in_half_precision(run, model, tmp_path):
     assert weight(tmp_path / "again", CORRECTOR) == weight(tmp_path / "out", CORRECTOR)
 
 
+def test_what_a_run_goes_on_from_is_half_as_large(run, model, tmp_path):
+    out = tmp_path / "out"
+    assert main([str(run), str(out), "--half", "--without", "discriminator"]) == 0
+    for name, value in (("generator", 22.2), ("encoder", 22.2), (CORRECTOR, 2.2)):
+        assert weight(out, name) == np.float32(np.float16(value))
+    assert "discriminator" not in load_model(out, partial=True).variables
+    with pytest.raises(InputError, match="discriminator"):
+        load_model(out)
+
+
 def test_a_run_without_a_corrector_is_exported_without(model, tmp_path):
     plain = model.replace(corrector=None, moments=None, about={})
     save_params(tmp_path / "run", networks(plain, 3.0), about(plain))

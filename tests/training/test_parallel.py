@@ -44,11 +44,12 @@ from posegan_jax.training.state import create_state
 
 jax.config.update("jax_disable_most_optimizations", True)
 assert jax.device_count() == 8
-phase, counts = sys.argv[1], [int(count) for count in sys.argv[2:]]
+phase, coordinates, *counts = sys.argv[1], *map(int, sys.argv[2:])
 changes = {} if phase != "correction" else {
     "correction.steps": 8, "correction.warmup_steps": 0, "corrector.width": 16,
     "corrector.blocks": 1,
 }
+changes |= {"model.coordinates": coordinates, "loss.limbs": 1.0}
 config = small_runs.configuration("unused", train__batch_size=16, **changes)
 made = config_lib.typed(config)
 options, networks = made.step, made.networks()
@@ -152,11 +153,14 @@ def test_an_update_of_the_networks_on_two_devices_is_that_on_one(on_devices):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("phase", "counts"),
-    [("reconstruction", (1, 4)), ("full", (1, 4, 8)), ("correction", (1, 4, 8))],
+    ("phase", "coordinates", "counts"),
+    [
+        ("reconstruction", 2, (1, 4)), ("full", 2, (1, 4, 8)), ("full", 3, (1, 4)),
+        ("correction", 2, (1, 4, 8)),
+    ],
 )
-def test_steps_on_several_devices_equal_those_on_one(on_devices, phase, counts):
-    assert on_devices(8, STEPS, phase, *counts) == "equal\n"
+def test_steps_on_several_devices_equal_those_on_one(on_devices, phase, coordinates, counts):
+    assert on_devices(8, STEPS, phase, coordinates, *counts) == "equal\n"
 
 
 def train(on_devices, devices, workdir, steps=12, **more):
