@@ -119,7 +119,7 @@ def sample_deep_views(
     """
     camera = _cameras(key, motion, options)
     image, depth = project(motion, camera)
-    middles = (("pelvis",), ("mid_hip",), ("left_hip", "right_hip"))
+    middles: list[tuple[str, ...]] = [("pelvis",), ("mid_hip",), ("left_hip", "right_hip")]
     there = [m for m in middles if all(joint in skeleton for joint in m)] or [skeleton.joints]
     origin = depth[..., np.array([skeleton.index(joint) for joint in there[0]])].mean(-1)
     deep = weak_depth(depth, origin, camera.focal)

@@ -4,7 +4,6 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from posegan_jax.geometry import metrics as geometry_metrics
 from posegan_jax.geometry.body import head_size
@@ -68,7 +67,7 @@ def complete(networks: Networks, variables: dict[str, Variables], batch: Batch) 
 
 
 def scores(
-    x: jax.Array, x_tilde: jax.Array, skeleton_name: str, group: np.ndarray
+    x: jax.Array, x_tilde: jax.Array, skeleton_name: str, group: jax.Array
 ) -> dict[str, jax.Array]:
     """PCKh, AUC and mean error in head sizes over the joints of a group.
 
@@ -79,7 +78,7 @@ def scores(
       group: (J,) or (N, F, J) mask of the joints that count.
     """
     head = head_size(x, get_skeleton(skeleton_name))
-    mask = jnp.broadcast_to(jnp.asarray(group), x.shape[:-1])
+    mask = jnp.broadcast_to(group, x.shape[:-1])
     curve = geometry_metrics.pckh(x_tilde, x, head, ALPHAS, mask)
     error = jnp.linalg.norm(x - x_tilde, axis=-1) / head[..., None]
     return {
@@ -117,7 +116,7 @@ def validate(
     """
     skeleton = get_skeleton(networks.options.skeleton)
     x_tilde = complete(networks, variables, batch)
-    seen = batch.mask if corruption.layouts else observable(skeleton, corruption)
+    seen = batch.mask if corruption.layouts else jnp.asarray(observable(skeleton, corruption))
     x, deep = picture(batch.x), (batch.x, x_tilde)
     x_tilde = picture(x_tilde)
     result = {"mpjpe": geometry_metrics.mpjpe(x, x_tilde).mean()}
