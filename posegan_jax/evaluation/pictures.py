@@ -89,13 +89,15 @@ def heads(error: float | None) -> str:
 
 
 def draw(scene: Scene, place: Path) -> None:
-    """Writes the picture of a scene, of some of the frames in which joints are marked; where none
-    are, of those in which the last row is furthest from the truth.
+    """Writes the picture of a scene, of some of the frames in which more joints are marked than in
+    others; where all are alike, of any; where none are marked, of those in which the last row is
+    furthest from the truth.
 
     Raises:
       InputError: the folder does not exist.
     """
-    frames = np.flatnonzero(scene.marked.any(axis=1))
+    marked = scene.marked.sum(axis=1)
+    frames = np.flatnonzero(marked > (marked.min() if marked.max() > marked.min() else 0))
     if len(frames):
         at = np.linspace(0, len(frames) - 1, min(COLUMNS, len(frames))).round().astype(int)
         frames = frames[at]

@@ -208,7 +208,7 @@ def _around_the_first(poses: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarr
     low, high = robust_bounds(bodies - centres[:, None])
     reach = 0.5 * np.max(high - low)
     near = ((relative >= low - reach) & (relative <= high + reach)).all(-1, keepdims=True)
-    return centres, robust_bounds(np.where(near, relative, np.nan))
+    return centres, robust_bounds(np.where(near, relative, np.nan), slack=4.0)  # all of these
 
 
 def _poses_at(track: PoseSequence, numbers: np.ndarray) -> np.ndarray:

@@ -92,3 +92,18 @@ def test_pictures_that_are_there_are_told(tmp_path):
     assert pictures.paths(tmp_path, ["legs", "run20"]) == [tmp_path / "legs-worst.png"]
     assert pictures.heads(None).startswith("no") and pictures.heads(0.5) == "0.500 heads off"
     assert list(EXAMPLES) == ["good", "middling", "worst"]
+
+
+def test_frames_are_shown_in_which_more_than_ever_is_hidden(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(pictures, "strips", lambda tracks, place, frames, *_: shown.append(frames))
+    marked = np.zeros((40, 17), bool)
+    marked[:, 0] = True
+    marked[10:14] = True
+    places = np.zeros((40, 17, 2))
+    for flags in (marked, marked[:, :1]):
+        scene = pictures.Scene("", {"truth": places[:, : flags.shape[1]]}, flags, "coco17")
+        monkeypatch.setattr(pictures, "PoseSequence", lambda *args, **_: args)
+        pictures.draw(scene, tmp_path / "picture.png")
+    np.testing.assert_array_equal(shown[0], [10, 11, 12, 13])
+    np.testing.assert_array_equal(shown[1], [0, 8, 16, 23, 31, 39])
