@@ -244,7 +244,8 @@ class Completer:
         # An outstretched limb is a stray, too, but the others tell where it may be.
         wrong = history.wrong | strays & elsewhere(window.keypoints, generated.motion)
         rely = recall(
-            history._replace(wrong=wrong), weights, generated.motion, runs, observed, due
+            history._replace(wrong=wrong), window.keypoints, weights, generated.motion, runs,
+            self.residual, observed, due,
         )
         done = self._explain(window, generated, runs, rely, rate, corrected=True, due=due)
         # Where the detector is exact it is delivered as it was seen, right or wrong.

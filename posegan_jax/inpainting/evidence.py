@@ -27,7 +27,7 @@ three heads."""
 
 def evidence(
     keypoints: np.ndarray, trust: np.ndarray, weights: np.ndarray, size: np.ndarray,
-    off: np.ndarray, step: float = 1.0,
+    off: np.ndarray, step: float = 1.0, live: bool = False,
 ) -> np.ndarray:
     """(T, J) from 0 to 1: how far doubted observations are shown to be wrong by their own path.
 
@@ -38,6 +38,9 @@ def evidence(
       size: (T,) body size, pixels; NaN where it is not known.
       off: (T, J) distance from where the prior puts them, in body sizes.
       step: frames of the model per frame of the track.
+      live: whether these frames are a live track's newest window. The track goes on beyond both
+        ends, so a doubted stretch that reaches one of them may still be shown wrong by frames
+        that are not here: it counts as shown, and only one that ends within the window is judged.
     """
     result = np.zeros(trust.shape)
     for joint in np.flatnonzero((trust < DOUBT).any(axis=0)):
@@ -50,7 +53,7 @@ def evidence(
             if first == 0 or end == len(time):
                 # Of a leap there and back one half is not seen: it may be a fast limb's. Of what is
                 # doubted throughout, there is nothing else to compare it with.
-                result[here, joint] = (
+                result[here, joint] = live or (
                     len(here) < len(time) and off[here, joint].mean() > ELSEWHERE)
                 continue
             told = _told(time, places, leaps, first, end, step) / size[here[0]] ** 1.5

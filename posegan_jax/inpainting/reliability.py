@@ -173,17 +173,20 @@ def assess(
     return dataclasses.replace(result, proof=proof, precision=precision)
 
 
+@cpus.one_thread()
 def recall(
-    history: History, weights: np.ndarray, generated: np.ndarray, runs: Sequence[slice],
-    observed: Observed, due: int,
+    history: History, keypoints: np.ndarray, weights: np.ndarray, generated: np.ndarray,
+    runs: Sequence[slice], residual: ResidualModel, observed: Observed, due: int,
 ) -> Reliability:
     """As ``assess``, of a live track's newest window: by what is known before.
 
-    What a path does next, which tells an error from fast motion, is not known yet.
+    What a path does next, which tells an error from fast motion, is known as far as the window goes
+    on after the frame that is due. Where the window shows the end of what is doubted, its path is
+    judged as in whole tracks; elsewhere, and in the newest frame, what is doubted counts as wrong.
 
     Args:
       history: that.
-      weights, generated, runs, observed: as of ``assess``.
+      keypoints, weights, generated, runs, residual, observed: as of ``assess``.
       due: the frame whose size of the body noise is measured in.
     """
     result = Reliability(
@@ -201,4 +204,21 @@ def recall(
         if observed == "refine":
             level = max(level, REFINE_NOISE)
         result.noise[run] = level * size[:, None] / weights[run]
+        if level > 0 and due < run.stop - 1:
+            result.proof[run] = _shown(
+                keypoints[run], weights[run], generated[run], size, result[run], residual)
     return result
+
+
+def _shown(
+    keypoints: np.ndarray, weights: np.ndarray, generated: np.ndarray, size: np.ndarray,
+    known: Reliability, residual: ResidualModel,
+) -> np.ndarray:
+    """(T, J) proof of what is doubted in the window of a live track, of whose noise and gross
+    errors is known what earlier windows told."""
+    wrong = known.trust < REJECT
+    difference = keypoints - residual.expect(generated, size)
+    difference[wrong] = np.nan
+    doubt = np.where(wrong, 0.0, trust(residual, difference, size, known.noise))
+    off = np.linalg.norm(keypoints - generated, axis=-1) / size[:, None]
+    return evidence(keypoints, doubt, weights, size, off, live=True)

@@ -31,10 +31,11 @@ def doubting(stretch=DOUBTED, joint=1, frames=60):
     return trust
 
 
-def told(keypoints, trust, weights=1.0, size=SIZE, step=1.0, off=0.5):
+def told(keypoints, trust, weights=1.0, size=SIZE, step=1.0, off=0.5, live=False):
     """``evidence`` of a body of one size."""
     sizes, off = np.full(len(keypoints), size), np.full(trust.shape, off)
-    return evidence(keypoints, trust, np.broadcast_to(weights, trust.shape), sizes, off, step)
+    weights = np.broadcast_to(weights, trust.shape)
+    return evidence(keypoints, trust, weights, sizes, off, step, live)
 
 
 def leaping(far=40.0, stretch=DOUBTED):
@@ -96,6 +97,20 @@ def test_at_an_end_of_the_track_one_leap_shows_none_but_from_afar(stretch):
     assert not told(keypoints, trust, off=0.9 * ELSEWHERE).any()
     found = told(keypoints, trust, off=1.1 * ELSEWHERE)
     assert (found[stretch, 1] == 1.0).all() and found.sum() == 8
+
+
+@pytest.mark.parametrize("stretch", [slice(0, 8), slice(52, 60), slice(None)])
+@pytest.mark.parametrize("keypoints", [paths(), leaping(60.0)])
+def test_in_a_live_window_what_does_not_end_counts_as_shown(keypoints, stretch):
+    """Whatever its path, as frames that are not there may show it."""
+    assert (told(keypoints, doubting(stretch), off=0.0, live=True)[stretch, 1] == 1.0).all()
+
+
+def test_in_a_live_window_what_ends_is_judged_by_its_path():
+    for keypoints in (paths(), leaping(10.0), leaping(40.0)):
+        found, live = (told(keypoints, doubting(), live=live) for live in (False, True))
+        np.testing.assert_array_equal(live, found)
+    assert told(paths(), doubting(), live=True).max() < 0.05
 
 
 def test_a_detector_that_is_unsure_needs_less():

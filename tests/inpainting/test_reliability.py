@@ -231,21 +231,48 @@ def test_some_of_the_frames():
     assert part.precision == whole.precision and part.roughness == whole.roughness
 
 
-def test_of_a_live_track_nothing_is_asked_to_be_proven():
+def recalled(keypoints, known, wrong, due, unknown=0.05):
+    """``recall`` of the window ``keypoints``, after the frames that are ``known``."""
+    frames = len(keypoints)
+    return recall(
+        History(known, unknown, wrong), keypoints, np.ones((frames, JOINTS)), motion(frames),
+        [slice(0, frames)], model(), "auto", due,
+    )
+
+
+def test_of_a_live_tracks_newest_frame_nothing_is_asked_to_be_proven():
     """What a path does next is not known yet."""
     noisy = motion(24) + 2 * white((24, JOINTS, 2))
     wrong = np.zeros((24, JOINTS), bool)
     wrong[20, 3] = True
-    for keypoints in (noisy, noisy[:3], None):
-        history = History(keypoints, 0.05, wrong)
-        found = recall(
-            history, np.ones((24, JOINTS)), motion(24), [slice(0, 24)], "auto", 20)
+    for known in (noisy, noisy[:3], None):
+        found = recalled(noisy, known, wrong, 23)
         np.testing.assert_array_equal(found.trust, ~wrong)
         assert (found.proof == 1).all()
-        if keypoints is noisy:
+        if known is noisy:
             assert found.noise.mean() == pytest.approx(2 / np.sqrt(WHITE), rel=0.2)
-    short = recall(
-        History(noisy[:3], 0.05, wrong), np.ones((24, JOINTS)), motion(24), [slice(0, 24)], "auto",
-        20,
-    )
+    short = recalled(noisy, noisy[:3], wrong, 20)
     np.testing.assert_allclose(short.noise, 0.05 * body_size(motion(24))[:, None] * np.ones(JOINTS))
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_looking_ahead_what_ends_in_the_window_is_judged_by_its_path(known):
+    """Whether an earlier window took it for wrong, or this one does; the rest needs no proof."""
+    noisy = motion(24) + 2 * white((24, JOINTS, 2))
+    wrong = np.zeros((24, JOINTS), bool)
+    leaps, smooth = noisy.copy(), noisy.copy()
+    leaps[12:18, 3] += (60.0, 0.0)
+    smooth[10:20, 3, 0] += 60.0 * np.hanning(12)[1:-1]
+    wrong[13:17, 3] = known
+    found, other = (recalled(track, noisy, wrong, 18) for track in (leaps, smooth))
+    assert (found.proof[12:18, 3] == 1).all()
+    assert 0 < other.proof[13:17, 3].min() and other.proof[:, 3].max() < 0.2
+    for each in (found, other):
+        np.testing.assert_array_equal(each.trust, ~wrong)
+        assert not each.proof[:, np.arange(JOINTS) != 3].any()
+    # Of what is not over when the window ends, all that is known is that it is doubted.
+    for track in (leaps, smooth):
+        assert (recalled(track[:16], noisy, wrong[:16], 12).proof[13:16, 3] == 1).all()
+    # Exact observations are not doubted.
+    exact = recalled(motion(24), motion(24), wrong, 19)
+    assert not exact.noise.any() and (exact.proof == 1).all()

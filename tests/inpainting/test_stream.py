@@ -110,7 +110,8 @@ def test_a_streamed_track_is_what_whole_ones_are_made_of_the_same_windows(
     knows = []
 
     def told(keypoints, weights, generated, runs, residual, observed, step, unknown):
-        return recall(*knows[-1], weights, generated, runs, observed, 23 - delay)
+        return recall(
+            *knows[-1], keypoints, weights, generated, runs, residual, observed, 23 - delay)
 
     if noise or observed == "refine":
         monkeypatch.setattr(completer_module, "assess", told)
