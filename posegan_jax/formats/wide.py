@@ -372,7 +372,7 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
     columns = len(lead) + np.arange(3 * len(joints)).reshape(-1, 3)
     rows = []
     for sequence, who in zip(file, people, strict=True):
-        values = table.cell_values(sequence, scale, height)
+        values = table.new_values(sequence, scale, height)
         places = columns[[joints.index(joint) for joint in get_skeleton(sequence.skeleton).joints]]
         for t in np.flatnonzero(sequence.observed.any(-1)).tolist():
             number = int(sequence.frames[t])
