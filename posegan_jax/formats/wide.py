@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import axes, picture, scores, table, textfile
+from posegan_jax.formats import axes, beginnings, picture, scores, table, textfile
 from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import (
@@ -132,7 +132,7 @@ def read(
         tracks, turned = {who: table.upside_down(t) for who, t in tracks.items()}, []
     else:
         tracks, turned = table.turned(tracks, path, vertical, height=height)
-    notes += not_in_file(names, header.joints)
+    notes += [*not_in_file(names, header.joints), *beginnings.note(header.joints)]
     notes = [*joints.notes, *header.notes, *notes, *timed, *guessed, *view.notes, *turned]
     notes += [*followed, *_unused(first, header)]
     return table.pose_file(
