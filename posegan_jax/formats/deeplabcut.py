@@ -189,7 +189,7 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
         columns = start + np.arange(width).reshape(-1, 3)
         like = old or next(iter(source.tracks.values()), None)
         scale, height = (like.scale, like.height) if like else ((1.0, 1.0), 0.0)
-        values = table.cell_values(sequence, scale, height)
+        values = table.new_values(sequence, scale, height)
         for t, frame in enumerate(sequence.frames.tolist()):
             table.fill(rows[frame], columns, values[t], ~np.isnan(values[t]))
     return [header[0], *([] if alone else [header[1]]), *header[2:], *rows.values()]

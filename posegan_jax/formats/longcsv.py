@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import axes, picture, scores, table, textfile
+from posegan_jax.formats import axes, decimals, picture, scores, table, textfile
 from posegan_jax.formats.axes import Vertical
+from posegan_jax.formats.decimals import Decimals
 from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import not_in_file, one_line, resolve, shared_beginning
 from posegan_jax.formats.numbered import not_numbers, numbered
@@ -81,8 +82,7 @@ class _Source:
       tracks: person -> what was read of them.
       scale: pixels of 1 in the file, along x and y; negative where y points up.
       style: how the text is written.
-      ours: whether it has columns of ours alone, though not all: it is left as it is only where
-        nothing changed.
+      ours: whether it has columns of ours alone: it is left as it is only where nothing changed.
       height: pixels that are added to y, where it points up in a picture of this height.
       depth: the column of the third axis, None if there is none.
       is_space: whether the joints are in space, so that a depth belongs to a place as it was read.
@@ -183,7 +183,6 @@ def read(
         header, rows, frames, at, tracks, view.scale, style, ours, view.height, depth,
         view.is_space,
     )
-    source = None if ours and len(at) == len(_HEADER) else source
     return PoseFile(tuple(sequences), source=source, notes=notes, shares_of=view.size)
 
 
@@ -198,7 +197,8 @@ def write(file: PoseFile, path: Path) -> None:
     source = file.source
     rows = _updated(source, file) if source else None
     if rows is None or source.ours and rows != source.rows:
-        textfile.save_csv(_new_table(file, path), path)
+        digits = _decimals(source) if source and source.ours else None
+        textfile.save_csv(_new_table(file, path, digits), path)
     else:
         textfile.save_csv([source.header, *rows], path, source.style)
 
@@ -373,6 +373,7 @@ def _updated(source: _Source, file: PoseFile) -> list[list[str]] | None:
     """
     at = source.at
     rows = list(source.rows)
+    digits = _decimals(source)
     added: dict[int, list[list[str]]] = defaultdict(list)
     like = _Alike(source)
     for sequence in file:
@@ -381,7 +382,7 @@ def _updated(source: _Source, file: PoseFile) -> list[list[str]] | None:
             return None
         changed = table.changes(track.sequence, sequence)
         came = table.those_that_came(track.sequence, sequence)
-        texts = _texts(sequence, source.scale, source.height)
+        texts = _texts(sequence, changed.any(-1), digits, source.scale, source.height)
         kinds = _kinds(track.sequence, sequence)
         other_rate = "fps" in at and sequence.fps != track.sequence.fps
         joints = get_skeleton(sequence.skeleton).joints
@@ -455,31 +456,61 @@ class _Alike:
         return row
 
 
+def _decimals(source: _Source) -> Decimals:
+    """Decimals of the numbers that are written into a table."""
+    values = [
+        table.cell_values(track.sequence, source.scale, source.height)
+        for track in source.tracks.values()
+    ]
+
+    def cells(*names: str) -> Iterator[str]:
+        columns = [source.at[name] for name in names if name in source.at]
+        for track in source.tracks.values():
+            for row in track.rows.values():
+                yield from (source.rows[row][i] for i in columns)
+
+    return decimals.of(values, source.is_space, (cells("x", "y"), cells("score")))
+
+
 def _texts(
-    sequence: PoseSequence, scale: tuple[float, float] = (1.0, 1.0), height: float = 0.0
+    sequence: PoseSequence, new: np.ndarray, digits: Decimals | None,
+    scale: tuple[float, float] = (1.0, 1.0), height: float = 0.0,
 ) -> list[list[dict[str, str]]]:
-    """frame, joint -> {column: what its cell holds}; blank where the joint is missing."""
-    names = [kind.name.lower() for kind in Provenance]
+    """frame, joint -> {column: what its cell holds}; blank where the joint is missing.
+
+    Args:
+      sequence: the person.
+      new: (T, K) bool, joints whose numbers are rounded to the decimals.
+      digits: the decimals; None writes all numbers in full.
+      scale, height: as of ``_Source``.
+    """
+    kinds_of = [kind.name.lower() for kind in Provenance]
     fps = "" if sequence.fps is None else repr(float(sequence.fps))
-    result = []
-    values = table.cell_values(sequence, scale, height).tolist()
-    for numbers, kinds in zip(values, sequence.provenance.tolist(), strict=True):
-        result.append([
-            dict(zip(_NUMBERS, map(table.text, joint), strict=True))
-            | {"provenance": names[kind] if kind < len(names) else str(kind), "fps": fps}
-            if joint[0] == joint[0] else dict.fromkeys((*_NUMBERS, "provenance"), "") | {"fps": fps}
-            for joint, kind in zip(numbers, kinds, strict=True)
-        ])
-    return result
+    values = table.cell_values(sequence, scale, height)
+    if digits:
+        values = np.where(new[..., None], digits.rounded(values), values)
+
+    def cells(joint: list[float], kind: int) -> dict[str, str]:
+        if joint[0] != joint[0]:
+            return dict.fromkeys((*_NUMBERS, "provenance"), "") | {"fps": fps}
+        texts = [digits.text(v, i == 2) if digits else table.text(v) for i, v in enumerate(joint)]
+        kind_of = kinds_of[kind] if kind < len(kinds_of) else str(kind)
+        return dict(zip(_NUMBERS, texts, strict=True)) | {"provenance": kind_of, "fps": fps}
+
+    return [
+        [cells(*pair) for pair in zip(joints, kinds, strict=True)]
+        for joints, kinds in zip(values.tolist(), sequence.provenance.tolist(), strict=True)
+    ]
 
 
-def _new_table(file: PoseFile, path: Path) -> list[list[str]]:
+def _new_table(file: PoseFile, path: Path, digits: Decimals | None) -> list[list[str]]:
     people = table.distinct_people(file, path, blank=True)
     rows = [list(_HEADER)]
     for sequence, person in zip(file, people, strict=True):
         cell = _person_cell(person)
         joints = get_skeleton(sequence.skeleton).joints
-        for frame, cells in zip(sequence.frames.tolist(), _texts(sequence), strict=True):
+        texts = _texts(sequence, completed(sequence.provenance), digits)
+        for frame, cells in zip(sequence.frames.tolist(), texts, strict=True):
             for joint, at in zip(joints, cells, strict=True):
                 rows.append([str(frame), cell, joint, *(at[name] for name in _HEADER[3:])])
     return rows

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import jsonfile, picture
+from posegan_jax.formats import decimals, jsonfile, picture
+from posegan_jax.formats.decimals import Decimals
 from posegan_jax.formats.format import OfDetectors
 from posegan_jax.formats.jsonfile import LONGEST
 from posegan_jax.pose.carry import carry_joints
@@ -45,7 +46,7 @@ CROWD = 500
 """Without ids, this many people of a frame, the best, are told apart: no file may take forever."""
 
 DIGITS = 4
-"""Decimals of the pixels and scores that are written."""
+"""Decimals of boxes in pixels that are written."""
 
 PROVENANCE = "posegan_provenance"
 """Key of ours in someone's object: a number of ``Provenance`` for every joint. Objects without it
@@ -412,7 +413,8 @@ def relabelled(source: Source, moves: Mapping[tuple[Any, int], Any]) -> Source:
 
 
 def edits(
-    file: PoseFile, source: Source, path: Path, skeletons: Collection[str] = SKELETONS.values()
+    file: PoseFile, source: Source, path: Path, skeletons: Collection[str] = SKELETONS.values(),
+    digits: Decimals | None = None,
 ) -> Edits:
     """What differs between a file's sequences and what was read.
 
@@ -424,41 +426,42 @@ def edits(
       source: what was read.
       path: of the file to write.
       skeletons: names of those that the format has a place for, beside the source's own.
+      digits: decimals of what is written; by default those of the file.
 
     Raises:
       InputError: skeletons that would be read as another, or more than one.
     """
     skeleton = _skeleton(file, source, path, skeletons)
+    digits = digits or _decimals(file, source)
     first: dict[Any, int] = {}
     for (person, _), index in source.rows.items():
         if index not in source.renamed:
             first.setdefault(person, index)
     changed: dict[int, Joints] = {}
     added: dict[int, list[New]] = defaultdict(list)
+
+    def written(joints: Joints, old: str, digits: Decimals | None = digits) -> Joints:
+        return _carried(_in_file(joints, source, digits), old, skeleton)
+
     for sequence in file:
         for t, frame in enumerate(sequence.frames.tolist()):
             index = source.rows.get((sequence.person, frame))
             if index is not None:
                 joints = _updated(source, index, sequence, t)
                 if joints is not None:
-                    changed[index] = _carried(joints, sequence.skeleton, skeleton)
+                    changed[index] = written(joints, sequence.skeleton)
             elif sequence.observed[t].any():
-                joints = _carried(_new(sequence, t), sequence.skeleton, skeleton)
+                joints = written(_new(sequence, t), sequence.skeleton)
                 score = float(sequence.scores[t, sequence.observed[t]].mean())
                 added[frame].append(
-                    New(frame, sequence.person, joints, round(score, DIGITS),
+                    New(frame, sequence.person, joints, round(score, digits.scores),
                         first.get(sequence.person))
                 )
     if skeleton != source.skeleton:
-        for index in range(len(source.frames)):
+        for index in set(range(len(source.frames))) - set(changed):
             kept = Joints(source.values[index], None, source.provenance[index])
-            changed.setdefault(index, _carried(kept, source.skeleton, skeleton))
-    return Edits(
-        skeleton, {index: _in_file(joints, source) for index, joints in changed.items()},
-        {frame: [new._replace(joints=_in_file(new.joints, source)) for new in news]
-         for frame, news in added.items()},
-        source.renamed,
-    )
+            changed[index] = written(kept, source.skeleton, None)
+    return Edits(skeleton, changed, added, source.renamed)
 
 
 def merge(old: Sequence, frames: Sequence[int], added: Mapping[int, list]) -> list:
@@ -607,14 +610,24 @@ def _new(sequence: PoseSequence, t: int) -> Joints:
 
 
 def _flat(sequence: PoseSequence, t: int) -> np.ndarray:
-    """(K, 3) x, y, score of a row, rounded, zeros where a joint is missing."""
-    values = np.column_stack([sequence.keypoints[t], sequence.scores[t]])
-    return np.nan_to_num(values).round(DIGITS)
+    """(K, 3) x, y, score of a row, zeros where a joint is missing."""
+    return np.nan_to_num(np.column_stack([sequence.keypoints[t], sequence.scores[t]]))
 
 
-def _in_file(joints: Joints, source: Source) -> Joints:
-    """Pixels -> the file's units."""
-    return dataclasses.replace(joints, values=joints.values / np.array([*source.scale, 1.0]))
+def _decimals(file: PoseFile, source: Source) -> Decimals:
+    """Decimals of what is written: those of the file that was read, else of what was observed."""
+    units = np.array([*source.scale, 1.0])
+    values = [source.values] if source.values.size else map(decimals.observed, file)
+    return decimals.of([part / units for part in values])
+
+
+def _in_file(joints: Joints, source: Source, digits: Decimals | None) -> Joints:
+    """Pixels -> the file's units; what differs has so many decimals, all of it in a new list."""
+    values = joints.values / np.array([*source.scale, 1.0])
+    if digits is not None:
+        new = True if joints.changed is None else joints.changed
+        values = np.where(new, digits.rounded(values), values)
+    return dataclasses.replace(joints, values=values)
 
 
 def _carried(joints: Joints, old: str, new: str) -> Joints:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import picture, scores, table, textfile
+from posegan_jax.formats import decimals, picture, scores, table, textfile
 from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import not_in_file, resolve
@@ -134,7 +134,8 @@ def _nodes(header: list[str], path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _mean_score(sequence: PoseSequence, t: int) -> float:
-    return float(sequence.scores[t][np.isfinite(sequence.keypoints[t, :, 0])].mean())
+    seen = sequence.scores[t][np.isfinite(sequence.keypoints[t, :, 0])]
+    return round(float(seen.mean()), decimals.SCORES[1])
 
 
 def _new_row(source: Table, sequence: PoseSequence, t: int, track: Track) -> list[str]:
@@ -161,7 +162,7 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
     score = before.index(_SCORE) if _SCORE in before else None
     rows = []
     for sequence, person in zip(file, people, strict=True):
-        values = table.cell_values(sequence, scale, height)
+        values = table.new_values(sequence, scale, height)
         places = columns[[joints.index(joint) for joint in get_skeleton(sequence.skeleton).joints]]
         known = source.tracks[sequence.person].rows if sequence.person in source.tracks else {}
         for t in np.flatnonzero(sequence.observed.any(-1)).tolist():

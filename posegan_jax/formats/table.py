@@ -7,15 +7,16 @@ is another one than was read. So whatever else a row holds stays as it was.
 import dataclasses
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import axes
+from posegan_jax.formats import axes, decimals
 from posegan_jax.formats.axes import Vertical
+from posegan_jax.formats.decimals import Decimals
 from posegan_jax.formats.joint_names import Joints, one_line, shared_beginning
 from posegan_jax.formats.jsonfile import LONGEST
 from posegan_jax.formats.records import ABSURD
@@ -23,7 +24,7 @@ from posegan_jax.formats.textfile import PLAIN, Style
 from posegan_jax.pose import tracking
 from posegan_jax.pose.people import relabel
 from posegan_jax.pose.rate import FASTEST, by_times
-from posegan_jax.pose.sequence import PoseFile, PoseSequence
+from posegan_jax.pose.sequence import PoseFile, PoseSequence, completed
 from posegan_jax.pose.skeleton import get_skeleton
 
 FRAMES = (
@@ -90,6 +91,7 @@ class Table:
       frames: frame of every row, None where it has none.
       tracks: person -> where its numbers stand.
       style: how the text is written.
+      is_length: whether places are lengths and no pixels.
     """
 
     header: list[list[str]]
@@ -97,6 +99,7 @@ class Table:
     frames: list[int | None]
     tracks: dict[Any, Track]
     style: Style = PLAIN
+    is_length: bool = False
 
 
 class Tally:
@@ -408,6 +411,7 @@ def updated(
     if not all(fits(table.tracks, sequence) for sequence in file):
         return None
     rows = list(table.rows)
+    digits = decimals_of(table)
     added: dict[int, list[list[str]]] = defaultdict(list)
     for sequence in file:
         track = table.tracks[sequence.person]
@@ -425,14 +429,48 @@ def updated(
                 row = new_row(sequence, t, track)
                 added[frame].append(row)
             _clear_depths(row, track, came[t])
-            fill(row, track.columns, values[t], changed[t])
+            fill(row, track.columns, values[t], changed[t], digits)
     return merged(rows, table.frames, added)
 
 
-def fill(row: list[str], columns: np.ndarray, values: np.ndarray, which: np.ndarray) -> None:
-    """Writes a frame's numbers (K, 3) into their cells, those that ``which`` (K, 3) says."""
+def decimals_of(table: Table) -> Decimals:
+    """Decimals of the numbers that are written into a table."""
+    tracks = table.tracks.values()
+    values = [cell_values(t.sequence, t.scale, t.height) for t in tracks]
+    is_length = table.is_length or any(t.is_space for t in tracks)
+
+    def cells(axes: slice) -> Iterator[str]:
+        for track in tracks:
+            columns = [c for c in track.columns[:, axes].ravel().tolist() if c >= 0]
+            for row in track.rows.values():
+                yield from map(table.rows[row].__getitem__, columns)
+
+    return decimals.of(values, is_length, (cells(slice(2)), cells(slice(2, 3))))
+
+
+def fill(
+    row: list[str], columns: np.ndarray, values: np.ndarray, which: np.ndarray,
+    digits: Decimals | None = None,
+) -> None:
+    """Writes a frame's numbers (K, 3) into their cells, those that ``which`` (K, 3) says.
+
+    They are written in full where no decimals are given.
+    """
+    values = digits.rounded(values) if digits else values
     for k, c in np.argwhere(which & (columns >= 0)).tolist():
-        row[columns[k, c]] = text(values[k, c])
+        value = values[k, c]
+        row[columns[k, c]] = digits.text(value, c == 2) if digits else text(value)
+
+
+def new_values(
+    sequence: PoseSequence, scale: tuple[float, float] = (1.0, 1.0), height: float = 0.0
+) -> np.ndarray:
+    """``cell_values`` for a new table: in full what was observed, and no more digits for the rest.
+    """
+    values = cell_values(sequence, scale, height)
+    done = completed(sequence.provenance)
+    digits = decimals.of([np.where(done[..., None], np.nan, values)])
+    return np.where(done[..., None], digits.rounded(values), values)
 
 
 def cell_values(

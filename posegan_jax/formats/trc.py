@@ -86,7 +86,7 @@ def read(
         tracks, turned = table.turned(tracks, path, vertical, default=True)
     notes = [*joints.notes, *not_in_file(names, markers), *_about(header, rows, up), *turned]
     notes += _times(header, frames, values[:, 1])
-    whole = Table(header, rows, frames, tracks, textfile.Style(newline, "\t"))
+    whole = Table(header, rows, frames, tracks, textfile.Style(newline, "\t"), not is_px)
     return table.pose_file(whole, path, notes, tally)
 
 
@@ -264,7 +264,7 @@ def _new_file(sequence: PoseSequence, source: Table | None, path: Path) -> list[
     up = _up(source) if source else 1
     columns = np.array([(2 + 3 * i, 2 + up + 3 * i, -1) for i in range(len(joints))])
     columns = columns.reshape(-1, 3)
-    values = table.cell_values(sequence, old.scale if old else (1.0, 1.0))
+    values = table.new_values(sequence, old.scale if old else (1.0, 1.0))
     place = {frame: t for t, frame in enumerate(sequence.frames.tolist())}
     depth = _depths(source, names)
     rows = []

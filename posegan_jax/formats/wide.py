@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from posegan_jax.errors import InputError
-from posegan_jax.formats import axes, picture, scores, table, textfile
+from posegan_jax.formats import axes, beginnings, picture, scores, table, textfile
 from posegan_jax.formats.axes import Vertical
 from posegan_jax.formats.format import Format
 from posegan_jax.formats.joint_names import (
@@ -132,7 +132,7 @@ def read(
         tracks, turned = {who: table.upside_down(t) for who, t in tracks.items()}, []
     else:
         tracks, turned = table.turned(tracks, path, vertical, height=height)
-    notes += not_in_file(names, header.joints)
+    notes += [*not_in_file(names, header.joints), *beginnings.note(header.joints)]
     notes = [*joints.notes, *header.notes, *notes, *timed, *guessed, *view.notes, *turned]
     notes += [*followed, *_unused(first, header)]
     return table.pose_file(
@@ -372,7 +372,7 @@ def _new_table(file: PoseFile, source: Table, path: Path) -> list[list[str]]:
     columns = len(lead) + np.arange(3 * len(joints)).reshape(-1, 3)
     rows = []
     for sequence, who in zip(file, people, strict=True):
-        values = table.cell_values(sequence, scale, height)
+        values = table.new_values(sequence, scale, height)
         places = columns[[joints.index(joint) for joint in get_skeleton(sequence.skeleton).joints]]
         for t in np.flatnonzero(sequence.observed.any(-1)).tolist():
             number = int(sequence.frames[t])

@@ -16,6 +16,7 @@ import numpy as np
 
 from posegan_jax.errors import InputError
 from posegan_jax.formats import folder, jsonfile, records
+from posegan_jax.formats.decimals import Decimals
 from posegan_jax.formats.format import Format
 from posegan_jax.pose.sequence import PoseFile
 from posegan_jax.pose.skeleton import get_skeleton
@@ -26,6 +27,7 @@ _VISIBLE = 2
 _CLASSES = "classes.txt"  # the names of a data set's classes, which stand beside its labels
 _OTHERS = (".json", ".csv", ".npz")
 _LOOKS = 8  # files, for a look at what a folder holds
+_DIGITS = Decimals(places=9, scores=6)  # more than are written, which are YOLO's six digits
 _NAME = "frame_000000" + _ENDING
 
 
@@ -106,7 +108,7 @@ def write(file: PoseFile, path: Path) -> None:
     """
     source = file.source or _new_source(file, path)
     content, layout = source.content
-    edits = records.edits(file, source, path)
+    edits = records.edits(file, source, path, digits=_DIGITS)
     out = layout
     if edits.skeleton not in (None, source.skeleton):  # as x and y alone they might be others
         out = dataclasses.replace(layout, joints=len(get_skeleton(edits.skeleton)), width=3)

@@ -417,7 +417,7 @@ def test_a_new_frame_has_the_canvas(tmp_path, with_frames):
     formats.write(file.replace([with_frames(sequence, [8])]), tmp_path / "out")
     *_, last = load(tmp_path / "out").values()
     assert (last["canvas_width"], last["canvas_height"]) == (1280, 720) and "version" not in last
-    assert last["people"][0]["pose_keypoints_2d"][:2] == [7 / 1280, 7 / 720]
+    assert last["people"][0]["pose_keypoints_2d"][:2] == [0.00547, 0.00972]
 
 
 def test_shares_of_a_picture_whose_size_the_user_says(reading, tmp_path):

@@ -27,7 +27,7 @@ def completed(file):
     whole = []
     for sequence in file:
         keypoints, provenance = sequence.keypoints.copy(), sequence.provenance.copy()
-        keypoints[:, [3, 4, 5]] += 0.5
+        keypoints[:, [3, 4, 5]] += 3  # a share of the picture in as many decimals as others
         provenance[:, [3, 4]], provenance[:, 5] = Provenance.FILLED, Provenance.REFINED
         whole.append(sequence.replace(keypoints=keypoints, provenance=provenance))
     return file.replace(whole)

@@ -357,3 +357,24 @@ def test_times_of_two_decimals_tell_the_rate(reading):
     told = reading(table(header, rows), fps=30.0)
     assert not any("frames per second" in note for note in told.notes)
     assert told[0].fps == 30
+
+
+@pytest.mark.parametrize("pair", [("p1_", "p2_"), ("person1.", "person2."), ("cam 1 ", "cam 2 ")])
+def test_several_people_or_cameras_in_a_row_are_told(pair, tmp_path):
+    joints = get_skeleton("coco17").joints
+    names = {
+        count: [f"{beginning}{joint}_{axis}" for beginning in pair[:count] for joint in joints
+                for axis in "xy"]
+        for count in (1, 2)
+    }
+    for count, header in names.items():
+        rows = [header, *([str(50 + 7 * i + t) for i in range(len(header))] for t in range(3))]
+        path = tmp_path / f"{count}.csv"
+        path.write_text("".join(",".join(row) + "\n" for row in rows))
+        file = formats.read(path)
+        told = [note for note in file.notes if "several people or cameras" in note]
+        assert len(told) == count - 1 and all(
+            " ".join(beginning.strip(" _.").split()) in told[0] for beginning in pair if told
+        )
+        formats.write(file, tmp_path / "out.csv")
+        assert (tmp_path / "out.csv").read_text() == path.read_text()
