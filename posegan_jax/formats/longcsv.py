@@ -382,7 +382,7 @@ def _updated(source: _Source, file: PoseFile) -> list[list[str]] | None:
             return None
         changed = table.changes(track.sequence, sequence)
         came = table.those_that_came(track.sequence, sequence)
-        texts = _texts(sequence, changed.any(-1), digits, source.scale, source.height)
+        texts = _texts(sequence, np.any(changed, axis=-1), digits, source.scale, source.height)
         kinds = _kinds(track.sequence, sequence)
         other_rate = "fps" in at and sequence.fps != track.sequence.fps
         joints = get_skeleton(sequence.skeleton).joints
