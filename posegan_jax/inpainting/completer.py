@@ -14,6 +14,7 @@ from posegan_jax.errors import InputError
 from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.inpainting.compose import compose, spread
 from posegan_jax.inpainting.explain import AROUND, as_generated, explain, openness
+from posegan_jax.inpainting.noise import few
 from posegan_jax.inpainting.reliability import (
     REJECT,
     History,
@@ -353,7 +354,8 @@ class _Seen(NamedTuple):
 def _roughness(parts: Iterable[_Seen], step: float) -> float:
     """The median of what parts of a track tell of it, 0 if none does."""
     rough = [
-        measured(part.track.keypoints, part.generated.motion, part.runs, step)[1] for part in parts
+        measured(part.track.keypoints, part.generated.motion, part.runs, step)[1]
+        for part in parts if not few(part.track.keypoints)
     ]
     known = [value for value in rough if not np.isnan(value)]
     return float(np.median(known)) if known else 0.0

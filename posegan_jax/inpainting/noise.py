@@ -20,7 +20,11 @@ taken to be rounded."""
 CLOSE, MOSTLY = 0.1, 0.9
 """How near multiples of a step, as a share of it, ways between rounded places are, and how many."""
 ENOUGH = 8
-"""Numbers that jitter is told from at least, and frames that differ."""
+"""Numbers that a joint's jitter is told from at least, and frames that differ."""
+TOGETHER = 96
+"""Numbers that a track's is told from at least, of all such joints, for observations to be moved.
+With many holes there are but fourth differences of a few joints, which fast motion has, too: 32 of
+them called a right track so noisy that a joint was moved by a head and a half."""
 SPIKE = 0.5
 """Distance, in body sizes, at which a joint that leaves its path for a frame or two is wrong: a
 head's size, which motion would have to go and come back within two or three frames."""
@@ -51,6 +55,16 @@ def roughness(keypoints: np.ndarray, size: np.ndarray) -> float:
     if not len(each):
         return math.nan
     return max(float(np.median(each)), rounding(keypoints, size))
+
+
+def few(keypoints: np.ndarray) -> bool:
+    """Whether ``roughness`` is told from too few numbers to call anything an error.
+
+    Args:
+      keypoints: as of ``roughness``.
+    """
+    numbers = np.isfinite(np.diff(keypoints, n=4, axis=0)).sum(axis=(0, 2))
+    return bool(numbers[numbers >= ENOUGH].sum() < TOGETHER)
 
 
 def _without_repeats(keypoints: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

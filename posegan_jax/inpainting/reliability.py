@@ -8,7 +8,7 @@ import numpy as np
 
 from posegan_jax.geometry.body import body_size, pose_size
 from posegan_jax.inpainting.evidence import evidence
-from posegan_jax.inpainting.noise import noise_level, roughness, spikes
+from posegan_jax.inpainting.noise import few, noise_level, roughness, spikes
 from posegan_jax.inpainting.residual import ROUGHNESS, ResidualModel, trust
 from posegan_jax.inpainting.settings import Observed
 from posegan_jax.pose.median import median
@@ -153,12 +153,12 @@ def assess(
     result = Reliability(
         np.zeros(weights.shape), np.ones(weights.shape), np.ones(weights.shape))
     size, rough = measured(keypoints, generated, runs, step)
-    rough = unknown if np.isnan(rough) else rough
-    level = 0.0 if observed == "keep" else noise_level(rough, _differ(weights))
+    known = unknown if np.isnan(rough) or few(keypoints) else rough
+    level = 0.0 if observed == "keep" else noise_level(known, _differ(weights))
     if observed == "refine":
         level = max(level, REFINE_NOISE)
     if level == 0:
-        result = dataclasses.replace(result, roughness=max(rough, ROUGHNESS))
+        result = dataclasses.replace(result, roughness=np.nanmax([rough, known, ROUGHNESS]))
         if step <= 1 and observed != "keep":
             result.trust[spikes(keypoints, size)] = 0.0
         return result
@@ -199,7 +199,7 @@ def recall(
             rough = roughness(
                 history.keypoints, np.full(len(history.keypoints), size[due - run.start]))
             level = history.unknown
-            if not np.isnan(rough):
+            if not (np.isnan(rough) or few(history.keypoints)):
                 level = noise_level(rough, _differ(weights))
         if observed == "refine":
             level = max(level, REFINE_NOISE)

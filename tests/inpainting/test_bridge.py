@@ -9,6 +9,7 @@ from posegan_jax.inpainting.bridge import (
     LEAST,
     LONGEST,
     LONGEST_ALONE,
+    MODEST,
     SHORT,
     bending_least,
     bridge,
@@ -221,7 +222,7 @@ def test_networks_and_paths_count_by_inverse_variances():
         found = bridge(networks, np.full(seen.shape, deviation), seen, np.full(120, SIZE), 1.0, 0.5)
         np.testing.assert_array_equal(found[seen], networks[seen])
         least = LEAST * SIZE
-        one = (deviation + least) ** -2.0
+        one = (MODEST * (deviation + least)) ** -2.0
         other = (own.deviation[hole, 1, None] + least) ** -2.0
         wanted = (one * networks[hole, 1] + other * own.places[hole, 1]) / (one + other)
         np.testing.assert_allclose(found[hole, 1], wanted)

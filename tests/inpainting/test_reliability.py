@@ -100,6 +100,19 @@ def test_of_what_is_too_short_to_tell_noise_that_of_other_parts_is_supposed():
     assert (assess(*args, unknown=0.03).noise == 0).all()
 
 
+def test_few_numbers_call_nothing_an_error():
+    keypoints = motion(60) + 4.0 * white((60, JOINTS, 2))
+    sparse = np.full(keypoints.shape, np.nan)
+    sparse[::3], sparse[:8, :3] = keypoints[::3], keypoints[:8, :3]  # four differences of each
+    weights, runs = np.ones((60, JOINTS)), [slice(0, 60)]
+    found = assess(sparse, weights, motion(60), runs, model(), "auto", 1.0)
+    assert not found.noise.any()
+    assert found.roughness > 0.03  # which holes are none the less not filled by
+    supposed = assess(sparse, weights, motion(60), runs, model(), "auto", 1.0, unknown=0.03)
+    assert (supposed.noise > 0).all()
+    assert (assess(keypoints, weights, motion(60), runs, model(), "auto", 1.0).noise > 0).all()
+
+
 def outlying(frames=60):
     keypoints = motion(frames)
     keypoints[20, 3] += (150.0, 0.0)
