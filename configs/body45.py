@@ -5,7 +5,7 @@ Data:     sets of 45 joints, comma separated, see docs/training.md.
 Cost:     a step of the first phase takes 0.65 s of a core that other work shares (0.42 s with 64
           windows), so 12,000 steps about two hours of a core; one of the second was not measured
           alone, and costs about three times as much with 64 windows.
-Expected: it was not trained to its end yet; docs/training.md has the first steps.
+Expected: nobody knows; it was not trained beyond 280 steps yet, see docs/training.md.
 """
 
 from ml_collections import ConfigDict
