@@ -3,7 +3,6 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from posegan_jax.model.arrange import Rows, from_rows
 from posegan_jax.model.conv import Lowering
@@ -54,5 +53,5 @@ class Generator(nn.Module):
         x = x.astype(jnp.float32)
         if self.coordinates == 2:
             return from_rows(jnp.tanh(x), self.rows)
-        reach = np.array([1.0, 1.0, DEPTH] * 2, np.float32)  # of the left joint and the right one
+        reach = jnp.array([1.0, 1.0, DEPTH] * 2, jnp.float32)  # of the left joint and the right one
         return from_rows(reach * jnp.tanh(x / reach), self.rows)

@@ -119,9 +119,9 @@ def sample_deep_views(
     """
     camera = _cameras(key, motion, options)
     image, depth = project(motion, camera)
-    middles = (("pelvis",), ("mid_hip",), ("left_hip", "right_hip"))
-    there = [m for m in middles if all(joint in skeleton for joint in m)] or [skeleton.joints]
-    origin = depth[..., np.array([skeleton.index(joint) for joint in there[0]])].mean(-1)
+    middles = ("pelvis",), ("mid_hip",), ("left_hip", "right_hip"), skeleton.joints
+    middle = next(joints for joints in middles if all(joint in skeleton for joint in joints))
+    origin = depth[..., skeleton.mask(middle)].mean(-1)
     deep = weak_depth(depth, origin, camera.focal)
     return jnp.concatenate([image, deep[..., None]], axis=-1)
 

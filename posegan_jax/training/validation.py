@@ -68,7 +68,7 @@ def complete(networks: Networks, variables: dict[str, Variables], batch: Batch) 
 
 
 def scores(
-    x: jax.Array, x_tilde: jax.Array, skeleton_name: str, group: np.ndarray
+    x: jax.Array, x_tilde: jax.Array, skeleton_name: str, group: jax.Array | np.ndarray
 ) -> dict[str, jax.Array]:
     """PCKh, AUC and mean error in head sizes over the joints of a group.
 
