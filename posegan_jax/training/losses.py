@@ -90,6 +90,11 @@ def latent_moments(z: jax.Array, batch_axis: str | None = None) -> jax.Array:
 # --- depth ----------------------------------------------------------------------------------------
 
 
+LEAST_LIMB = 0.02
+"""Length, in a normalised window, below which limbs are not told relative to their mean: those of
+a fresh generator would pull harder than anything else."""
+
+
 def limbs(skeleton: Skeleton) -> np.ndarray:
     """(B, 2) indices of parent and child of upper arms, forearms, thighs and shins, as far as a
     skeleton has both."""
@@ -115,7 +120,7 @@ def limb_variation(x: jax.Array, limbs: np.ndarray) -> jax.Array:
     chex.assert_shape(x, (None, None, None, 3))
     parents, children = np.asarray(limbs).T
     lengths = safe_norm(x[:, :, children] - x[:, :, parents])
-    lengths = lengths / jnp.maximum(lengths.mean(axis=-1, keepdims=True), 1e-6)
+    lengths = lengths / jnp.maximum(lengths.mean(axis=-1, keepdims=True), LEAST_LIMB)
     return jnp.abs(lengths - lengths.mean(axis=1, keepdims=True)).mean()
 
 
