@@ -176,17 +176,17 @@ class Discriminator(nn.Module):
 
 
 class Encoder(nn.Module):
-    """(N, F, J, C), zero where missing, and mask (N, F, J) -> (N, latent)."""
+    """(N, F, J, C), zero where missing, and mask (N, F, J) -> (N, latent); it sees x and y."""
 
     def __init__(self, options: NetworkOptions, memory_format):
         super().__init__()
         rows = get_skeleton(options.skeleton).rows
-        channels = options.coordinates + 1
+        channels = 2 + 1
         self.arrange = Rows(rows, channels, memory_format)
         self.trunk = Trunk(2 * channels, options.latent, options.frames, len(rows), BatchNorm)
 
     def forward(self, x, mask, trace: bool = False):
-        return self.trunk(self.arrange.to_rows(torch.cat([x, mask[..., None]], -1)), trace)
+        return self.trunk(self.arrange.to_rows(torch.cat([x[..., :2], mask[..., None]], -1)), trace)
 
 
 NETWORKS = {"generator": Generator, "discriminator": Discriminator, "encoder": Encoder}

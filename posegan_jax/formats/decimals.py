@@ -87,9 +87,14 @@ def of(
     limits = _MILLIMETRES if is_length else _PIXELS
     if size.size and np.median(size) < _BODY:
         limits = _SMALL
-    counts = _count(found, *limits), _count(np.concatenate(scores), *SCORES)
-    padded = [_all_have(cells, count) for cells, count in zip(texts, counts, strict=True)]
-    return Decimals(*counts, (padded[0], padded[1]))
+    told = [_decimals(cells) for cells in texts]
+    counts = [
+        max(count, min(of_all, most)) for count, of_all, most in zip(
+            (_count(found, *limits), _count(np.concatenate(scores), *SCORES)), told,
+            (limits[1], SCORES[1]), strict=True)
+    ]
+    padded = [of_all == count for of_all, count in zip(told, counts, strict=True)]
+    return Decimals(counts[0], counts[1], (padded[0], padded[1]))
 
 
 def _sizes(places: np.ndarray, there: np.ndarray) -> np.ndarray:
@@ -108,8 +113,8 @@ def _count(values: np.ndarray, least: int, most: int) -> int:
     return most
 
 
-def _all_have(cells: Iterable[str], count: int) -> bool:
-    """Whether all numbers that are there are written with so many decimals, and any is."""
+def _decimals(cells: Iterable[str]) -> int:
+    """How many decimals all numbers that are there are written with; 0 where that differs."""
     cells = (cell.strip() for cell in cells)
     found = {len(cell.partition(".")[2]) for cell in cells if cell and cell.lower() != "nan"}
-    return found == {count}
+    return found.pop() if len(found) == 1 else 0

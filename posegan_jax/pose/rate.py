@@ -101,7 +101,8 @@ def limits(fps: float | None) -> str | None:
 def by_times(frames: np.ndarray, times: np.ndarray) -> float | None:
     """Frames per second of frame numbers (T,) at times (T,) in seconds, NaN where there is none.
 
-    None where the times do not tell: there are fewer than three, or they do not count up.
+    None where the times do not tell: there are fewer than three, they do not count up, or no two
+    are as far apart as most.
     """
     known = np.isfinite(times)
     steps, seconds = np.diff(frames[known]), np.diff(times[known])
@@ -111,7 +112,7 @@ def by_times(frames: np.ndarray, times: np.ndarray) -> float | None:
     if abs(whole / each - 1) <= _SAME:
         return whole
     even = np.abs(seconds - steps / each) <= 1.01 * _resolution(times[known])  # no pauses
-    return float(steps[even].sum() / seconds[even].sum())
+    return float(steps[even].sum() / seconds[even].sum()) if even.any() else None
 
 
 def _resolution(times: np.ndarray) -> float:

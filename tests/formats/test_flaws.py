@@ -93,7 +93,7 @@ def spoil(path, name, new, frame, person=0):
         data.to_netcdf(path, engine="h5netcdf")
         return
     x = people()[person].keypoints[frame, JOINT, 0].item()
-    x = x / 1920 if name == "mediapipe" else x
+    x = round(x / 1920, 9) if name == "mediapipe" else x
     if name == "yolo":
         path = path / f"frame_{frame:06d}.txt"
         lines = [line.split() for line in path.read_text().splitlines()]
