@@ -241,8 +241,11 @@ def test_three_coordinates_per_joint():
     x, mask = inputs_of(skeleton, 24, coordinates=3)
     critic = jax.eval_shape(Discriminator(rows=skeleton.rows).init, KEY, x)
     assert critic["params"]["Trunk_0"]["Conv_0"]["kernel"].shape == (1, 1, 12, 32)
+    # Nobody observes the depth: the encoder sees x, y and the mask.
     encoder = jax.eval_shape(Encoder(rows=skeleton.rows).init, KEY, x, mask)
-    assert encoder["params"]["Trunk_0"]["Conv_0"]["kernel"].shape == (1, 1, 8, 32)
+    assert encoder["params"]["Trunk_0"]["Conv_0"]["kernel"].shape == (1, 1, 6, 32)
+    other = jax.eval_shape(Encoder(rows=skeleton.rows).init, KEY, x[..., :2], mask)
+    assert jax.tree.map(jnp.shape, encoder) == jax.tree.map(jnp.shape, other)
 
 
 @pytest.mark.parametrize("frames, rows", [(0, 18), (4, 18), (20, 18), (24, 3)])
