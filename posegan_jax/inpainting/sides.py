@@ -4,6 +4,7 @@ import numpy as np
 
 from posegan_jax.geometry.body import LEAST, pose_size
 from posegan_jax.inpainting.track import runs
+from posegan_jax.pose.median import median
 from posegan_jax.pose.skeleton import Skeleton, make_skeleton
 
 PULL = 0.02
@@ -86,7 +87,7 @@ def _leaps(middles: np.ndarray, size: np.ndarray) -> np.ndarray:
     ways = np.diff(middles, axis=0) / size[1:, None, None]
     enough = np.isfinite(ways[..., 0]).sum(axis=1) >= FEWEST
     body = np.zeros((len(ways) + 2, 2))
-    body[1:-1][enough] = np.nanmedian(ways[enough], axis=1)
+    body[1:-1][enough] = median(ways[enough], 1)[:, 0]
     beside = np.stack([body[:-2], body[2:]]) - body[1:-1]
     return enough & (np.linalg.norm(beside, axis=-1).min(axis=0) > LEAPS)
 

@@ -6,10 +6,8 @@ again and again, and go on as if nothing was when they are followed by their pos
 """
 
 import dataclasses
-from collections import Counter
-from collections.abc import Sequence
-from itertools import combinations
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,8 +20,14 @@ where they flip, at 25 frames per second or more; in proportion to the time from
 fewer. More than anybody moves from frame to frame, and less than people are apart."""
 SHARE = 0.5
 """Share of the way as they are named that the way as they flip must be less than."""
+WIDE = 5
+"""Times ``NEARER`` within which each of two people is of the other one's last pose, as detectors
+jitter, for the two to be followed."""
 TIMES, WITHIN = 3, 0.25
 """Flips that are no exchange like any other, and seconds from one to the next at most."""
+MOSTLY = 0.5
+"""Share of the leaps of either that must be to where the other one was: whoever leaps elsewhere as
+often has an id that says nothing."""
 PAUSE = 0.5  # seconds after which a last pose tells nothing any more
 _RATE = 25.0
 
@@ -48,14 +52,22 @@ def find_flickers(people: Sequence[PoseSequence]) -> list[Flicker]:
     """Those among people of one skeleton; of people who flip with several others at a time, none.
     """
     fps = rate_of(people[0])
-    leaping: dict[int, list[int]] = {}
+    leaps: dict[int, list[_Leap]] = {}
+    leaping: list[list[int]] = [[] for _ in people]
     for person, sequence in enumerate(people):
-        for frame in _leaps(sequence, fps):
-            leaping.setdefault(frame, []).append(person)
-    often = Counter(pair for who in leaping.values() for pair in combinations(who, 2))
+        for frame, leap in _leaps(person, sequence, fps):
+            leaps.setdefault(frame, []).append(leap)
+            leaping[person].append(frame)
+    changes: dict[tuple[int, int], list[int]] = {}
+    for frame, those in sorted(leaps.items()):
+        for pair in _places_changed(those):
+            changes.setdefault(pair, []).append(frame)
     found: list[Flicker] = []
-    for pair in sorted(pair for pair, times in often.items() if times >= TIMES):
-        found += _Pair(people[pair[0]], people[pair[1]], fps).flickers(pair)
+    for pair, frames in sorted(changes.items()):
+        either = np.union1d(leaping[pair[0]], leaping[pair[1]])
+        within = np.count_nonzero((either >= frames[0]) & (either <= frames[-1]))
+        if len(frames) >= TIMES and len(frames) > MOSTLY * within:
+            found += _Pair(people[pair[0]], people[pair[1]], fps).flickers(pair)
     return [one for one in found if not any(_meet(one, other) for other in found)]
 
 
@@ -75,12 +87,39 @@ def _nearer(seconds: np.ndarray | float) -> Any:
     return NEARER * np.maximum(1.0, _RATE * seconds)
 
 
-def _leaps(sequence: PoseSequence, fps: float) -> list[int]:
-    """Frames in which someone is not where they were in the frame before."""
+class _Leap(NamedTuple):
+    """Someone who is not where they were: their place among all, poses (K, 2) before and now, and
+    how far they go at most, pixels."""
+
+    person: int
+    before: np.ndarray
+    now: np.ndarray
+    limit: float
+
+
+def _leaps(person: int, sequence: PoseSequence, fps: float) -> Iterator[tuple[int, _Leap]]:
+    """Leaps from one frame to the next, by the numbers of the latter."""
     rows = np.flatnonzero(sequence.observed.sum(-1) >= FEWEST)
     poses, frames = sequence.keypoints[rows], sequence.frames[rows]
     limit = _nearer(np.diff(frames) / fps) * _height(sequence)
-    return frames[1:][_apart(poses[:-1], poses[1:]) > limit].tolist()
+    for i in np.flatnonzero(_apart(poses[:-1], poses[1:]) > limit).tolist():
+        yield int(frames[i + 1]), _Leap(person, poses[i], poses[i + 1], limit[i])
+
+
+def _places_changed(leaps: Sequence[_Leap]) -> list[tuple[int, int]]:
+    """Pairs of those who leap in a frame of whom each is where the other one was.
+
+    In a crowd whose ids say nothing everybody leaps, and hardly anybody has changed places: to
+    follow all pairs would take forever.
+    """
+    if len(leaps) < 2:
+        return []
+    before, now = np.stack([leap.before for leap in leaps]), np.stack([leap.now for leap in leaps])
+    way = np.stack([_apart(before, pose) for pose in now])  # (to, from)
+    own, most = np.diagonal(way), WIDE * np.array([leap.limit for leap in leaps])
+    with np.errstate(invalid="ignore"):
+        changed = (way + way.T < SHARE * (own[:, None] + own)) & (way < most) & (way.T < most)
+    return [(leaps[a].person, leaps[b].person) for a, b in np.argwhere(np.triu(changed, 1))]
 
 
 def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:

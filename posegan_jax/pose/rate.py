@@ -101,8 +101,7 @@ def limits(fps: float | None) -> str | None:
 def by_times(frames: np.ndarray, times: np.ndarray) -> float | None:
     """Frames per second of frame numbers (T,) at times (T,) in seconds, NaN where there is none.
 
-    None where the times do not tell: there are fewer than three, they do not count up, or no two
-    are as far apart as most.
+    None where the times do not tell: there are fewer than three, or they do not count up.
     """
     known = np.isfinite(times)
     steps, seconds = np.diff(frames[known]), np.diff(times[known])
@@ -112,7 +111,7 @@ def by_times(frames: np.ndarray, times: np.ndarray) -> float | None:
     if abs(whole / each - 1) <= _SAME:
         return whole
     even = np.abs(seconds - steps / each) <= 1.01 * _resolution(times[known])  # no pauses
-    return float(steps[even].sum() / seconds[even].sum()) if even.any() else None
+    return float(steps[even].sum() / seconds[even].sum()) if even.any() else each
 
 
 def _resolution(times: np.ndarray) -> float:

@@ -113,3 +113,16 @@ def test_three_people_who_flip_at_once_are_left_to_others():
     assert len(find_flickers([a, b])) == 1
     assert {f.people for f in find_flickers([a, b, c, d])} <= {(0, 1), (2, 3)}
     assert find_flickers([a, b, a.replace(person="e")]) == []
+
+
+@pytest.mark.parametrize("people", [3, 10, 20])
+def test_in_a_crowd_whose_ids_say_nothing_none_are_put_right(people):
+    """They are places in a list: whoever leaps, mostly leaps to a third one's place."""
+    rng = np.random.default_rng(people)
+    start = rng.uniform(0, 2000, (people, 1, 1, 2))
+    poses = start + rng.normal(0, 0.1 * TALL, (people, FRAMES, 1, 2)).cumsum(1) / 10 + BODY
+    for t in range(FRAMES):
+        poses[:, t] = poses[rng.permutation(people), t]
+    crowd = [PoseSequence(p, fps=FPS, skeleton="alphapose12", person=i)
+             for i, p in enumerate(poses)]
+    assert find_flickers(crowd) == []
