@@ -11,6 +11,7 @@ Expected: nobody knows; it was not trained beyond 280 steps yet, see docs/traini
 from ml_collections import ConfigDict
 
 from posegan_jax.config import default_config
+from posegan_jax.pose.skeleton import get_skeleton
 
 LAYOUTS = (
     "coco17", "halpe26", "body25", "body25b", "coco18", "h36m17", "mpii16", "mediapipe33",
@@ -25,6 +26,8 @@ def get_config() -> ConfigDict:
     config.data.leave_out = ("60_06", "60_07:500", "127_32", "13_18.*", "14_36")
     config.model.skeleton = "body45"
     config.model.coordinates = 3
+    config.model.layers = "mixers"
+    config.corruption.detected = get_skeleton("body45").joints
     config.corruption.layouts = LAYOUTS
     config.corruption.few = 0.15
     config.views.any_pitch = 0.15

@@ -88,8 +88,6 @@ class Config:
         rule, coordinates = "2, as cameras see motion, or 3, with the depth", self.model.coordinates
         require(coordinates in (2, 3), "model.coordinates", rule, coordinates)
         leading, last = self.optimizer.reconstruction_steps, self.correction.steps
-        flat = "0 with model.coordinates=3, as correctors know no depth"
-        require(not (last and self.model.depth), "correction.steps", flat, last)
         self.train.check_multiple("optimizer.reconstruction_steps", leading)
         self.train.check_multiple("correction.steps", last)
         if last:

@@ -47,12 +47,19 @@ def fit_normalization(x: Array, mask: Array) -> Normalization:
 
 
 def normalize(x: Array, normalization: Normalization) -> Array:
-    """Image coordinates to normalised ones, (..., F, J, C)."""
+    """Image coordinates to normalised ones, (..., F, J, C); a depth besides is scaled alone."""
     chex.assert_shape([x, normalization.scale], [(..., None, None, None), (..., 1, 1, 1)])
-    return (x - normalization.center) / normalization.scale
+    return (x - _center(x, normalization)) / normalization.scale
 
 
 def denormalize(x: Array, normalization: Normalization) -> Array:
     """The inverse of ``normalize``."""
     chex.assert_shape([x, normalization.scale], [(..., None, None, None), (..., 1, 1, 1)])
-    return x * normalization.scale + normalization.center
+    return x * normalization.scale + _center(x, normalization)
+
+
+def _center(x: Array, normalization: Normalization) -> Array:
+    """(..., 1, 1, C) for the coordinates of x, 0 for a depth that the normalisation knows not."""
+    xp, center = x.__array_namespace__(), normalization.center
+    depth = x.shape[-1] - center.shape[-1]
+    return xp.concat([center, xp.zeros_like(center[..., :depth])], axis=-1) if depth else center

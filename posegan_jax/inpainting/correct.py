@@ -7,6 +7,7 @@ not observed the more, the further away its own next observation is.
 
 import numpy as np
 
+from posegan_jax.geometry.camera import picture
 from posegan_jax.geometry.normalize import denormalize, fit_normalization, normalize
 from posegan_jax.inpainting.compose import compose
 from posegan_jax.inpainting.process import matern
@@ -117,7 +118,7 @@ def _correct_windows(
     if generated is not None:
         inputs.append(normalize(generated, normalization))
     found = model.correct(*(array.astype(np.float32) for array in inputs))
-    windows = denormalize(found, normalization)
+    windows = denormalize(picture(found), normalization)
     if generated is not None:
         large = np.abs(inputs[2]).max(axis=(1, 2, 3)) > LARGEST
         windows[large] = generated[large]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from posegan_jax.geometry.camera import picture
 from posegan_jax.inpainting.objective import generate, objective
 from posegan_jax.inpainting.settings import DescentOptions, ObjectiveWeights
 from posegan_jax.model.options import Variables
@@ -34,7 +35,7 @@ class Descent(NamedTuple):
     """What the search found.
 
     Attributes:
-      x_tilde: (N, F, J, 2) G(z*|x) in the frame of the normalised input.
+      x_tilde: (N, F, J, 2) G(z*|x) in the frame of the normalised input, without a depth.
       z: (N, L) the best codes visited.
       loss: (N,) their objective.
       start_loss: (N,) the objective at E(x); never below ``loss``.
@@ -81,7 +82,7 @@ def descend(
         return _bfgs(look, z0, options, jnp.eye(z0.size) if metric is None else metric)
 
     z, loss, start_loss = jax.vmap(search)(start, x, mask)
-    return Descent(generate(networks, variables, z, x, mask), z, loss, start_loss)
+    return Descent(picture(generate(networks, variables, z, x, mask)), z, loss, start_loss)
 
 
 def inverse_metric(networks: "Networks", variables: dict[str, Variables]) -> jax.Array:
@@ -99,7 +100,8 @@ def inverse_metric(networks: "Networks", variables: dict[str, Variables]) -> jax
     def probe(key):
         codes, positions, steps = jax.random.split(key, 3)
         z = jax.random.normal(codes, (PROBE_BATCH, latent))
-        x, pull = jax.vjp(lambda z: networks.generator.apply(variables["generator"], z), z)
+        x, pull = jax.vjp(
+            lambda z: picture(networks.generator.apply(variables["generator"], z)), z)
         step = jax.random.normal(steps, (len(x), x.shape[1] - 1, *x.shape[2:]))
         v = jax.random.normal(positions, x.shape).at[:, 1:].add(step).at[:, :-1].add(-step)
         return pull(v)[0]

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 import jax
 import jax.numpy as jnp
 
+from posegan_jax.geometry.camera import picture
 from posegan_jax.geometry.metrics import mpjpe, mpjse
 from posegan_jax.geometry.normalize import fit_normalization, normalize
-from posegan_jax.geometry.procrustes import align
+from posegan_jax.geometry.procrustes import align_deep
 from posegan_jax.inpainting.settings import ObjectiveWeights
 from posegan_jax.model.options import Variables
 
@@ -27,9 +28,9 @@ def generate(
       mask: (N, F, J) weights, 0 = missing.
 
     Returns:
-      (N, F, J, 2) in the frame of x.
+      (N, F, J, C) in the frame of x; the depth of networks that tell one grows along.
     """
-    return align(networks.generator.apply(variables["generator"], z), x, mask)
+    return align_deep(networks.generator.apply(variables["generator"], z), x, mask)
 
 
 def objective(
@@ -43,11 +44,12 @@ def objective(
     sees G(z|x) that way.
     """
     x_tilde = generate(networks, variables, z, x, mask)
-    fit = weights.position * mpjpe(x, x_tilde, mask) + weights.speed * mpjse(x, x_tilde, mask)
+    flat = picture(x_tilde)
+    fit = weights.position * mpjpe(x, flat, mask) + weights.speed * mpjse(x, flat, mask)
     # Both are means, in which weights tell joints apart; this is what they are on the whole.
     total = fit * mask.sum(axis=(-2, -1)) / jnp.maximum((mask > 0).sum(axis=(-2, -1)), 1)
     if weights.critic:
-        whole = normalize(x_tilde, fit_normalization(x_tilde, jnp.ones(mask.shape)))
+        whole = normalize(x_tilde, fit_normalization(flat, jnp.ones(mask.shape)))
         score = networks.discriminator.apply(variables["discriminator"], whole)
         total = total - weights.critic * score
     if weights.prior:

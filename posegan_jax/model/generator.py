@@ -50,8 +50,12 @@ class Generator(nn.Module):
                 )(x)
             )
         x = Conv(2 * self.coordinates, lowering=self.lowering, dtype=self.dtype)(x)
-        x = x.astype(jnp.float32)
-        if self.coordinates == 2:
-            return from_rows(jnp.tanh(x), self.rows)
-        reach = jnp.array([1.0, 1.0, DEPTH] * 2)  # of the left joint and the right one
-        return from_rows(reach * jnp.tanh(x / reach), self.rows)
+        return from_rows(bounded(x.astype(jnp.float32), self.coordinates), self.rows)
+
+
+def bounded(x: jax.Array, coordinates: int) -> jax.Array:
+    """Into the range of windows, (..., C), or joints of C ``coordinates`` one after the other."""
+    if coordinates == 2:
+        return jnp.tanh(x)
+    reach = jnp.array([1.0, 1.0, DEPTH] * (x.shape[-1] // coordinates))
+    return reach * jnp.tanh(x / reach)

@@ -12,6 +12,7 @@ from posegan_jax.model.corrector import Corrector
 from posegan_jax.model.discriminator import Discriminator
 from posegan_jax.model.encoder import Encoder
 from posegan_jax.model.generator import Generator
+from posegan_jax.model.mixers import MixerCritic, MixerEncoder, MixerGenerator
 from posegan_jax.model.options import (
     CORRECTOR,
     NETWORKS,
@@ -87,7 +88,19 @@ def build_networks(
       corrector: options of a corrector, None for none.
       detected: names of the joints that it may see.
     """
-    rows = get_skeleton(options.skeleton).rows
+    skeleton = get_skeleton(options.skeleton)
+    last = Corrector.of(options, detected, corrector) if corrector else None
+    if options.layers == "mixers":
+        sizes: dict[str, Any] = dict(width=options.width, blocks=options.blocks, dtype=dtype)
+        ends: dict[str, Any] = dict(final_activation=options.final_activation, **sizes)
+        return Networks(
+            MixerGenerator(len(skeleton), options.frames, options.coordinates, **sizes),
+            MixerCritic(last_speed=options.last_speed, **ends),
+            MixerEncoder(options.latent, **ends),
+            options,
+            last,
+        )
+    rows = skeleton.rows
     common: dict[str, Any] = dict(rows=rows, lowering=lowering, dtype=dtype)
     return Networks(
         Generator(frames=options.frames, coordinates=options.coordinates, **common),
@@ -99,5 +112,5 @@ def build_networks(
         ),
         Encoder(latent=options.latent, final_activation=options.final_activation, **common),
         options,
-        Corrector.of(options, detected, corrector) if corrector else None,
+        last,
     )

@@ -9,6 +9,7 @@ from posegan_jax.runtime.options import check_choices, check_least, require
 Normalization = Literal["batch", "layer", "none"]
 FinalActivation = Literal["linear", "sigmoid"]
 LastSpeed = Literal["repeat", "zero"]
+Layers = Literal["convolutions", "mixers"]
 
 NETWORKS = ("generator", "discriminator", "encoder")
 """The three of table 1."""
@@ -31,6 +32,8 @@ class NetworkOptions:
       final_activation: last activation of critic and encoder (table 1 prints 'sigmoid').
       critic_normalization: 'layer', 'none', or 'batch' as table 1 prints it.
       last_speed: speed of the last frame, see ``arrange.speeds``.
+      layers: 'convolutions' of table 1, or 'mixers' (see there).
+      width, blocks: features per frame of mixers, and how often they are mixed.
     """
 
     skeleton: str = "mpi_inf_3dhp"
@@ -40,11 +43,14 @@ class NetworkOptions:
     final_activation: FinalActivation = "linear"
     critic_normalization: Normalization = "layer"
     last_speed: LastSpeed = "repeat"
+    layers: Layers = "convolutions"
+    width: int = 192
+    blocks: int = 3
 
     def __post_init__(self):
         """Raises OptionError on what no networks can be made of."""
         check_choices(self)
-        check_least(self, 1, "latent", "coordinates")
+        check_least(self, 1, "latent", "coordinates", "width", "blocks")
         known = self.skeleton.startswith(LISTED) or self.skeleton in SKELETONS
         require(known, "skeleton", f"one of {', '.join(SKELETONS)}", self.skeleton)
         good = self.frames >= 8 and self.frames % 8 == 0

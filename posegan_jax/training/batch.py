@@ -39,15 +39,13 @@ def sample_batch(
         deep = sample_deep_views(k_view, motion, skeleton, options.views)
         image = picture(deep)
     else:
-        image = sample_views(k_view, motion, options.views)
+        image = deep = sample_views(k_view, motion, options.views)
     normalization = fit_normalization(image, jnp.ones(image.shape[:-1]))
-    x = normalize(image, normalization)
-    mask = sample_mask(k_mask, x, skeleton, options.corruption)
-    x_in = add_noise(k_noise, x, skeleton, options.corruption)
+    x = normalize(deep, normalization)
+    mask = sample_mask(k_mask, picture(x), skeleton, options.corruption)
+    x_in = add_noise(k_noise, picture(x), skeleton, options.corruption)
     if options.normalize_by == "observed":
         x_in = normalize(x_in, fit_normalization(x_in, mask))
     elif options.normalize_by != "full":
         raise ValueError(f"normalize_by must be 'observed' or 'full', not {options.normalize_by!r}")
-    if networks.options.depth:
-        x = jnp.concatenate([x, deep[..., 2:] / normalization.scale], axis=-1)
     return Batch(x, x_in * mask[..., None], mask)

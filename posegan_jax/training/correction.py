@@ -16,6 +16,7 @@ import optax
 from jax.sharding import Mesh
 
 from posegan_jax.geometry.body import pose_size
+from posegan_jax.geometry.camera import picture
 from posegan_jax.geometry.metrics import mpjpe, mpjse
 from posegan_jax.geometry.normalize import fit_normalization, normalize
 from posegan_jax.geometry.procrustes import align
@@ -37,11 +38,11 @@ class Corrupted(NamedTuple):
 
     Attributes:
       x: (N, F, J, C) the truth.
-      x_in: (N, F, J, C) what a detector says, 0 where missing; the encoder sees it.
+      x_in: (N, F, J, 2) what a detector says, 0 where missing; the encoder sees it.
       mask: (N, F, J) 1 = observed.
       scale: (N,) size of a window in units of the truth's own, as what is seen may be as small as a
         hand.
-      refined: (N, F, J, C) what is left of the detector's errors when the corrector is asked.
+      refined: (N, F, J, 2) what is left of the detector's errors when the corrector is asked.
       sure: (N, F, J) ``certainty`` of those.
       shake: (N, L) what is added to codes.
     """
@@ -80,11 +81,11 @@ def corrupted(
     normalization = fit_normalization(batch.x_in, batch.mask)
     x = normalize(batch.x, normalization)
     x_in = normalize(batch.x_in, normalization) * batch.mask[..., None]
-    errors, sure = refined(k_refine, x, options.correction)
+    errors, sure = refined(k_refine, picture(x), options.correction)
     shape = (options.batch_size, networks.options.latent)
     shake = options.correction.shake * jax.random.normal(k_shake, shape)
     scale = normalization.scale.ravel()
-    return Corrupted(x, x_in, batch.mask, scale, x + errors, sure, shake)
+    return Corrupted(x, x_in, batch.mask, scale, picture(x) + errors, sure, shake)
 
 
 def refined(
@@ -94,11 +95,11 @@ def refined(
 
     Args:
       key: random.
-      x: (N, F, J, C) true windows.
+      x: (N, F, J, 2) true windows.
       options: how large they are.
 
     Returns:
-      (N, F, J, C) and the joints' ``certainty`` (N, F, J).
+      (N, F, J, 2) and the joints' ``certainty`` (N, F, J).
     """
     n, f, j, c = x.shape
     k_exact, k_all, k_each, k_more, k_path = jax.random.split(key, 5)
@@ -135,13 +136,18 @@ def _update(
     if networks.corrector.options.corrects:
         code = networks.encoder.apply(state.averages["encoder"], batch.x_in, batch.mask)
         motion = networks.generator.apply(state.averages["generator"], code + batch.shake)
-        generated = align(motion, batch.x_in, batch.mask)
+        generated = align(picture(motion), batch.x_in, batch.mask)
         inputs = batch.refined * there, batch.sure * batch.mask, generated
         counted = 1.0 - batch.mask  # what is observed stays
 
+    def off(x, found, counted=None):
+        return mpjpe(x, found, counted) + options.speed * mpjse(x, found, counted)
+
     def loss(params):
         found = networks.corrector.apply({"params": params}, *inputs)
-        error = mpjpe(batch.x, found, counted) + options.speed * mpjse(batch.x, found, counted)
+        error = off(picture(batch.x), picture(found), counted)
+        if found.shape[-1] > 2:  # half as much, as of the networks: nobody sees it
+            error += 0.5 * off(batch.x[..., 2:], found[..., 2:])
         return (error * batch.scale).mean()
 
     params = state.variables[CORRECTOR]["params"]

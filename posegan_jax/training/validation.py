@@ -59,10 +59,11 @@ def complete(networks: Networks, variables: dict[str, Variables], batch: Batch) 
     """What a run's networks say of windows, (N, F, J, C): the corrector, if there is one, last."""
     if CORRECTOR not in variables:
         return reconstruct(networks, variables, batch)
-    normalization = fit_normalization(batch.x, batch.mask)
-    shown = [normalize(batch.x, normalization) * batch.mask[..., None], batch.mask]
+    x = picture(batch.x)
+    normalization = fit_normalization(x, batch.mask)
+    shown = [normalize(x, normalization) * batch.mask[..., None], batch.mask]
     if networks.corrector.options.corrects:
-        shown.append(normalize(reconstruct(networks, variables, batch), normalization))
+        shown.append(normalize(picture(reconstruct(networks, variables, batch)), normalization))
     return denormalize(networks.corrector.apply(variables[CORRECTOR], *shown), normalization)
 
 

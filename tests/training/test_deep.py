@@ -153,9 +153,24 @@ def _fresh(config):
     return loop.create_state(networks, made.step, made.seed), networks, made
 
 
-def test_correctors_know_no_depth():
-    config = configuration("", model__coordinates=3, correction__steps=2)
-    with pytest.raises(InputError, match=r"config.correction.steps must be 0 .* know no depth"):
-        config_lib.check(config)
+def test_windows_are_of_the_picture_or_have_a_depth():
     with pytest.raises(InputError, match=r"config.model.coordinates must be 2, .* or 3"):
         config_lib.check(configuration("", model__coordinates=4))
+
+
+def test_mixers_and_a_corrector_learn_windows_with_a_depth(tmp_path):
+    changes = {
+        "model__coordinates": 3, "model__layers": "mixers", "model__width": 16, "model__blocks": 1,
+        "corrector__width": 8, "corrector__blocks": 1, "correction__steps": 8,
+    }
+    loop.train(configuration(tmp_path / "run", **changes))
+    losses = [entry["train/correction"] for entry in lines(tmp_path / "run")
+              if "train/correction" in entry]
+    assert losses and np.isfinite(losses).all()
+    export(tmp_path / "run", tmp_path / "out")
+    model = load_model(tmp_path / "out")
+    assert model.options.layers == "mixers"
+    x, weight = np.zeros((2, model.frames, 28, 2), np.float32), np.ones((2, model.frames, 28))
+    generated = np.random.default_rng(0).normal(size=(2, model.frames, 28, 2)).astype(np.float32)
+    found = model.correct(x, weight.astype(np.float32), generated)
+    assert found.shape == (*x.shape[:3], 3) and np.isfinite(found).all()

@@ -191,13 +191,25 @@ def test_latent_cycle_is_the_mean_square():
 
 
 def whitened(count, dimension):
-    z = np.random.default_rng(0).normal(size=(count, dimension))
-    z -= z.mean(axis=0)
-    return jnp.asarray(z @ np.linalg.inv(np.linalg.cholesky(z.T @ z / count)).T, jnp.float32)
+    """Of every second sample, whose moments are told apart from the others'."""
+    halves = np.random.default_rng(0).normal(size=(2, count // 2, dimension))
+    for z in halves:
+        z -= z.mean(axis=0)
+        z[:] = z @ np.linalg.inv(np.linalg.cholesky(z.T @ z / len(z))).T
+    return jnp.asarray(halves.transpose(1, 0, 2).reshape(count, dimension), jnp.float32)
 
 
 def test_whitened_codes_have_the_moments_of_the_prior():
     assert float(losses.latent_moments(whitened(64, 5))) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_few_codes_of_the_prior_are_where_they_should_be_on_average():
+    """Else batches that are smaller than codes are long would draw these to 0."""
+    draws = jax.random.normal(jax.random.key(0), (200, 16, 32))
+    right, small = (jax.vmap(losses.latent_moments)(scale * draws) for scale in (1.0, 0.6))
+    assert abs(float(right.mean())) < 3 * float(right.std()) / 200**0.5
+    # covariance .36 I: .64 squared for each dimension
+    assert float(small.mean()) == pytest.approx(0.64**2, rel=0.1)
 
 
 def test_latent_moments_measure_shift_scale_and_correlation():
