@@ -17,8 +17,9 @@ AROUND = 36
 ENDS = 4
 """Frames on each side that a path which bends least goes through: few tell the direction it has
 there, more would be of motion that is over."""
-PREFERRED = 1.25
-"""How many times the other's error the path that bends least may have: there are few tries."""
+PREFERRED = 0.7
+"""How many times the other's error the path that bends least may have where not all that it goes
+through was seen: it is the better by so much on smooth paths, and follows what was filled."""
 SHORT = 8
 """Frames under which what is filled is good enough to try paths on."""
 FEWEST = 4
@@ -28,7 +29,7 @@ LONGEST, LONGEST_ALONE = 48, 24
 seen: beyond a second or two a path says nothing of what happened."""
 LEAST = 0.001
 """Deviation, in body sizes, that both have at least."""
-MODEST = 2.0
+MODEST = 3.0
 """How many times as far off as they say the networks are in holes, where others are seen. Chosen on
 training subjects and on every second clip of a set of labelled sport, as ``PREFERRED``."""
 
@@ -114,7 +115,9 @@ def bridges(motion: np.ndarray, seen: np.ndarray, step: float) -> Bridges:
         first, last = motion[ends, joint][:, :, None]
         leaves, arrives = gap * slopes[ends, joint][:, :, None]
         path = hermite(first, last, leaves, arrives, at)
-        bends = room & (off[:, 1] <= PREFERRED * off[:, 0])
+        knots = np.clip(around, 0, len(seen) - 1)
+        sure = seen[knots, joint[:, None]].all(axis=1)
+        bends = room & (off[:, 1] <= np.where(sure, 1.0, PREFERRED) * off[:, 0])
         path[bends] = np.einsum(
             "tk,hkc->htc", bending_least(gap), motion[around[bends], joint[bends, None]])
         places[frames, joint[:, None]] = path

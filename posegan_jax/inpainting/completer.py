@@ -133,9 +133,9 @@ class Completer:
             any_solvable(x, mask, self.frames) for x, mask in zip(places, seen, strict=True))
 
     def target(self, skeleton: str, joints: str) -> Skeleton:
-        """The skeleton of the result: the input's own for 'same', or the model's by its name."""
+        """The skeleton of the result: the input's own for 'same', or another one by its name."""
         check_joints(joints, self.skeleton.name)
-        return get_skeleton(skeleton) if joints == "same" else self.skeleton
+        return get_skeleton(skeleton if joints == "same" else joints)
 
     def complete(
         self, track: Track, parts: Sequence[slice], rate: Rate, settings: Settings,

@@ -121,8 +121,9 @@ class Inpainter:
           sequence: one person; frames may be absent, joints missing. Its frame rate is up to 240
             per second, 30 where it is not known, see ``rate``.
           joints: 'same' fills the joints of the sequence's own skeleton, and leaves those that the
-            model does not know as they are; the model's skeleton ('mpi_inf_3dhp' of the packaged
-            one) gives all joints of that.
+            model does not know as they are; a skeleton whose joints the model knows, or that
+            follow from them, gives all joints of that ('mpi_inf_3dhp' is all that the packaged one
+            knows).
           quality: 'fast' (the encoder's answer), 'balanced' (8 steps), 'best' (as many, windows
             overlapping eight times, every second one as its mirror image), or 'thesis' (its
             search, nothing carried).
@@ -177,7 +178,7 @@ class Inpainter:
         Args:
           skeleton: name of the skeleton of what will be pushed.
           fps: frames per second, from 5 to 240; 30 where it is not known.
-          joints: 'same' or the model's skeleton, as of a call.
+          joints: 'same' or a skeleton, as of a call.
           people: tracks that are completed at once, P.
           observed: what becomes of joints that were seen, as of a call.
           delay: frames that are looked ahead: a frame is delivered when as many have followed.

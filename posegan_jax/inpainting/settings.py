@@ -15,8 +15,10 @@ from posegan_jax.errors import InputError, whole
 from posegan_jax.formats.options import ReadOptions
 from posegan_jax.model.folder import find_checkpoint, packaged, read_metadata
 from posegan_jax.model.options import NetworkOptions
+from posegan_jax.pose.carry import lacking
 from posegan_jax.pose.continuity import LONGEST
 from posegan_jax.pose.rate import Rate
+from posegan_jax.pose.skeleton import SKELETONS, get_skeleton
 from posegan_jax.runtime.options import (
     check_choice,
     check_choices,
@@ -165,8 +167,8 @@ class FillOptions(ReadOptions):
     """
 
     joints: str = option(
-        "same", f"the input's own joints (default: same), or all of the model's: {UPSAMPLED}, or "
-        "the skeleton of --checkpoint", metavar="SKELETON",
+        "same", "the input's own joints (default: same), or those of a skeleton that the model "
+        f"generates, such as {UPSAMPLED}, all of the packaged one's", metavar="SKELETON",
     )
     observed: Observed = option(
         "auto", "what becomes of observed joints (default: auto: refined where they need it)"
@@ -256,8 +258,21 @@ def check_shift(settings: Settings, frames: int) -> None:
 
 def check_joints(joints: str, skeleton: str) -> None:
     """Raises InputError where a result is to have joints that a model of this skeleton has not."""
-    if joints not in ("same", skeleton):
-        raise InputError(f"joints must be 'same' or {skeleton!r}, not {joints!r}")
+    if joints in ("same", skeleton):
+        return
+    model = get_skeleton(skeleton)
+    if joints not in SKELETONS:
+        known = [name for name, other in SKELETONS.items() if not lacking(model, other)]
+        raise InputError(
+            f"joints must be 'same' or a skeleton that the model generates, not {joints!r}; it "
+            f"generates {', '.join(known)}"
+        )
+    if more := lacking(model, SKELETONS[joints]):
+        named = ", ".join(more[:3]) + ", ..." * (len(more) > 3)
+        raise InputError(
+            f"joints must be 'same' or a skeleton that the model generates: of {joints} it does "
+            f"not know {named}"
+        )
 
 
 def check_bridge(bridge: float | None) -> None:

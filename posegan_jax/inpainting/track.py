@@ -141,8 +141,8 @@ def deliver(
 
     Those that came refined or filled from an earlier completion do not become observed ones.
     """
-    before = on_skeleton(dense, target.name).provenance
-    earlier = np.where(completed(before), before, Provenance.UNKNOWN)
+    dense = on_skeleton(dense, target.name)
+    earlier = np.where(completed(dense.provenance), dense.provenance, Provenance.UNKNOWN)
     if target == model:
         return dense.replace(
             keypoints=completion.keypoints, scores=completion.scores,

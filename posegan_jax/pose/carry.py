@@ -43,6 +43,12 @@ def midpoints(old: Skeleton, new: Skeleton) -> dict[str, list[int]]:
     }
 
 
+def lacking(old: Skeleton, new: Skeleton) -> list[str]:
+    """Joints of the new skeleton that neither are the old one's nor follow from these."""
+    made = midpoints(old, new)
+    return [joint for joint in new.joints if joint not in old and joint not in made]
+
+
 def on_skeleton(sequence: PoseSequence, target: str) -> PoseSequence:
     """The same track with the joints of another skeleton.
 

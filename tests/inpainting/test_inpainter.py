@@ -132,6 +132,18 @@ def test_what_was_filled_before_does_not_become_observed(fill, filled):
     assert (fill(filled, joints="mpi_inf_3dhp").provenance >= Provenance.REFINED).any()
 
 
+def test_the_joints_of_another_skeleton_that_the_model_knows(fill, holed, whole):
+    result = fill(holed, joints="h36m17")
+    assert result.skeleton == "h36m17" and result.keypoints.shape == (40, 17, 2)
+    there, here, _ = MPI.map_to(get_skeleton("h36m17"))
+    for values, wanted in (
+        (result.keypoints, whole.keypoints), (result.scores, whole.scores),
+        (result.provenance, whole.provenance),
+    ):
+        np.testing.assert_array_equal(values[:, here], wanted[:, there])
+    assert len(here) == 17
+
+
 def test_all_28_joints(holed, filled, whole):
     assert whole.skeleton == "mpi_inf_3dhp" and whole.keypoints.shape == (40, 28, 2)
     assert whole.person == "p7" and whole.fps == 25.0
