@@ -10,6 +10,7 @@ import pytest
 
 from posegan_jax.errors import InputError
 from posegan_jax.evaluation.temporal import interpolate
+from posegan_jax.geometry.camera import picture
 from posegan_jax.model.corrector import Corrector, certainty, fill_linearly
 from posegan_jax.model.options import CorrectorOptions, NetworkOptions
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
@@ -44,7 +45,7 @@ def that_corrects(plain):
 def windows(of, seed=0, count=3):
     """x and weight of windows with holes, and another motion of the same size."""
     rng = np.random.default_rng(seed)
-    shape = count, of.frames, of.joints, of.coordinates
+    shape = count, of.frames, of.joints, 2
     x, generated = rng.normal(size=(2, *shape)).astype(np.float32)
     weight = (rng.random(shape[:-1]) < 0.4).astype(np.float32)
     weight[0, :, of.detected[1]] = 0
@@ -79,7 +80,8 @@ def test_holes_are_filled_as_the_baseline_over_time_does():
 def test_untrained_it_interpolates(plain):
     x, weight, _ = windows(plain)
     found = plain.apply(jax.device_get(fresh(plain)), x, weight)
-    np.testing.assert_allclose(found, fill_linearly(x, weight), atol=1e-6)
+    np.testing.assert_allclose(picture(found), fill_linearly(x, weight), atol=1e-6)
+    assert found.shape == (*x.shape[:3], plain.coordinates) and not found[..., 2:].any()
 
 
 def test_untrained_one_that_corrects_goes_a_third_of_the_way_to_that(thesis):
@@ -99,8 +101,9 @@ def test_hosts_and_devices_compute_the_same(plain):
         variables = lively(corrector)
         there = jax.jit(corrector.apply)(variables, *map(jnp.asarray, inputs))
         here = corrector.apply(variables, *inputs)
-        assert isinstance(here, np.ndarray) and here.dtype == np.float32 and here.shape == x.shape
-        assert np.abs(here - fill_linearly(x, weight)).max() > 0.1
+        assert isinstance(here, np.ndarray) and here.dtype == np.float32
+        assert here.shape == (*x.shape[:3], plain.coordinates)
+        assert np.abs(picture(here) - fill_linearly(x, weight)).max() > 0.1
         np.testing.assert_allclose(here, there, atol=3e-5)
 
 
@@ -112,8 +115,10 @@ def test_one_that_completes_becomes_one_that_starts_a_third_of_the_way(plain):
     assert jax.tree.map(np.shape, more) == jax.tree.map(np.shape, wanted)
     found = corrector.apply(more, x, weight, generated)
     start = generated + fill_linearly(x - generated, weight)
-    wanted = start + (plain.apply(variables, x, weight) - start) / 3
-    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    alone = plain.apply(variables, x, weight)
+    wanted = start + (picture(alone) - start) / 3
+    np.testing.assert_allclose(picture(found), wanted, atol=1e-4)
+    np.testing.assert_allclose(found[..., 2:], alone[..., 2:], atol=1e-5)  # a word of its own
 
 
 def test_windows_do_not_see_each_other_and_only_detected_joints_count(plain):
