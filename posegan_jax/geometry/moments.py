@@ -12,8 +12,9 @@ from posegan_jax.geometry.body import pose_size
 
 PENALTY = 1e-4
 """Of the squared weights of the calibration, per frame."""
-REGRESSION_PENALTY = 1e-3
-"""Of those of the regression: what it starts from is not always exact."""
+OLDER = 1e4
+"""Scale of moments that stand for a regression of earlier versions, beside which penalties are
+nothing."""
 
 
 class ResidualMoments(NamedTuple):
@@ -24,19 +25,19 @@ class ResidualMoments(NamedTuple):
     Attributes:
       calibration: (D + 1, D) linear map from a centred generated pose, and 1, to its mean residual.
       covariance: (D, D) of what is then left, at one frame.
-      regression: (D + 1, D) linear map from the input joints of a true pose, centred on their mean,
-        and 1, to the whole pose; zero in the rows of other joints.
+      poses: (D + 1, D + 1) second moments of a true pose, centred on its joints' mean, and 1: of
+        them follows the linear regression of a pose on any of its joints.
     """
 
     calibration: Array
     covariance: Array
-    regression: Array
+    poses: Array
 
     @classmethod
     def default(cls, joints: int) -> "ResidualMoments":
         """For want of measured ones: a tenth of the body."""
         d = 2 * joints
-        return cls(jnp.zeros((d + 1, d)), 0.01 * jnp.eye(d), jnp.zeros((d + 1, d)))
+        return cls(jnp.zeros((d + 1, d)), 0.01 * jnp.eye(d), jnp.zeros((d + 1, d + 1)))
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ResidualMoments":
@@ -45,17 +46,28 @@ class ResidualMoments(NamedTuple):
         return cls(*(np.asarray(values[name], np.float32) for name in cls._fields))
 
 
-def residual_moments(x: jax.Array, x_tilde: jax.Array, inputs: np.ndarray) -> ResidualMoments:
+def poses_of(weights: np.ndarray) -> np.ndarray:
+    """(D + 1, D + 1) ``poses`` of which a regression follows that earlier versions had instead.
+
+    That is on the joints of the rows of weights (D + 1, D) that are not 0: inputs of variance 1,
+    and what these weights make of them.
+    """
+    made = np.hstack([weights, np.eye(len(weights))[:, -1:]])
+    inputs = weights.any(axis=1)
+    made[:, :-1][:, inputs[:-1]] = np.eye(len(weights))[:, :-1][:, inputs[:-1]]
+    return OLDER * made.T @ made if inputs.any() else np.zeros((len(weights), len(weights)))
+
+
+def residual_moments(x: jax.Array, x_tilde: jax.Array) -> ResidualMoments:
     """Measures the moments.
 
     Args:
       x: (N, F, J, 2) true windows.
       x_tilde: (N, F, J, 2) generated ones, in the same frame.
-      inputs: (J,) bool, joints that the regression starts from.
     """
     chex.assert_shape(x, (None, None, None, 2))
     n, f, j, _ = x.shape
-    chex.assert_shape([x_tilde, inputs], [x.shape, (j,)])
+    chex.assert_equal_shape([x, x_tilde])
     centered = x_tilde - x_tilde.mean(axis=2, keepdims=True)
     size = pose_size(x_tilde).mean(axis=-1)[:, None, None, None]
     residual = ((x - x_tilde) / size).reshape(n * f, 2 * j)
@@ -63,13 +75,9 @@ def residual_moments(x: jax.Array, x_tilde: jax.Array, inputs: np.ndarray) -> Re
     features = jnp.concatenate([features, jnp.ones((n * f, 1))], axis=1)
     calibration = _ridge(features, residual, PENALTY)
     residual = residual - features @ calibration
-    pose = (x - x[:, :, inputs].mean(axis=2, keepdims=True)) / size
-    features = (pose * inputs[:, None]).reshape(n * f, 2 * j)
-    features = jnp.concatenate([features, jnp.ones((n * f, 1))], axis=1)
-    return ResidualMoments(
-        calibration, residual.T @ residual / (n * f),
-        _ridge(features, pose.reshape(n * f, 2 * j), REGRESSION_PENALTY),
-    )
+    pose = ((x - x.mean(axis=2, keepdims=True)) / size).reshape(n * f, 2 * j)
+    pose = jnp.concatenate([pose, jnp.ones((n * f, 1))], axis=1)
+    return ResidualMoments(calibration, residual.T @ residual / (n * f), pose.T @ pose / (n * f))
 
 
 def _ridge(features: jax.Array, targets: jax.Array, penalty: float) -> jax.Array:

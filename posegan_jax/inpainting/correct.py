@@ -27,7 +27,8 @@ AT_ONCE = 64
 
 
 def correct(
-    model: Model, motion: np.ndarray, corrected: np.ndarray, away: np.ndarray, rate: Rate
+    model: Model, motion: np.ndarray, corrected: np.ndarray, delivered: np.ndarray,
+    away: np.ndarray, rate: Rate,
 ) -> np.ndarray:
     """Moves joints that are not observed to what the corrector says of them.
 
@@ -35,6 +36,7 @@ def correct(
       model: with a corrector.
       motion: (T, J, 2) completed, pixels.
       corrected: (T, J, 2) of ``correct_track``.
+      delivered: (J,) bool, what the detector delivers, in sight or not.
       away: (T, J) of ``distance`` to what stays.
       rate: of the frames.
 
@@ -43,7 +45,7 @@ def correct(
     """
     # What a joint's own next observation explains is carried from there already.
     constants = model.constants
-    most = np.where(model.skeleton.mask(model.detected), constants.correction, constants.upsampling)
+    most = np.where(delivered, constants.correction, constants.upsampling)
     share = most * (1 - matern(rate.step * away) ** 2)
     share = np.where(np.isnan(corrected[..., 0]), 0.0, share)
     return motion + share[..., None] * (np.nan_to_num(corrected) - motion)

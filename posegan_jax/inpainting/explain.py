@@ -20,6 +20,7 @@ from posegan_jax.model.corrector import certainty
 from posegan_jax.model.model import Model
 from posegan_jax.pose.rate import Rate
 from posegan_jax.pose.sequence import Provenance
+from posegan_jax.pose.skeleton import DETECTED_12
 from posegan_jax.runtime import cpus
 
 ENOUGH, AROUND = 6, 12
@@ -70,17 +71,19 @@ def explain(
         residual, difference, size, reliability.noise, rate.step, reliability.roughness)
     sure = seen & trusted
     away = distance(sure)
+    delivered = _delivered(model, seen)
     answers = _answers(
-        model, residual, poses, carried, seen, sure, away, size, rate,
+        model, residual, poses, carried, seen, sure, delivered, away, size, rate,
         corrected and model.corrector is not None,
     )
     keep = sure & (reliability.noise == 0)
     final = _limited(answers.final, track, reliability, size)
     final = np.where(keep[..., None], track.keypoints, final)
     held = sure | (seen & (reliability.proof < 1))
-    answers = answers._replace(final=_bridged(model, residual, final, carried, held, size, rate))
+    answers = answers._replace(
+        final=_bridged(model, residual, final, carried, held, delivered, size, rate))
     if model.certainty is None and told is None:
-        upsampled = ~seen & ~residual.inputs & residual.inputs.any()
+        upsampled = ~seen & ~delivered & residual.regresses
         scores = _by_deviation(
             model.constants, carried.deviation, generated.spread, upsampled, left_open, size
         )
@@ -97,9 +100,18 @@ def explain(
     return _deliverable(track, answers.final.copy(), scores, keep, carried.trust)
 
 
+def _delivered(model: Model, seen: np.ndarray) -> np.ndarray:
+    """(J,) bool, what the detector delivers: of what the model may see the joints that are seen at
+    all, and those that every detector has, whether they are in sight or not."""
+    skeleton = model.skeleton
+    core = [joint for joint in DETECTED_12 if joint in skeleton]
+    return skeleton.mask(model.detected) & (skeleton.mask(core) | np.any(seen, axis=0))
+
+
 def _answers(
     model: Model, residual: ResidualModel, poses: np.ndarray, carried: Carried, seen: np.ndarray,
-    sure: np.ndarray, away: np.ndarray, size: np.ndarray, rate: Rate, corrected: bool,
+    sure: np.ndarray, delivered: np.ndarray, away: np.ndarray, size: np.ndarray, rate: Rate,
+    corrected: bool,
 ) -> Answers:
     """What the parts of the model say, and what is made of it."""
     result = completed = poses + carried.mean
@@ -107,10 +119,10 @@ def _answers(
     if corrected:
         weight = certainty(carried.deviation / size[:, None]) * sure
         answer = correct_track(model, completed, weight, rate, completed)
-        result = correct(model, completed, answer, away, rate)
-    if residual.inputs.any():
-        upsampled = ~seen & ~residual.inputs
-        linear = residual.regress(result, size)
+        result = correct(model, completed, answer, delivered, away, rate)
+    if residual.regresses:
+        upsampled = ~seen & ~delivered
+        linear = residual.regress(result, size, delivered)
         share = model.constants.beside if corrected else model.constants.regression
         result = np.where(upsampled[..., None], result + share * (linear - result), result)
     return Answers(poses, completed, answer, linear, result)
@@ -145,18 +157,18 @@ def _smooth(values: np.ndarray) -> np.ndarray:
 
 def _bridged(
     model: Model, residual: ResidualModel, result: np.ndarray, carried: Carried, held: np.ndarray,
-    size: np.ndarray, rate: Rate,
+    delivered: np.ndarray, size: np.ndarray, rate: Rate,
 ) -> np.ndarray:
     """(T, J, 2) pixels: with the joints' own paths across what is not ``held`` (T, J) to be where
     it was observed. Joints that are never seen have none: where others are seen, they go along
     with what they are regressed on."""
     bridged = bridge(result, carried.deviation, held, size, rate.step, model.constants.bridge)
-    if not residual.inputs.any():
+    if not residual.regresses:
         return bridged
-    along = residual.regress(bridged, size) - residual.regress(result, size)
-    never = ~held.any(axis=0) & ~residual.inputs
+    along, before = (residual.regress(poses, size, delivered) for poses in (bridged, result))
+    never = ~held.any(axis=0) & ~delivered
     alone = never & np.any(held, axis=1, keepdims=True)
-    return np.where(alone[..., None], bridged + along, bridged)
+    return np.where(alone[..., None], bridged + (along - before), bridged)
 
 
 def as_generated(track: Track, generated: Generated, observed: Observed) -> Completion:

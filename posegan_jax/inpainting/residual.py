@@ -19,6 +19,7 @@ separable, of the others these joints' own residuals at the same frame tell ever
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -64,6 +65,8 @@ ROUNDS = 5
 """Times that the weights are estimated, at first as if the residual was as lively as training's;
 each costs a factorisation. With four, what lies beside gross errors has not yet got its weight
 back."""
+PENALTY = 1e-3
+"""Of the squared weights of regressions: what they start from is not always exact."""
 TINY = 1e-6
 """What is added to the covariance, as a share of its mean variance, so that it can be factored."""
 
@@ -76,12 +79,12 @@ class ResidualModel:
       calibration: (2 J + 1, 2 J) linear map from a generated pose (centred, in body sizes, and 1)
         to the mean of its residual.
       covariance: (J, J) of joints, per coordinate, at one frame, in squared body sizes.
-      regression: (2 J + 1, 2 J) linear map from a pose's input joints to the whole pose.
+      poses: (2 J + 1, 2 J + 1) second moments of true poses, see ``ResidualMoments``.
     """
 
     calibration: np.ndarray
     covariance: np.ndarray
-    regression: np.ndarray
+    poses: np.ndarray
 
     @classmethod
     def fit(cls, moments: ResidualMoments) -> "ResidualModel":
@@ -93,19 +96,28 @@ class ResidualModel:
         return cls(
             np.asarray(moments.calibration, np.float64),
             covariance + ridge * np.eye(len(covariance)),
-            np.asarray(moments.regression, np.float64),
+            np.asarray(moments.poses, np.float64),
         )
 
     @property
-    def inputs(self) -> np.ndarray:
-        """(J,) bool, joints that the regression starts from; none where there is no regression."""
-        return np.any(self.regression[:-1].any(axis=1).reshape(-1, 2), axis=1)
+    def regresses(self) -> bool:
+        """Whether it knows what true poses look like."""
+        return bool(self.poses.any())
 
-    def regress(self, poses: np.ndarray, size: np.ndarray) -> np.ndarray:
-        """Completes poses (T, J, 2) of the given sizes (T,) from their input joints, linearly."""
-        center = poses[:, self.inputs].mean(axis=1, keepdims=True)
+    @functools.cached_property
+    def _regressions(self) -> dict[bytes, np.ndarray]:
+        """(2 J + 1, 2 J) by the joints that they start from."""
+        return {}
+
+    def regress(self, poses: np.ndarray, size: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+        """Completes poses (T, J, 2) of the given sizes (T,) from some joints (J,), linearly."""
+        key = inputs.tobytes()
+        if key not in self._regressions:
+            self._regressions[key] = _regression(self.poses, inputs)
+        weights = self._regressions[key]
+        center = poses[:, inputs].mean(axis=1, keepdims=True)
         flat = ((poses - center) / size[:, None, None]).reshape(len(poses), -1)
-        whole = flat @ self.regression[:-1] + self.regression[-1]
+        whole = flat @ weights[:-1] + weights[-1]
         return center + whole.reshape(poses.shape) * size[:, None, None]
 
     def expect(self, poses: np.ndarray, size: np.ndarray, step: float = 1.0) -> np.ndarray:
@@ -121,6 +133,20 @@ class ResidualModel:
         flat = centered.reshape(len(poses), -1)
         mean = flat @ self.calibration[:-1] + self.calibration[-1]
         return poses + mean.reshape(poses.shape) * size[:, None, None]
+
+
+def _regression(moments: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+    """(2 J + 1, 2 J) ridge weights of the joints ``inputs`` (J,), centred on their mean, and of 1,
+    for a whole pose about that mean, of second moments (2 J + 1, 2 J + 1); 0 for other joints."""
+    size = len(moments)
+    centered = np.eye(size)
+    centered[:-1, :-1] -= np.kron(np.outer(inputs, np.ones(len(inputs))), np.eye(2)) / inputs.sum()
+    moments = centered.T @ moments @ centered
+    known = np.append(np.repeat(inputs, 2), True)
+    gram = moments[np.ix_(known, known)] + PENALTY * np.eye(known.sum())
+    weights = np.zeros((size, size - 1))
+    weights[known] = np.linalg.solve(gram, moments[known, :-1])
+    return weights
 
 
 @dataclasses.dataclass(frozen=True)

@@ -207,10 +207,13 @@ def _shown(metadata: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _moments(folder: Path, moments: Any) -> "ResidualMoments | None":
     """Of residuals; earlier versions wrote them into the metadata, as lists."""
-    from posegan_jax.geometry.moments import ResidualMoments
+    from posegan_jax.geometry.moments import ResidualMoments, poses_of
 
     if (folder / RESIDUAL).is_dir():
         moments = read_arrays(folder / RESIDUAL)
+    if isinstance(moments, dict) and "regression" in moments:
+        older = np.asarray(moments["regression"], np.float64)
+        moments = {**moments, "poses": poses_of(older)}
     whole = isinstance(moments, dict) and set(ResidualMoments._fields) <= set(moments)
     return ResidualMoments.from_dict(moments) if whole else None
 

@@ -254,9 +254,7 @@ class _Run:
             )
         )
         self.residual_moments = jax.jit(
-            lambda variables, batch: measure_residuals(
-                self.networks, variables, batch, self.options.corruption
-            )
+            lambda variables, batch: measure_residuals(self.networks, variables, batch)
         )
 
     def loop(self, state: TrainState, store: MotionStore, stop: "_StopSignals") -> TrainState:

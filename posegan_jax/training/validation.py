@@ -130,9 +130,8 @@ def validate(
 
 
 def measure_residuals(
-    networks: Networks, variables: dict[str, Variables], batch: Batch, corruption: CorruptionOptions
+    networks: Networks, variables: dict[str, Variables], batch: Batch
 ) -> ResidualMoments:
     """Moments of what the encoder's answer leaves unexplained, over windows of training motion."""
-    detected = get_skeleton(networks.options.skeleton).mask(corruption.detected)
     found = picture(reconstruct(networks, variables, batch))
-    return residual_moments(picture(batch.x), found, detected)
+    return residual_moments(picture(batch.x), found)

@@ -6,12 +6,20 @@ import jax
 import numpy as np
 import pytest
 
-from posegan_jax.geometry.moments import ResidualMoments, residual_moments
+from posegan_jax.geometry.moments import ResidualMoments, poses_of, residual_moments
+from posegan_jax.inpainting.residual import ResidualModel
 
 JOINTS = 3
 D = 2 * JOINTS
 INPUTS = np.array([True, False, True])
-MEASURE = jax.jit(lambda x, x_tilde: residual_moments(x, x_tilde, INPUTS))
+MEASURE = jax.jit(residual_moments)
+
+
+def regression(x, x_tilde, inputs=INPUTS):
+    """(D + 1, D) of a whole pose on some joints, as filling has it of the moments."""
+    model = ResidualModel.fit(MEASURE(x, x_tilde))
+    model.regress(np.zeros((1, JOINTS, 2)), np.ones(1), inputs)
+    return model._regressions[inputs.tobytes()]
 
 
 def generated(windows=400, frames=12, seed=0):
@@ -81,7 +89,7 @@ def test_a_linear_law_of_the_inputs_is_all_regression():
     # In the units of a generated pose, however far off that is.
     x_tilde = x + size * 0.2 * rng.normal(size=x.shape)
     x_tilde *= (size / frame_of(x_tilde)[1]).astype("f4")
-    found = np.asarray(MEASURE(x, x_tilde.astype("f4")).regression)
+    found = regression(x, x_tilde.astype("f4"))
     assert found.shape == (D + 1, D)
     assert not found[2:4].any()  # rows of the joint that is no input
     flat = np.append(((x - centre) / size).reshape(-1, D), np.ones((x[..., 0, 0].size, 1)), axis=1)
@@ -90,9 +98,34 @@ def test_a_linear_law_of_the_inputs_is_all_regression():
 
 def test_noise_at_the_inputs_is_no_law():
     x = generated()
-    found = np.asarray(MEASURE(x, x).regression)
+    found = regression(x, x)
     # The third joint of independent ones is, to the others' mean, nowhere in particular.
     np.testing.assert_allclose(found[:, 2:4], 0.0, atol=0.06)
+
+
+def test_any_joints_tell_the_others():
+    x = generated()
+    x[:, :, 2] = 0.3 * x[:, :, 0] + 0.7 * x[:, :, 1]  # wherever the pose is
+    for inputs in np.eye(JOINTS, dtype=bool) ^ True:
+        poses = x[0].astype(float)
+        found = ResidualModel.fit(MEASURE(x, x)).regress(poses, frame_of(x)[1][0].ravel(), inputs)
+        np.testing.assert_allclose(found, poses, atol=0.1)
+
+
+def test_a_regression_of_earlier_versions_is_what_its_moments_say():
+    rng = np.random.default_rng(6)
+    weights = rng.normal(size=(D + 1, D))
+    weights[2:4] = 0.0
+    own = [0, 1, 4, 5]  # inputs are what they are
+    weights[:, own] = np.eye(D + 1)[:, own]
+    model = ResidualModel(np.zeros((D + 1, D)), np.eye(JOINTS), poses_of(weights))
+    poses, size = rng.normal(size=(5, JOINTS, 2)), rng.uniform(1.0, 2.0, 5)
+    centre = poses[:, INPUTS].mean(axis=1, keepdims=True)
+    flat = ((poses - centre) / size[:, None, None]).reshape(5, D)
+    flat = np.append(flat, np.ones((5, 1)), axis=1)
+    wanted = centre + (flat @ weights).reshape(poses.shape) * size[:, None, None]
+    np.testing.assert_allclose(model.regress(poses, size, INPUTS), wanted, atol=1e-5)
+    assert not poses_of(np.zeros((D + 1, D))).any()
 
 
 def test_units_are_body_sizes():
@@ -124,4 +157,4 @@ def test_the_default_is_a_tenth_of_the_body_and_no_mean(joints):
     assert moments.calibration.shape == (2 * joints + 1, 2 * joints)
     assert not np.any(moments.calibration)
     np.testing.assert_allclose(np.sqrt(np.diagonal(moments.covariance)), 0.1, rtol=1e-5)
-    assert not np.any(moments.regression)
+    assert not np.any(moments.poses) and moments.poses.shape == (2 * joints + 1,) * 2

@@ -8,7 +8,7 @@ import pytest
 from scipy.interpolate import CubicSpline
 
 from posegan_jax.geometry.body import body_size
-from posegan_jax.geometry.moments import ResidualMoments
+from posegan_jax.geometry.moments import ResidualMoments, poses_of
 from posegan_jax.inpainting import bridge
 from posegan_jax.inpainting.explain import (
     AROUND,
@@ -42,7 +42,7 @@ def regressing():
     """The model whose inputs stay and whose other joints lie at the inputs' mean."""
     linear = np.zeros((11, 10))
     linear[:6, :6] = np.eye(6)
-    return dataclasses.replace(MODEL, regression=linear)
+    return dataclasses.replace(MODEL, poses=poses_of(linear))
 
 
 def motion():

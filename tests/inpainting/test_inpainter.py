@@ -1000,7 +1000,7 @@ def test_a_checkpoint_before_the_first_validation_has_a_default_residual(run, tm
     loaded = Inpainter.from_checkpoint(path).completer.residual
     wanted = ResidualModel.fit(ResidualMoments.default(12))
     np.testing.assert_allclose(loaded.covariance, wanted.covariance)
-    np.testing.assert_allclose(loaded.regression, wanted.regression)
+    np.testing.assert_allclose(loaded.poses, wanted.poses)
 
 
 def test_what_completes_nothing_by_itself_is_refused():

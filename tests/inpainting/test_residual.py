@@ -511,37 +511,31 @@ def test_the_mean_residual_is_that_of_the_smoothed_pose_and_its_size():
         np.testing.assert_allclose(found[t], wanted)
 
 
-def regressing(inputs, seed=0):
-    """A model whose regression copies the inputs and maps them to all other joints."""
-    inputs = np.asarray(inputs)
-    j = len(inputs)
-    rng = np.random.default_rng(seed)
-    linear = rng.normal(size=(2 * j + 1, 2 * j))
-    coordinates = np.repeat(inputs, 2)
-    linear[:-1][~coordinates] = 0.0
-    linear[:-1, coordinates] = np.eye(2 * j)[:, coordinates]
-    linear[-1, coordinates] = 0.0
-    return dataclasses.replace(model(np.eye(j)), regression=linear)
-
-
-def test_poses_are_completed_by_a_linear_law_of_their_inputs():
+def test_poses_are_completed_from_any_of_their_joints():
     inputs = np.array([True, False, True, True])
-    process = regressing(inputs)
-    np.testing.assert_array_equal(process.inputs, inputs)
     rng = np.random.default_rng(1)
+    root = rng.normal(size=(9, 9))
+    process = dataclasses.replace(model(np.eye(4)), poses=root @ root.T)
     poses = rng.normal(size=(5, 4, 2)) * 100 + 300
     size = rng.uniform(50, 100, 5)
-    found = process.regress(poses, size)
+    found = process.regress(poses, size, inputs)
+    # Of samples with these moments, by least squares with a penalty.
+    samples = np.linalg.qr(rng.normal(size=(20, 9)))[0] @ root.T  # of these moments
+    about = samples[:, :8].reshape(20, 4, 2)
+    about = (about - about[:, inputs].mean(axis=1, keepdims=True)).reshape(20, 8)
+    known = np.append(np.repeat(inputs, 2), True)
+    features = np.append(about, samples[:, 8:], axis=1)[:, known]
+    gram = features.T @ features + 1e-3 * np.eye(known.sum())
+    weights = np.linalg.solve(gram, features.T @ about)
     for t in range(5):
         center = poses[t, inputs].mean(axis=0)
-        features = np.append(((poses[t] - center) / size[t]).ravel(), 1.0)
-        wanted = center + size[t] * (features @ process.regression).reshape(4, 2)
-        np.testing.assert_allclose(found[t], wanted)
-    np.testing.assert_allclose(found[:, inputs], poses[:, inputs])
+        shown = np.append(((poses[t] - center) / size[t]).ravel(), 1.0)[known]
+        np.testing.assert_allclose(found[t], center + size[t] * (shown @ weights).reshape(4, 2))
     # What stands at other joints does not matter; place and size are those of the pose.
     poses[:, ~inputs] += 1000.0
-    np.testing.assert_allclose(process.regress(poses, size), found)
-    np.testing.assert_allclose(process.regress(3 * poses + 50.0, 3 * size), 3 * found + 50.0)
+    np.testing.assert_allclose(process.regress(poses, size, inputs), found)
+    np.testing.assert_allclose(
+        process.regress(3 * poses + 50.0, 3 * size, inputs), 3 * found + 50.0)
 
 
 def test_a_measured_linear_law_is_recovered():
@@ -551,15 +545,14 @@ def test_a_measured_linear_law_is_recovered():
     x = rng.normal(size=(200, 8, 4, 2))
     share = np.array([0.5, 0.8, -0.3])  # adds up to 1: the same wherever the pose is
     x[..., 3, :] = np.einsum("nfjx,j->nfx", x[..., :3, :], share)
-    process = ResidualModel.fit(residual_moments(x.astype("f4"), x.astype("f4"), inputs))
-    np.testing.assert_array_equal(process.inputs, inputs)
+    process = ResidualModel.fit(residual_moments(x.astype("f4"), x.astype("f4")))
     poses = 100 * x[0] + 300
-    found = process.regress(poses, body_size(poses))
+    found = process.regress(poses, body_size(poses), inputs)
     np.testing.assert_allclose(found, poses, atol=0.01 * np.ptp(poses))
 
 
-def test_without_a_regression_there_are_no_inputs():
-    assert not ResidualModel.fit(ResidualMoments.default(5)).inputs.any()
+def test_without_moments_of_poses_there_is_no_regression():
+    assert not ResidualModel.fit(ResidualMoments.default(5)).regresses
 
 
 def test_the_correlation_is_a_matern_one():
