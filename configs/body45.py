@@ -27,6 +27,8 @@ def get_config() -> ConfigDict:
     config.model.skeleton = "body45"
     config.model.coordinates = 3
     config.model.layers = "mixers"
+    config.model.latent = 192
+    config.model.width = 160
     config.corruption.detected = get_skeleton("body45").joints
     config.corruption.layouts = LAYOUTS
     config.corruption.few = 0.15
@@ -37,13 +39,15 @@ def get_config() -> ConfigDict:
     config.bodies.shoulders = config.bodies.hips = 0.1
     config.bodies.marks = 15.0
     config.bodies.points = 8.0
-    config.loss.latent_moments = 1.0
+    # Else codes of a fresh encoder stay one for all windows, and so does what is made of them.
+    config.loss.latent_moments = 10.0
     config.loss.limbs = 2.0
-    config.optimizer.reconstruction_learning_rate = 6e-4
-    config.optimizer.reconstruction_steps = 12_000
+    config.optimizer.b1 = 0.9
+    config.optimizer.reconstruction_learning_rate = 1e-3
+    config.optimizer.reconstruction_steps = 30_000
     config.optimizer.warmup_steps = 300
-    config.train.batch_size = 128
-    config.train.steps = 32_000
+    config.train.batch_size = 64
+    config.train.steps = 30_000
     config.train.steps_per_dispatch = 10
     config.train.checkpoint_every = 250
     config.train.evaluate_every = 500

@@ -52,10 +52,13 @@ def poses_of(weights: np.ndarray) -> np.ndarray:
     That is on the joints of the rows of weights (D + 1, D) that are not 0: inputs of variance 1,
     and what these weights make of them.
     """
-    made = np.hstack([weights, np.eye(len(weights))[:, -1:]])
-    inputs = weights.any(axis=1)
-    made[:, :-1][:, inputs[:-1]] = np.eye(len(weights))[:, :-1][:, inputs[:-1]]
-    return OLDER * made.T @ made if inputs.any() else np.zeros((len(weights), len(weights)))
+    size = len(weights)
+    inputs = np.flatnonzero(np.any(weights != 0, axis=1))
+    if not inputs.size:
+        return np.zeros((size, size))
+    made = np.hstack([weights, np.zeros((size, 1))])
+    made[:, inputs] = np.eye(size)[:, inputs]  # what they are, and not what is left of them
+    return OLDER * made.T @ made
 
 
 def residual_moments(x: jax.Array, x_tilde: jax.Array) -> ResidualMoments:
