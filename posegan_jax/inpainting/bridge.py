@@ -17,11 +17,14 @@ AROUND = 36
 ENDS = 4
 """Frames on each side that a path which bends least goes through: few tell the direction it has
 there, more would be of motion that is over."""
-PREFERRED = 0.7
-"""How many times the other's error the path that bends least may have where not all that it goes
-through was seen: it is the better by so much on smooth paths, and follows what was filled."""
+PREFERRED = 1.25
+"""How many times the other's error the path that bends least may have in long holes: there are few
+tries, ..."""
+CLEARLY = 0.7
+"""... and in short ones where not all that it goes through was seen: it is the better by so much on
+smooth paths, and follows what was filled."""
 SHORT = 8
-"""Frames under which what is filled is good enough to try paths on."""
+"""Frames under which a hole is short, and what is filled is good enough to try paths on."""
 FEWEST = 4
 """Tries from which on they tell how well the path can be told."""
 LONGEST, LONGEST_ALONE = 48, 24
@@ -115,9 +118,11 @@ def bridges(motion: np.ndarray, seen: np.ndarray, step: float) -> Bridges:
         first, last = motion[ends, joint][:, :, None]
         leaves, arrives = gap * slopes[ends, joint][:, :, None]
         path = hermite(first, last, leaves, arrives, at)
-        knots = np.clip(around, 0, len(seen) - 1)
-        sure = seen[knots, joint[:, None]].all(axis=1)
-        bends = room & (off[:, 1] <= np.where(sure, 1.0, PREFERRED) * off[:, 0])
+        times = PREFERRED
+        if gap < SHORT:
+            knots = np.clip(around, 0, len(seen) - 1)
+            times = np.where(seen[knots, joint[:, None]].all(axis=1), 1.0, CLEARLY)
+        bends = room & (off[:, 1] <= times * off[:, 0])
         path[bends] = np.einsum(
             "tk,hkc->htc", bending_least(gap), motion[around[bends], joint[bends, None]])
         places[frames, joint[:, None]] = path

@@ -130,6 +130,21 @@ def test_what_is_filled_in_a_long_hole_is_not_what_paths_are_tried_on():
 # --- which holes ----------------------------------------------------------------------------------
 
 
+def test_short_holes_beside_others_do_not_follow_what_was_filled_there():
+    """Paths that are a little smooth: across a hole alone the one that bends least errs less."""
+    motion = np.cumsum(np.cumsum(np.random.default_rng(8).normal(size=(160, 3, 2)), 0), 0) / 20
+    motion += 0.25 * np.random.default_rng(9).normal(size=motion.shape)
+    alone, beside = with_hole(160, slice(80, 82)), with_hole(160, slice(80, 82), slice(83, 85))
+    filled = motion.copy()
+    filled[83:85, 1] += 3.0
+    first, last = 79, 82
+    for seen, bends in ((alone, True), (beside, False)):
+        known = np.flatnonzero(seen[:, 1])
+        keeps = PchipInterpolator(known, motion[known, 1])(np.arange(first + 1, last))
+        found = bridges(filled, seen, 1.0).places[80:82, 1]
+        assert np.allclose(found, keeps) != bends
+
+
 @pytest.mark.parametrize("step", [0.5, 1.0, 2.0])
 def test_the_longest_hole(step):
     path = smooth(300)
