@@ -359,8 +359,12 @@ class Trainer:
         weights = self.options.weights
         code = self.networks["encoder"](x_in, mask, True)
         x_tilde = self.networks["generator"](code, True)
-        loss = weights.position * mpjpe(x, x_tilde).mean()
-        loss = loss + weights.speed * mpjse(x, x_tilde).mean()
+        flat = x[..., :2], x_tilde[..., :2]
+        loss = weights.position * mpjpe(*flat).mean() + weights.speed * mpjse(*flat).mean()
+        if x.shape[-1] > 2:
+            deep = x[..., 2:], x_tilde[..., 2:]
+            loss = loss + weights.depth * mpjpe(*deep).mean()
+            loss = loss + weights.depth_speed * mpjse(*deep).mean()
         if weights.latent_moments:
             loss = loss + weights.latent_moments * latent_moments(code)
         return loss, x_tilde
@@ -386,23 +390,24 @@ class Trainer:
 
 
 def latent_moments(z):
-    """training/losses.py: distance of mean and covariance from those of N(0, I)."""
-    n, dimension = z.shape
+    """training/losses.py: distance of mean and covariance from those of N(0, I), by halves."""
+    (mean, spread), others = (_moments(half) for half in (z[::2], z[1::2]))
+    return ((mean * others[0]).sum() + (spread * others[1]).sum()) / z.shape[1]
+
+
+def _moments(z):
     mean = z.mean(0)
     centered = z - mean
-    spread = centered.T @ centered / n - torch.eye(dimension, device=z.device)
-    return ((mean**2).sum() + (spread**2).sum()) / dimension
+    return mean, centered.T @ centered / len(z) - torch.eye(z.shape[1], device=z.device)
 
 
 # --- search -------------------------------------------------------------------------------------
 
 
 def align(source, target, mask):
-    """The source moved onto the target's counted joints.
-
-    In the picture as geometry/procrustes.py does; with three coordinates as
-    benchmarks/speed/models.py, turned about the second.
-    """
+    """The source moved onto the target's counted joints, as geometry/procrustes.py does: in the
+    picture, and a depth by the same scale."""
+    depth, source = source[..., 2:], source[..., :2]
     weight = mask[..., None]
     counted, target = torch.where(weight > 0, source, 0.0), torch.where(weight > 0, target, 0.0)
     count = weight.sum((1, 2), keepdim=True)
@@ -411,8 +416,6 @@ def align(source, target, mask):
     target_center = (weight * target).sum((1, 2), keepdim=True) / count
     s, t = counted - source_center, target - target_center
     spread = (weight * s * s).sum((1, 2, 3))[:, None, None]
-    if source.shape[-1] == 3:
-        return _turn_upright(source - source_center, s, t, mask, spread) + target_center
     inner = (weight * s * t).sum((1, 2, 3))[:, None, None]
     cross = (mask * (s[..., 0] * t[..., 1] - s[..., 1] * t[..., 0])).sum((1, 2))[:, None, None]
     determined = spread > 1e-8 * (weight * counted * counted).sum((1, 2, 3))[:, None, None]
@@ -420,19 +423,8 @@ def align(source, target, mask):
     a = torch.where(determined, inner / divisor, 1.0)
     b = torch.where(determined, cross / divisor, 0.0)
     x, y = (source - source_center).unbind(-1)
-    return torch.stack([a * x - b * y, b * x + a * y], -1) + target_center
-
-
-def _turn_upright(source, s, t, mask, spread):
-    straight = (mask * (s[..., 0] * t[..., 0] + s[..., 2] * t[..., 2])).sum((1, 2))[:, None, None]
-    across = (mask * (s[..., 0] * t[..., 2] - s[..., 2] * t[..., 0])).sum((1, 2))[:, None, None]
-    upright = (mask * s[..., 1] * t[..., 1]).sum((1, 2))[:, None, None]
-    turned = norm(torch.stack([straight, across], -1))
-    safe = torch.where(turned > 0, turned, 1.0)
-    scale = (turned + upright) / torch.where(spread > 0, spread, 1.0)
-    cos, sin = scale * torch.where(turned > 0, straight / safe, 1.0), scale * across / safe
-    x, y, z = source.unbind(-1)
-    return torch.stack([cos * x - sin * z, scale * y, sin * x + cos * z], -1)
+    moved = torch.stack([a * x - b * y, b * x + a * y], -1) + target_center
+    return torch.cat([moved, norm(torch.stack([a, b], -1))[..., None] * depth], -1)
 
 
 class Search:
@@ -447,7 +439,7 @@ class Search:
         self._objective = contender.prepare(self.objective)
 
     def __call__(self, x, mask, steps: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """x (N, F, J, C) zero where missing, mask (N, F, J): best codes and their objective."""
+        """x (N, F, J, 2) zero where missing, mask (N, F, J): best codes and their objective."""
         count = self.options.steps if steps is None else steps
         return next(itertools.islice(self._iterates(x, mask), count, None))
 
@@ -479,16 +471,18 @@ class Search:
         """inpainting/objective.py, (N,)."""
         weights = self.options.weights
         x_tilde = align(self.networks["generator"](z), x, mask)
-        difference = torch.where(mask[..., None] > 0, x - x_tilde, 0.0)
+        flat = x_tilde[..., :2]
+        difference = torch.where(mask[..., None] > 0, x - flat, 0.0)
         speed = difference[:, 1:] - difference[:, :-1]
         fit = weights.position * masked_mean(norm(difference), mask)
         fit = fit + weights.speed * masked_mean(norm(speed), mask[:, 1:] * mask[:, :-1])
         total = fit * mask.sum((1, 2)) / (mask > 0).sum((1, 2)).clamp(min=1)
         if weights.critic:
-            center = x_tilde.mean((1, 2), keepdim=True)
-            extent = (x_tilde - center).abs().amax((1, 2, 3), keepdim=True)
-            largest = x_tilde.abs().amax((1, 2, 3), keepdim=True)
-            whole = (x_tilde - center) / torch.where(extent > 1e-5 * largest, extent, 1.0)
+            center = flat.mean((1, 2), keepdim=True)
+            extent = (flat - center).abs().amax((1, 2, 3), keepdim=True)
+            largest = flat.abs().amax((1, 2, 3), keepdim=True)
+            whole = torch.cat([flat - center, x_tilde[..., 2:]], -1)
+            whole = whole / torch.where(extent > 1e-5 * largest, extent, 1.0)
             total = total - weights.critic * self.networks["discriminator"](whole)
         if weights.prior:
             total = total + weights.prior * ((z - start) ** 2).sum(-1)

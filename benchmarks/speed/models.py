@@ -4,16 +4,13 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from typing import NamedTuple
-from unittest import mock
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from posegan_jax.geometry import procrustes
-from posegan_jax.geometry.metrics import safe_norm
-from posegan_jax.inpainting import objective
+from posegan_jax.geometry.camera import picture
 from posegan_jax.inpainting.descent import Descent, descend
 from posegan_jax.inpainting.settings import DescentOptions
 from posegan_jax.model.layers import stages
@@ -91,7 +88,7 @@ def random_windows(options: NetworkOptions, count: int) -> Batch:
     shape = count, options.frames, len(get_skeleton(options.skeleton))
     x = rng.uniform(-1, 1, (*shape, options.coordinates)).astype("f4")
     mask = (rng.random(shape) < 0.4).astype("f4")
-    return Batch(x, x * mask[..., None], mask)
+    return Batch(x, picture(x) * mask[..., None], mask)
 
 
 def windows_in_space(options: NetworkOptions, count: int, split: str = "validation") -> Batch:
@@ -121,7 +118,7 @@ def windows_in_space(options: NetworkOptions, count: int, split: str = "validati
     x = (x - x.mean((1, 2), keepdims=True)) / x.std((1, 2, 3), keepdims=True)
     mask = np.zeros(x.shape[:-1], "f4")
     mask[..., [names.index(name) for name in DETECTED_12]] = 1
-    return Batch(x.astype("f4"), (x * mask[..., None]).astype("f4"), mask)
+    return Batch(x.astype("f4"), (picture(x) * mask[..., None]).astype("f4"), mask)
 
 
 PACKAGED = Subject("28 joints x 2", load_packaged)
@@ -287,12 +284,8 @@ def training(
 
 def search(setup: Setup, options: DescentOptions) -> Callable[..., Descent]:
     """The search as the product compiles it, of variables, x, mask and BFGS's metric."""
-    align = procrustes.align if setup.networks.options.coordinates == 2 else align_upright
-
     def share(variables, x, mask, metric):
-        # The package's own search aligns in the picture alone.
-        with mock.patch.object(objective, "align", align):
-            return descend(setup.networks, variables, x, mask, options, metric)
+        return descend(setup.networks, variables, x, mask, options, metric)
 
     whole, split = PartitionSpec(), PartitionSpec(parallel.DATA_AXIS)
     program = jax.jit(jax.shard_map(
@@ -300,36 +293,6 @@ def search(setup: Setup, options: DescentOptions) -> Callable[..., Descent]:
         check_vma=False,
     ))
     return lambda variables, x, mask, metric=None: program(variables, x, mask, metric)
-
-
-def align_upright(source: jax.Array, target: jax.Array, mask: jax.Array) -> jax.Array:
-    """The source moved onto the target's counted joints: turned about the vertical, and scaled.
-
-    Args:
-      source, target: (..., F, J, 3), the second coordinate upwards.
-      mask: (..., F, J) weights, 0 = missing.
-    """
-    weight, axes = mask[..., None], (-3, -2)
-    counted = jnp.where(weight > 0, source, 0.0)
-    target = jnp.where(weight > 0, target, 0.0)
-    count = jnp.maximum(weight.sum(axes, keepdims=True), 1e-9)
-    center = (weight * counted).sum(axes, keepdims=True) / count
-    target_center = (weight * target).sum(axes, keepdims=True) / count
-    s, t = counted - center, target - target_center
-    straight = (mask * (s[..., 0] * t[..., 0] + s[..., 2] * t[..., 2])).sum((-2, -1))
-    across = (mask * (s[..., 0] * t[..., 2] - s[..., 2] * t[..., 0])).sum((-2, -1))
-    upright = (mask * s[..., 1] * t[..., 1]).sum((-2, -1))
-    spread = (weight * s * s).sum((-3, -2, -1))
-    turned = safe_norm(jnp.stack([straight, across], -1))
-    safe = jnp.where(turned > 0, turned, 1.0)
-    scale = (turned + upright) / jnp.where(spread > 0, spread, 1.0)
-    cos, sin, scale = (
-        a[..., None, None] for a in
-        (scale * jnp.where(turned > 0, straight / safe, 1.0), scale * across / safe, scale)
-    )
-    x, y, z = jnp.moveaxis(source - center, -1, 0)
-    moved = jnp.stack([cos * x - sin * z, scale * y, sin * x + cos * z], -1)
-    return moved + target_center
 
 
 def step_flop(options: NetworkOptions, phase: Phase, windows: int) -> float:

@@ -12,7 +12,6 @@ import numpy as np
 from posegan_jax.geometry.camera import picture
 from posegan_jax.geometry.metrics import mpjpe, mpjse, safe_norm
 from posegan_jax.pose.skeleton import Skeleton
-from posegan_jax.runtime.parallel import over_devices
 from posegan_jax.training.options import LossWeights
 
 
@@ -84,13 +83,17 @@ def latent_moments(z: jax.Array, batch_axis: str | None = None) -> jax.Array:
         None: z is all of it.
     """
     chex.assert_rank(z, 2)
-    n, dimension = z.shape
-    halves = z[: n // 2 * 2].reshape(-1, 2, dimension)
-    mean = over_devices(halves.mean(axis=0), batch_axis)
-    centered = halves - mean
-    products = jnp.einsum("nhi,nhj->hij", centered, centered) / len(halves)
-    spread = over_devices(products, batch_axis) - jnp.eye(dimension, dtype=z.dtype)
-    return (jnp.sum(mean[0] * mean[1]) + jnp.sum(spread[0] * spread[1])) / dimension
+    if batch_axis is not None:
+        z = jax.lax.all_gather(z, batch_axis, tiled=True)
+    (mean, spread), others = map(_moments, (z[::2], z[1::2] if len(z) > 1 else z))
+    return (jnp.sum(mean * others[0]) + jnp.sum(spread * others[1])) / z.shape[1]
+
+
+def _moments(z: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Mean (L,) of codes (N, L), and how far their covariance (L, L) is from the identity."""
+    mean = z.mean(axis=0)
+    centered = z - mean
+    return mean, centered.T @ centered / len(z) - jnp.eye(z.shape[1], dtype=z.dtype)
 
 
 # --- depth ----------------------------------------------------------------------------------------

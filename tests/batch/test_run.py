@@ -228,7 +228,7 @@ def test_windows_are_as_long_as_the_checkpoint_says(options, tmp_path, monkeypat
     monkeypatch.setattr(settings, "find_checkpoint", lambda path: path)
     monkeypatch.setattr(settings, "read_metadata", lambda path: told)
     dataclasses.replace(options, shift=48, joints="h36m17").check_model(tmp_path)
-    with pytest.raises(InputError, match="joints must be .* of coco17 it does not know left_eye"):
+    with pytest.raises(InputError, match="joints must be .* of coco17 it does not know nose"):
         dataclasses.replace(options, joints="coco17").check_model(tmp_path)
     with pytest.raises(InputError, match="shift must be between 1 and 48 frames, not 49"):
         dataclasses.replace(options, shift=49).check_model(tmp_path)
