@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from posegan_jax.inpainting.settings import DescentOptions
+from posegan_jax.model.generator import DEPTH
 from posegan_jax.model.layers import LEAKY_SLOPE, stages
 from posegan_jax.model.options import NetworkOptions, Variables
 from posegan_jax.pose.skeleton import get_skeleton
@@ -149,13 +150,15 @@ class Generator(nn.Module):
         self.convs = nn.ModuleList(convs)
         self.norms = nn.ModuleList(BatchNorm(width) for width in widths)
         self.last = nn.Conv2d(32, 2 * options.coordinates, 1, bias=False)
+        reach = [1.0, 1.0, DEPTH][: options.coordinates] * 2  # of the left joint and the right one
+        self.register_buffer("reach", torch.tensor(reach)[:, None, None], persistent=False)
         self.arrange = Rows(rows, options.coordinates, memory_format)
 
     def forward(self, z, trace: bool = False):
         x = z[:, :, None, None].contiguous(memory_format=self.arrange.memory_format)
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = F.relu(norm(conv(x), trace))
-        return self.arrange.from_rows(torch.tanh(self.last(x)))
+        return self.arrange.from_rows(self.reach * torch.tanh(self.last(x) / self.reach))
 
 
 class Discriminator(nn.Module):
