@@ -102,10 +102,13 @@ def explain(
 
 def _delivered(model: Model, seen: np.ndarray) -> np.ndarray:
     """(J,) bool, what the detector delivers: of what the model may see the joints that are seen at
-    all, and those that every detector has, whether they are in sight or not."""
+    all, and those that every detector has, whether they are in sight or not; all, if these are
+    none."""
     skeleton = model.skeleton
     core = [joint for joint in DETECTED_12 if joint in skeleton]
-    return skeleton.mask(model.detected) & (skeleton.mask(core) | np.any(seen, axis=0))
+    may = skeleton.mask(model.detected)
+    delivered = may & (skeleton.mask(core) | np.any(seen, axis=0))
+    return delivered if delivered.any() else may
 
 
 def _answers(

@@ -1,8 +1,8 @@
 """The three networks as mixers: in place of table 1's convolutions along a list of joints.
 
 They take and give what those of ``encoder``, ``generator`` and ``discriminator`` do. Every feature
-of a frame sees every joint of it, and no statistics of a batch are needed: from scratch they learn
-in a tenth of the steps.
+of a frame sees every joint of it, and no statistics of a batch are needed. They learn windows of
+45 joints where convolutions stay at one pose for all (docs/training.md).
 """
 
 import flax.linen as nn
@@ -29,7 +29,9 @@ class Mixer(nn.Module):
             keys = iter(jax.random.split(key, 4 * self.blocks))
             return blocks_init(keys, h.shape[1], self.width, self.blocks)
 
-        return nn.LayerNorm(epsilon=1e-6)(mix(self.param("blocks", init), h))
+        # As what is mixed: else products with float32 would be float32's.
+        blocks = jax.tree.map(lambda a: a.astype(h.dtype), self.param("blocks", init))
+        return nn.LayerNorm(epsilon=1e-6, dtype=h.dtype)(mix(blocks, h))
 
 
 class MixerEncoder(nn.Module):
@@ -57,10 +59,7 @@ class MixerEncoder(nn.Module):
         mask = mask.astype(jnp.float32)
         seen = fill_linearly(jnp.where(mask[..., None] > 0, picture(x), 0.0), mask)
         features = jnp.concatenate([seen, mask[..., None]], axis=-1)
-        h = _embedded(features, self.width, self.dtype)
-        h = Mixer(self.width, self.blocks)(h)
-        code = nn.Dense(self.latent)(h.reshape(h.shape[0], -1).astype(jnp.float32))
-        return final_activation(code, self.final_activation)
+        return _told(self, features, self.latent)
 
 
 class MixerGenerator(nn.Module):
@@ -111,14 +110,15 @@ class MixerCritic(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         features = jnp.concatenate([x, speeds(x, self.last_speed)], axis=-1)
-        h = _embedded(features, self.width, self.dtype)
-        h = Mixer(self.width, self.blocks)(h)
-        score = nn.Dense(1)(h.reshape(h.shape[0], -1).astype(jnp.float32))
-        return final_activation(score, self.final_activation)[:, 0]
+        return _told(self, features, 1)[:, 0]
 
 
-def _embedded(features: jax.Array, width: int, dtype) -> jax.Array:
-    """(N, F, J, C) -> (N, F, width), frame by frame, in a submodule of the caller's."""
+def _told(of: MixerEncoder | MixerCritic, features: jax.Array, outputs: int) -> jax.Array:
+    """(N, F, J, C) -> (N, outputs): every frame embedded, mixed, all frames together; by
+    submodules of the module that calls."""
     n, frames = features.shape[:2]
-    rows = features.reshape(n * frames, -1).astype(dtype)
-    return nn.Dense(width, dtype=dtype)(rows).reshape(n, frames, width)
+    rows = features.reshape(n * frames, -1).astype(of.dtype)
+    h = nn.Dense(of.width, dtype=of.dtype)(rows).reshape(n, frames, of.width)
+    h = Mixer(of.width, of.blocks)(h)
+    told = nn.Dense(outputs)(h.reshape(n, -1).astype(jnp.float32))
+    return final_activation(told, of.final_activation)

@@ -80,3 +80,21 @@ def test_blocks_and_width_decide_the_sizes():
     assert list(blocks) == ["0", "1", "2"]
     assert blocks["0"]["features"]["up"]["kernel"].shape == (20, 40)
     assert blocks["0"]["time"]["up"]["kernel"].shape == (8, 16)
+
+
+def test_half_precision_is_what_is_mixed_and_not_what_comes_out():
+    options = NetworkOptions("alphapose12", **SIZES)
+    half = build_networks(options, dtype=jnp.bfloat16)
+    x, mask, z = windows(2, 2), jnp.ones((2, 8, 12)), jnp.ones((2, 16))
+    for name, inputs in (
+        ("encoder", (x, mask)), ("generator", (z,)), ("discriminator", (x,)),
+    ):
+        module, variables = getattr(half, name), VARIABLES[2][name]
+        assert {a.dtype for a in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+        found = module.apply(variables, *inputs)
+        assert found.dtype == jnp.float32
+        np.testing.assert_allclose(found, apply(name, 2, *inputs), atol=0.1)
+        products = str(jax.make_jaxpr(lambda *i, m=module, v=variables: m.apply(v, *i))(*inputs))
+        in_half = [line for line in products.splitlines()
+                   if "dot_general" in line and "bf16" in line.split("=")[0]]
+        assert len(in_half) >= 4 * options.blocks
