@@ -32,9 +32,10 @@ LONGEST, LONGEST_ALONE = 48, 24
 seen: beyond a second or two a path says nothing of what happened."""
 LEAST = 0.001
 """Deviation, in body sizes, that both have at least."""
-MODEST = 3.0
-"""How many times as far off as they say the networks are in holes, where others are seen. Chosen on
-training subjects and on every second clip of a set of labelled sport, as ``PREFERRED``."""
+MODEST, MODEST_BRIEFLY = 2.0, 3.0
+"""How many times as far off as they say the networks are in holes where others are seen, long ones
+and short ones. Chosen on training subjects and on every second clip of a set of labelled sport, as
+``PREFERRED``."""
 
 
 class Bridges(NamedTuple):
@@ -43,10 +44,12 @@ class Bridges(NamedTuple):
     Attributes:
       places: (T, J, 2) pixels.
       deviation: (T, J) of the places, pixels, as it was found where nothing is missing.
+      short: (T, J) bool, whether the hole is.
     """
 
     places: np.ndarray
     deviation: np.ndarray
+    short: np.ndarray
 
 
 def bridge(
@@ -72,7 +75,8 @@ def bridge(
     """
     path = bridges(motion, seen, step)
     least = LEAST * size[:, None]
-    networks, paths = (MODEST * (deviation + least)) ** 2, (path.deviation + least) ** 2
+    modest = np.where(path.short, MODEST_BRIEFLY, MODEST)
+    networks, paths = (modest * (deviation + least)) ** 2, (path.deviation + least) ** 2
     weight = networks / (networks + paths)
     nothing: np.ndarray = ~np.any(seen, axis=1)
     never = np.flatnonzero(~np.any(seen, axis=0))
@@ -102,6 +106,7 @@ def bridges(motion: np.ndarray, seen: np.ndarray, step: float) -> Bridges:
       step: frames of the model per frame.
     """
     places, deviation = np.full(motion.shape, np.nan), np.full(seen.shape, np.nan)
+    short = np.zeros(seen.shape, bool)
     trials, slopes = _Trials(motion, seen), _slopes(motion, seen)
     joints, befores, gaps = _holes(seen)
     for gap in map(int, np.unique(gaps[step * (gaps - 1) <= LONGEST])):
@@ -126,8 +131,9 @@ def bridges(motion: np.ndarray, seen: np.ndarray, step: float) -> Bridges:
         path[bends] = np.einsum(
             "tk,hkc->htc", bending_least(gap), motion[around[bends], joint[bends, None]])
         places[frames, joint[:, None]] = path
+        short[frames, joint[:, None]] = gap < SHORT
         deviation[frames, joint[:, None]] = off.min(axis=1)[:, None] * (4 * at * (1 - at))[:, 0]
-    return Bridges(places, deviation)
+    return Bridges(places, deviation, short)
 
 
 def _holes(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

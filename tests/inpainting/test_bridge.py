@@ -10,6 +10,7 @@ from posegan_jax.inpainting.bridge import (
     LONGEST,
     LONGEST_ALONE,
     MODEST,
+    MODEST_BRIEFLY,
     SHORT,
     bending_least,
     bridge,
@@ -227,8 +228,12 @@ def test_where_few_holes_of_a_length_fit_shorter_ones_tell():
     assert 0.1 * off.max() < found.deviation[hole, 1].max() < 10 * off.max()
 
 
-def test_networks_and_paths_count_by_inverse_variances():
-    path, hole = smooth(), slice(40, 52)
+@pytest.mark.parametrize("hole, modest", [
+    (slice(40, 52), MODEST), (slice(40, 40 + SHORT - 1), MODEST),
+    (slice(40, 40 + SHORT - 2), MODEST_BRIEFLY),
+])
+def test_networks_and_paths_count_by_inverse_variances(hole, modest):
+    path = smooth()
     seen = with_hole(120, hole)
     networks = path.copy()
     networks[hole, 1] += (8.0, -6.0)
@@ -237,7 +242,7 @@ def test_networks_and_paths_count_by_inverse_variances():
         found = bridge(networks, np.full(seen.shape, deviation), seen, np.full(120, SIZE), 1.0, 0.5)
         np.testing.assert_array_equal(found[seen], networks[seen])
         least = LEAST * SIZE
-        one = (MODEST * (deviation + least)) ** -2.0
+        one = (modest * (deviation + least)) ** -2.0
         other = (own.deviation[hole, 1, None] + least) ** -2.0
         wanted = (one * networks[hole, 1] + other * own.places[hole, 1]) / (one + other)
         np.testing.assert_allclose(found[hole, 1], wanted)
