@@ -6,9 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from posegan_jax.pose.carry import carry_joints, midpoints, on_skeleton
+from posegan_jax.pose.carry import carry_joints, following, on_skeleton
+from posegan_jax.pose.median import median
 from posegan_jax.pose.sequence import PoseSequence, Provenance, completed
 from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, get_skeleton
+
+ALIKE = 5
+"""Observations of a joint in a row whose median tells where it is beside what it follows from."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,12 +155,31 @@ def deliver(
     keypoints = carry_joints(completion.keypoints, model, target, dense.keypoints)
     scores = carry_joints(completion.scores, model, target, dense.scores)
     provenance = carry_joints(completion.provenance, model, target, dense.provenance)
-    for joint, ends in midpoints(model, target).items():
+    for joint, (parts, weights) in following(model, target).items():
         at = target.index(joint)
-        whole = np.isfinite(completion.keypoints[:, ends, 0]).all(-1)
-        holes = np.isnan(keypoints[:, at, 0]) & whole
-        keypoints[holes, at] = completion.keypoints[holes][:, ends].mean(1)
-        scores[holes, at] = completion.scores[holes][:, ends].min(1)
+        place = weights @ completion.keypoints[:, parts]
+        holes = np.isnan(keypoints[:, at, 0]) & np.isfinite(place[:, 0])
+        keypoints[holes, at] = (place + _offset(keypoints[:, at] - place))[holes]
+        scores[holes, at] = completion.scores[holes][:, parts].min(1)
         provenance[holes, at] = Provenance.FILLED
     provenance = np.maximum(provenance, earlier)
     return dense.replace(keypoints=keypoints, scores=scores, provenance=provenance)
+
+
+def _offset(found: np.ndarray) -> np.ndarray:
+    """(T, 2) how far a joint is from where it follows from others, of where that is seen (else
+    NaN): from the last observations' median to the next ones', so that no single miss counts."""
+    seen = np.flatnonzero(np.isfinite(found[:, 0]))
+    if not len(seen):
+        return np.zeros_like(found)
+    around = np.pad(found[seen], ((ALIKE - 1,) * 2, (0, 0)), constant_values=np.nan)
+    spans = np.lib.stride_tricks.sliding_window_view(around, ALIKE, axis=0)
+    typical = median(spans, axis=-1)[..., 0]
+    before, next_ones = typical[: len(seen)], typical[ALIKE - 1 :]
+    time = np.arange(len(found))
+    after = np.searchsorted(seen, time)
+    left, right = np.maximum(after - 1, 0), np.minimum(after, len(seen) - 1)
+    share = (time - seen[left]) / np.maximum(seen[right] - seen[left], 1)
+    start = np.where((after > 0)[:, None], before[left], next_ones[right])
+    stop = np.where((after < len(seen))[:, None], next_ones[right], before[left])
+    return start + np.clip(share, 0, 1)[:, None] * (stop - start)

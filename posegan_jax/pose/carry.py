@@ -3,7 +3,7 @@
 import numpy as np
 
 from posegan_jax.pose.sequence import PoseSequence, Provenance
-from posegan_jax.pose.skeleton import DERIVED, Skeleton, get_skeleton
+from posegan_jax.pose.skeleton import DERIVED, FOLLOWING, Skeleton, get_skeleton
 
 
 def carry_joints(
@@ -43,9 +43,23 @@ def midpoints(old: Skeleton, new: Skeleton) -> dict[str, list[int]]:
     }
 
 
+def following(old: Skeleton, new: Skeleton) -> dict[str, tuple[list[int], np.ndarray]]:
+    """Joints of the new skeleton that the old one lacks and that follow from its own: the indices
+    of these, and their weights.
+
+    They are midpoints by definition, or nearly where they are said to be (``FOLLOWING``).
+    """
+    known = {joint: dict.fromkeys(ends, 0.5) for joint, ends in DERIVED.items()} | FOLLOWING
+    return {
+        joint: ([old.index(part) for part in parts], np.array(list(parts.values())))
+        for joint, parts in known.items()
+        if joint in new and joint not in old and all(part in old for part in parts)
+    }
+
+
 def lacking(old: Skeleton, new: Skeleton) -> list[str]:
     """Joints of the new skeleton that neither are the old one's nor follow from these."""
-    made = midpoints(old, new)
+    made = following(old, new)
     return [joint for joint in new.joints if joint not in old and joint not in made]
 
 

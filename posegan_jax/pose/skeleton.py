@@ -34,6 +34,38 @@ DERIVED = {
 }
 """Joints that are by definition the midpoint of two others."""
 
+_BESIDES = {
+    # As OpenPose marks it in BODY_25B, over 100 frames of four calibrated cameras.
+    "upper_neck": {"neck": 0.9, "nose": 0.1},
+    # By the field's mapping of COCO's joints to MPII's.
+    "thorax": {"left_shoulder": 0.5, "right_shoulder": 0.5},
+    # An eye is 25 to 30 mm wide, and two are some 63 mm apart.
+    "left_eye_inner": {"left_eye": 0.77, "right_eye": 0.23},
+    "left_eye_outer": {"left_eye": 1.23, "right_eye": -0.23},
+    # A corner is 23 mm beside the middle of the face, and 63 mm below the eyes of a head whose
+    # pupils are 57 mm apart: of all sums of these points the one of least squares.
+    "left_mouth": {
+        "left_eye": 0.11, "right_eye": -0.01, "nose": 0.81, "left_ear": -0.13, "right_ear": -0.41,
+        "head": 0.63,
+    },
+    # BlazePose's tip of the foot, the second toe's.
+    "left_foot_index": {"left_big_toe": 0.75, "left_small_toe": 0.25},
+}
+
+
+def _other_side(joint: str) -> str:
+    side, _, stem = joint.partition("_")
+    return {"left": f"right_{stem}", "right": f"left_{stem}"}.get(side, joint)
+
+
+FOLLOWING = {
+    joint: parts for one, weights in _BESIDES.items() for joint, parts in (
+        (one, weights), (_other_side(one), {_other_side(part): w for part, w in weights.items()}),
+    )
+}
+"""Joints that are, on most bodies and to a centimetre or two, at a weighted mean of others: their
+names and weights. No detector's number is told by it, but what is missing of theirs."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Skeleton:
@@ -105,11 +137,7 @@ class Skeleton:
         return mirrored
 
     def _mirror_of(self, joint: str) -> int:
-        if joint.startswith("left_"):
-            return self.index("right_" + joint.removeprefix("left_"))
-        if joint.startswith("right_"):
-            return self.index("left_" + joint.removeprefix("right_"))
-        return self.joints.index(joint)
+        return self.index(_other_side(joint))
 
     def _find_rows(self) -> tuple[tuple[int, int], ...]:
         pairs = [(i, self.mirror[i]) for i, n in enumerate(self.joints) if n[:6] != "right_"]
