@@ -84,7 +84,8 @@ class Completer:
         """Of what the networks leave; of a model in which that was not measured, a default."""
         moments = self.model.moments
         return ResidualModel.fit(
-            ResidualMoments.default(len(self.skeleton)) if moments is None else moments
+            ResidualMoments.default(len(self.skeleton)) if moments is None else moments,
+            self.skeleton,
         )
 
     def steps(

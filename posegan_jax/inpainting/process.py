@@ -300,6 +300,63 @@ class Conditioned:
         return self._frames(result)
 
 
+class Apart:
+    """Processes of groups of joints that do not tell of each other, as one of m joints.
+
+    Args:
+      covariance: (m, m) as of ``Process``; between joints of different groups it does not count.
+      groups: (m,) the number of every joint's group.
+      step: as of ``Process``.
+
+    Attributes:
+      covariance: (m, m) with 0 between groups.
+    """
+
+    def __init__(self, covariance: np.ndarray, groups: np.ndarray, step: float):
+        self.covariance = np.where(groups[:, None] == groups, covariance, 0.0)
+        members = [groups == group for group in np.unique(groups)]
+        self._each = [
+            (group, Process(covariance[np.ix_(group, group)], step)) for group in members
+        ]
+
+    def condition(
+        self, values: np.ndarray, deviation: np.ndarray, roughness: np.ndarray
+    ) -> "ConditionedApart":
+        """As of ``Process``."""
+        return ConditionedApart([
+            (group, process.condition(values[:, group], deviation[:, group], roughness))
+            for group, process in self._each
+        ])
+
+
+class ConditionedApart:
+    """As ``Conditioned``, of ``Apart``; made by its ``condition``."""
+
+    def __init__(self, each: list[tuple[np.ndarray, Conditioned]]):
+        self._each = each
+        self.solved = self._joined([found.solved for _, found in each])
+
+    def precision(self) -> np.ndarray:
+        """(T, m) the diagonal of K^-1."""
+        return self._joined([found.precision() for _, found in self._each])
+
+    def variance(self, share: np.ndarray) -> np.ndarray:
+        """(T, M), as of ``Conditioned``."""
+        result = np.zeros((len(self.solved), len(share)))
+        for group, found in self._each:
+            mixed = np.any(share[:, group] != 0, axis=1)
+            result[:, mixed] += found.variance(share[np.ix_(mixed, group)])
+        return result
+
+    def _joined(self, parts: list[np.ndarray]) -> np.ndarray:
+        """(T, m, ...) of what is each group's (T, joints, ...)."""
+        joints = len(self._each[0][0])
+        result = np.empty((len(parts[0]), joints, *parts[0].shape[2:]))
+        for (group, _), part in zip(self._each, parts, strict=True):
+            result[:, group] = part
+        return result
+
+
 def _lags(count: int) -> np.ndarray:
     time = np.arange(count)
     return time[:, None] - time

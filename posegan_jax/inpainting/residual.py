@@ -10,12 +10,14 @@ separable,
 
 over frames t, u and joints j, k, the same for x and y, in units of the body's size in the picture;
 between joints it is learned from the residuals of training windows. (Telling x from y and counting
-what one says of the other gains 0.001 of AUC at eight times the cost.) The detector's error is a
-process of its own, of each joint apart: half of its variance lasts for half a second, the rest is
-white. One formula then fills holes, bridges gaps, upsamples, and takes off the error as far as the
-other joints and frames contradict it; gross errors, which no Gaussian knows, lose their weight step
-by step. ``process`` does this for the joints that are observed at all; as the covariance is
-separable, of the others these joints' own residuals at the same frame tell everything.
+what one says of the other gains 0.001 of AUC at eight times the cost. What trunk and arms say of
+hips and legs gains nothing at two to three times the cost: they are taken to go apart.) The
+detector's error is a process of its own, of each joint apart: half of its variance lasts for half a
+second, the rest is white. One formula then fills holes, bridges gaps, upsamples, and takes off the
+error as far as the other joints and frames contradict it; gross errors, which no Gaussian knows,
+lose their weight step by step. ``process`` does this for the joints that are observed at all; as
+the covariance is separable, of the others these joints' own residuals at the same frame tell
+everything.
 """
 
 import dataclasses
@@ -27,13 +29,14 @@ import numpy as np
 from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.inpainting.process import (
     WHITE,
-    Conditioned,
-    Process,
+    Apart,
+    ConditionedApart,
     convolve,
     footprint,
     matern,
     memory,
 )
+from posegan_jax.pose.skeleton import Skeleton, beyond
 
 ROUGHNESS = 0.003
 """Standard deviation, in body sizes, of what the process does not follow. Without it the estimate
@@ -80,23 +83,27 @@ class ResidualModel:
         to the mean of its residual.
       covariance: (J, J) of joints, per coordinate, at one frame, in squared body sizes.
       poses: (2 J + 1, 2 J + 1) second moments of true poses, see ``ResidualMoments``.
+      groups: (J,) numbers of the groups of joints that are taken not to tell of each other.
     """
 
     calibration: np.ndarray
     covariance: np.ndarray
     poses: np.ndarray
+    groups: np.ndarray
 
     @classmethod
-    def fit(cls, moments: ResidualMoments) -> "ResidualModel":
-        """From measured moments."""
+    def fit(cls, moments: ResidualMoments, skeleton: Skeleton | None = None) -> "ResidualModel":
+        """From measured moments; legs and hips of a skeleton apart from all above them."""
         covariance = np.asarray(moments.covariance, np.float64)
         joints = len(covariance) // 2
         covariance = np.einsum("jckc->jk", covariance.reshape(joints, 2, joints, 2)) / 2
         ridge = TINY * max(np.trace(covariance) / len(covariance), TINY)
+        groups = np.zeros(joints, int) if skeleton is None else _legs(skeleton).astype(int)
+        covariance = np.where(groups[:, None] == groups, covariance, 0.0)
         return cls(
             np.asarray(moments.calibration, np.float64),
             covariance + ridge * np.eye(len(covariance)),
-            np.asarray(moments.poses, np.float64),
+            np.asarray(moments.poses, np.float64), groups,
         )
 
     @property
@@ -133,6 +140,15 @@ class ResidualModel:
         flat = centered.reshape(len(poses), -1)
         mean = flat @ self.calibration[:-1] + self.calibration[-1]
         return poses + mean.reshape(poses.shape) * size[:, None, None]
+
+
+def _legs(skeleton: Skeleton) -> np.ndarray:
+    """(J,) bool, hips and what hangs on them, and the middle between them."""
+    starts = ("pelvis", "mid_hip"), ("left_hip", "right_hip")
+    return np.array([
+        joint in starts[0] or any(beyond(joint, hip) for hip in starts[1])
+        for joint in skeleton.joints
+    ])
 
 
 def _regression(moments: np.ndarray, inputs: np.ndarray) -> np.ndarray:
@@ -268,7 +284,7 @@ class _Evidence:
     residual: np.ndarray
     deviation: np.ndarray
     step: float
-    process: Process | None
+    process: Apart | None
     scale: np.ndarray
     roughness: float
     weight: np.ndarray
@@ -279,7 +295,8 @@ class _Evidence:
         joints = np.isfinite(residual[..., 0]).any(axis=0)
         process = None
         if joints.any():
-            process = Process(model.covariance[np.ix_(joints, joints)], step)
+            covariance = model.covariance[np.ix_(joints, joints)]
+            process = Apart(covariance, model.groups[joints], step)
         given = cls(
             joints, residual[:, joints] / size[:, None, None], noise[:, joints] / size[:, None],
             step, process, np.ones(len(residual)), roughness,
@@ -302,7 +319,7 @@ class _Evidence:
         result[:, self.joints] = self.weight
         return result
 
-    def _condition(self) -> Conditioned:
+    def _condition(self) -> ConditionedApart:
         """The process given the observations; in units in which its variance is training's."""
         assert self.process is not None
         unit = np.sqrt(self.scale)
@@ -311,7 +328,7 @@ class _Evidence:
             self.roughness / unit,
         )
 
-    def _liveliness(self, found: Conditioned) -> np.ndarray:
+    def _liveliness(self, found: ConditionedApart) -> np.ndarray:
         """(T,) variance of the residual against that of training.
 
         From leave-one-out errors: the error of an observation when predicted from all others, and
@@ -328,7 +345,7 @@ class _Evidence:
             result += level * weight
         return result
 
-    def _weigh(self, found: Conditioned) -> np.ndarray:
+    def _weigh(self, found: ConditionedApart) -> np.ndarray:
         """(T, m) the next weights, by Geman and McClure's robust estimator."""
         # What is taken for error: its covariance times what solves for the observations.
         solved = found.solved / np.sqrt(self.scale)[:, None, None]

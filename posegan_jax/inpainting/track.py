@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from posegan_jax.geometry.body import HEAD, pose_size
 from posegan_jax.pose.carry import carry_joints, following, on_skeleton
 from posegan_jax.pose.median import median
 from posegan_jax.pose.sequence import PoseSequence, Provenance, completed
-from posegan_jax.pose.skeleton import DETECTED_12, Skeleton, get_skeleton
+from posegan_jax.pose.skeleton import DETECTED_12, FOLLOWING, Skeleton, get_skeleton
 
 ALIKE = 5
 """Observations of a joint in a row whose median tells where it is beside what it follows from."""
@@ -159,17 +160,27 @@ def deliver(
         at = target.index(joint)
         place = weights @ completion.keypoints[:, parts]
         holes = np.isnan(keypoints[:, at, 0]) & np.isfinite(place[:, 0])
-        keypoints[holes, at] = (place + _offset(keypoints[:, at] - place))[holes]
+        if joint in FOLLOWING:  # nearly: else it is by definition where they say
+            head = HEAD * pose_size(completion.keypoints)
+            place = place + _offset(keypoints[:, at] - place, head)
+        keypoints[holes, at] = place[holes]
         scores[holes, at] = completion.scores[holes][:, parts].min(1)
         provenance[holes, at] = Provenance.FILLED
     provenance = np.maximum(provenance, earlier)
     return dense.replace(keypoints=keypoints, scores=scores, provenance=provenance)
 
 
-def _offset(found: np.ndarray) -> np.ndarray:
-    """(T, 2) how far a joint is from where it follows from others, of where that is seen (else
-    NaN): from the last observations' median to the next ones', so that no single miss counts."""
-    seen = np.flatnonzero(np.isfinite(found[:, 0]))
+def _offset(found: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """(T, 2) how far a joint is from where it follows from others.
+
+    Between observations it goes from the median of the last to that of the next ones, so that no
+    single miss counts.
+
+    Args:
+      found: (T, 2) the same where it is observed, else NaN.
+      most: (T,) from which it was missed.
+    """
+    seen = np.flatnonzero(np.linalg.norm(found, axis=-1) < most)
     if not len(seen):
         return np.zeros_like(found)
     around = np.pad(found[seen], ((ALIKE - 1,) * 2, (0, 0)), constant_values=np.nan)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from posegan_jax.inpainting import process
-from posegan_jax.inpainting.process import WHITE, Process, convolve, matern, memory
+from posegan_jax.inpainting.process import WHITE, Apart, Process, convolve, matern, memory
 
 CASES = [
     (15, 41, 1.0), (3, 30, 0.2), (7, 24, 2.0), (1, 5, 1.0), (2, 1, 1.0), (70, 3, 1.0),
@@ -86,3 +86,21 @@ def test_sums_over_frames_are_those_of_the_matrix_of_correlations(correlation, f
     lags = 0.5 * (np.arange(frames)[:, None] - np.arange(frames))
     expected = np.einsum("tu,ujx->tjx", correlation(lags), values)
     np.testing.assert_allclose(convolve(correlation, values, 0.5), expected, atol=1e-12)
+
+
+def test_groups_apart_are_one_process_whose_joints_do_not_go_together():
+    covariance, values, deviation, roughness = random_case(9, 31)
+    groups = np.array([0, 2, 0, 1, 2, 0, 0, 2, 2])
+    together = np.where(groups[:, None] == groups, covariance, 0.0)
+    apart = Apart(covariance, groups, 0.7)
+    np.testing.assert_array_equal(apart.covariance, together)
+    found = apart.condition(values, deviation, roughness)
+    wanted = Process(together, 0.7).condition(values, deviation, roughness)
+    scale = np.abs(wanted.solved).max()
+    np.testing.assert_allclose(found.solved / scale, wanted.solved / scale, atol=1e-9)
+    np.testing.assert_allclose(found.precision(), wanted.precision(), rtol=1e-7)
+    # A mixture of all groups, one of a single group, and one of nothing.
+    share = np.random.default_rng(1).normal(size=(3, 9)) * [[1], [1], [0]]
+    share[1, groups != 1] = 0.0
+    left = wanted.variance(share)
+    np.testing.assert_allclose(found.variance(share), left, atol=1e-8 * left.max())

@@ -20,6 +20,7 @@ from posegan_jax.inpainting.residual import (
     carry,
     trust,
 )
+from posegan_jax.pose.skeleton import get_skeleton
 
 SIZE = 80.0
 """Body size of the tests' people, pixels: unlike 1, so that a unit that is left out shows."""
@@ -35,7 +36,7 @@ def model(between, deviation=0.1):
     covariance = deviation**2 * np.asarray(between, float)
     d, j = 2 * len(covariance), len(covariance)
     none = np.zeros((d + 1, d))
-    return ResidualModel(none, covariance + 1e-9 * np.eye(j), none)
+    return ResidualModel(none, covariance + 1e-9 * np.eye(j), none, np.zeros(j, int))
 
 
 def matern(lags):
@@ -441,6 +442,20 @@ def expect(poses, step=1.0, calibration=None):
     if calibration is not None:
         process = dataclasses.replace(process, calibration=calibration)
     return process.expect(poses, np.full(len(poses), SIZE), step)
+
+
+def test_legs_and_hips_are_fitted_apart_from_what_is_above_them():
+    skeleton = get_skeleton("body25")
+    root = np.random.default_rng(3).normal(size=(50, 50))
+    moments = ResidualMoments.default(25)._replace(covariance=root @ root.T)
+    fitted, whole = ResidualModel.fit(moments, skeleton), ResidualModel.fit(moments)
+    ends = "hip", "knee", "ankle", "toe", "heel"
+    legs = [joint for joint in skeleton.joints if joint.endswith(ends)]
+    below = skeleton.mask(legs)
+    assert below.sum() == 13 and (fitted.groups == below).all()
+    same = below[:, None] == below
+    np.testing.assert_array_equal(fitted.covariance, np.where(same, whole.covariance, 0.0))
+    assert (whole.covariance != 0).all() and not whole.groups.any()
 
 
 @pytest.mark.parametrize("coefficients", [(), (3.0,), (3.0, 0.2)])

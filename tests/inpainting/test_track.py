@@ -44,18 +44,19 @@ def test_what_follows_from_the_models_joints_is_filled_and_what_was_read_stays()
 
 
 def test_a_joint_is_filled_where_its_detector_marks_it():
-    """It sees the corner of the mouth ten pixels lower, later twenty, and missed it once."""
+    """It sees the corner of the mouth ten pixels lower, later twenty, and missed it twice."""
     target, done = get_skeleton("mediapipe33"), completion(30)
     mouth = target.index("left_mouth")
     keypoints = np.full((30, len(target), 2), np.nan)
     place = weighted(done, "left_mouth")
     keypoints[:10, mouth] = place[:10] + [0, 10]
-    keypoints[9, mouth] += 300
     keypoints[20:, mouth] = place[20:] + [0, 20]
+    keypoints[9, mouth] += 40
+    keypoints[20, mouth] -= 4000
     result = delivered(keypoints, "mediapipe33", done).keypoints[:, mouth]
     seen = np.isfinite(keypoints[:, mouth, 0])
     np.testing.assert_array_equal(result[seen], keypoints[seen, mouth])
-    holes = np.arange(10, 20)
+    holes = np.arange(10, 20)  # between the frames 9 and 21
     np.testing.assert_allclose(
-        (result - place)[holes], np.stack([0 * holes, 10 + 10 * (holes - 9) / 11], -1), atol=1e-9
+        (result - place)[holes], np.stack([0 * holes, 10 + 10 * (holes - 9) / 12], -1), atol=1e-9
     )
