@@ -39,6 +39,7 @@ from posegan_jax.inpainting.sides import exchanged
 from posegan_jax.inpainting.solvable import any_solvable, choose
 from posegan_jax.inpainting.together import Request, Steps, together
 from posegan_jax.inpainting.track import Completion, Generated, Track, deliver, known_runs
+from posegan_jax.inpainting.upright import lying, turn
 from posegan_jax.model.certainty import Grounds
 from posegan_jax.model.model import Model
 from posegan_jax.pose.continuity import Layout
@@ -142,7 +143,7 @@ class Completer:
         self, track: Track, parts: Sequence[slice], rate: Rate, settings: Settings,
         observed: Observed, repair_sides: bool,
     ) -> Steps[tuple[Completion, np.ndarray]]:
-        """Completes a track, each of its parts as if it were all there is.
+        """Completes a track, each of its parts as if it were all there is, upright (``lying``).
 
         A first look by the encoder tells which observations to rely on in the search. One thing is
         told by all parts: how rough the detector's places are where a part is too short to say.
@@ -159,11 +160,13 @@ class Completer:
         """
         done, crossed = Completion.of(track), np.zeros(len(track), bool)
         parts = [part for part in parts if self._has_start(track[part], rate)]
+        leans = [0.0] * len(parts)
         if not settings.carry_residual:
             alone = {i: self._bare(track[p], rate, settings, observed) for i, p in enumerate(parts)}
         else:
-            each = {i: self._seen(track[p], rate, settings, observed, repair_sides)
-                    for i, p in enumerate(parts)}
+            leans = [lying(track.keypoints[part], self.skeleton) for part in parts]
+            each = {i: self._seen(track[p].turned(-lean), rate, settings, observed, repair_sides)
+                    for i, (p, lean) in enumerate(zip(parts, leans, strict=True))}
             seen = yield from together(each)
             for i, part in enumerate(parts):
                 crossed[part] = np.any(seen[i].crossed & seen[i].track.seen, axis=-1)
@@ -172,7 +175,7 @@ class Completer:
                      for i, p in enumerate(parts)}
         found = yield from together(alone)
         for i, part in enumerate(parts):
-            done.put(part, found[i])
+            done.put(part, found[i].turned(leans[i], track[part]))
         return done, crossed
 
     def _bare(
@@ -237,6 +240,11 @@ class Completer:
           history: of the observations.
           due: the frame that is to be delivered.
         """
+        seen, before = window, history.keypoints
+        lean = lying(window.keypoints if before is None else before, self.skeleton)
+        if lean:
+            window = window.turned(-lean)
+            history = history._replace(keypoints=None if before is None else turn(before, -lean))
         rate, weights = Rate(), confidence(window.scores, window.seen)
         shown = window.input_mask * weights
         strays = stray(window.keypoints) & (observed != "keep")
@@ -254,7 +262,7 @@ class Completer:
         kept = window.seen & wrong & (rely.noise == 0)
         done.keypoints[kept], done.scores[kept] = window.keypoints[kept], window.scores[kept]
         done.provenance[kept] = Provenance.OBSERVED
-        return done
+        return done.turned(lean, seen)
 
     def _explain(
         self, track: Track, generated: Generated, runs: list[slice], rely: Reliability,

@@ -83,13 +83,14 @@ class ResidualModel:
         to the mean of its residual.
       covariance: (J, J) of joints, per coordinate, at one frame, in squared body sizes.
       poses: (2 J + 1, 2 J + 1) second moments of true poses, see ``ResidualMoments``.
-      groups: (J,) numbers of the groups of joints that are taken not to tell of each other.
+      groups: (J,) numbers of the groups of joints that are taken not to tell of each other; one
+        group if None.
     """
 
     calibration: np.ndarray
     covariance: np.ndarray
     poses: np.ndarray
-    groups: np.ndarray
+    groups: np.ndarray | None = None
 
     @classmethod
     def fit(cls, moments: ResidualMoments, skeleton: Skeleton | None = None) -> "ResidualModel":
@@ -98,13 +99,17 @@ class ResidualModel:
         joints = len(covariance) // 2
         covariance = np.einsum("jckc->jk", covariance.reshape(joints, 2, joints, 2)) / 2
         ridge = TINY * max(np.trace(covariance) / len(covariance), TINY)
-        groups = np.zeros(joints, int) if skeleton is None else _legs(skeleton).astype(int)
-        covariance = np.where(groups[:, None] == groups, covariance, 0.0)
         return cls(
             np.asarray(moments.calibration, np.float64),
             covariance + ridge * np.eye(len(covariance)),
-            np.asarray(moments.poses, np.float64), groups,
+            np.asarray(moments.poses, np.float64),
+            None if skeleton is None else _legs(skeleton).astype(int),
         )
+
+    @property
+    def apart(self) -> np.ndarray:
+        """(J,) numbers of the groups of joints that are taken not to tell of each other."""
+        return np.zeros(len(self.covariance), int) if self.groups is None else self.groups
 
     @property
     def regresses(self) -> bool:
@@ -296,7 +301,7 @@ class _Evidence:
         process = None
         if joints.any():
             covariance = model.covariance[np.ix_(joints, joints)]
-            process = Apart(covariance, model.groups[joints], step)
+            process = Apart(covariance, model.apart[joints], step)
         given = cls(
             joints, residual[:, joints] / size[:, None, None], noise[:, joints] / size[:, None],
             step, process, np.ones(len(residual)), roughness,
@@ -364,7 +369,8 @@ class _Evidence:
         unit = np.sqrt(self.scale)[:, None]
         if self.process is not None:
             found = self._condition()
-            between = model.covariance[joints]
+            same = model.apart[joints, None] == model.apart
+            between = np.where(same, model.covariance[joints], 0.0)
             mean = np.einsum(
                 "tjx,jk->tkx", convolve(matern, found.solved, self.step), between, optimize=True
             ) * unit[..., None]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from posegan_jax.geometry.body import HEAD, pose_size
+from posegan_jax.inpainting.upright import turn
 from posegan_jax.pose.carry import carry_joints, following, on_skeleton
 from posegan_jax.pose.median import median
 from posegan_jax.pose.sequence import PoseSequence, Provenance, completed
@@ -60,6 +61,12 @@ class Track:
         """(T, J) bool, all observed joints."""
         return np.isfinite(self.keypoints[..., 0])
 
+    def turned(self, angle: float) -> "Track":
+        """With its places turned, see ``upright.turn``; itself by 0."""
+        if not angle:
+            return self
+        return dataclasses.replace(self, keypoints=turn(self.keypoints, angle))
+
     def exchange(self, crossed: np.ndarray, skeleton: Skeleton) -> "Track":
         """With left and right exchanged where ``crossed`` (T, J), alike on both sides, is."""
         mirror = list(skeleton.mirror)
@@ -102,6 +109,15 @@ class Completion:
         return cls(
             track.keypoints.copy(), track.scores.copy(), source, np.ones(track.scores.shape)
         )
+
+    def turned(self, angle: float, track: Track) -> "Completion":
+        """With its places turned, but for those that are the track's own as observed; itself by 0.
+        """
+        if not angle:
+            return self
+        kept = (self.provenance == Provenance.OBSERVED)[..., None]
+        keypoints = np.where(kept, track.keypoints, turn(self.keypoints, angle))
+        return dataclasses.replace(self, keypoints=keypoints)
 
     def __getitem__(self, frames: slice) -> "Completion":
         """Some of the frames."""

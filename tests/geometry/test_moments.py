@@ -118,9 +118,7 @@ def test_a_regression_of_earlier_versions_is_what_its_moments_say():
     weights[2:4] = 0.0
     own = [0, 1, 4, 5]  # inputs are what they are
     weights[:, own] = np.eye(D + 1)[:, own]
-    model = ResidualModel(
-        np.zeros((D + 1, D)), np.eye(JOINTS), poses_of(weights), np.zeros(JOINTS, int)
-    )
+    model = ResidualModel(np.zeros((D + 1, D)), np.eye(JOINTS), poses_of(weights))
     poses, size = rng.normal(size=(5, JOINTS, 2)), rng.uniform(1.0, 2.0, 5)
     centre = poses[:, INPUTS].mean(axis=1, keepdims=True)
     flat = ((poses - centre) / size[:, None, None]).reshape(5, D)

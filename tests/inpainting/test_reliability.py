@@ -79,7 +79,7 @@ def test_of_a_few_joints_none_is_stray():
 def model(deviation=0.1):
     """Joints of the same deviation that do not go with each other."""
     none = np.zeros((2 * JOINTS + 1, 2 * JOINTS))
-    return ResidualModel(none, deviation**2 * np.eye(JOINTS), none, np.zeros(JOINTS, int))
+    return ResidualModel(none, deviation**2 * np.eye(JOINTS), none)
 
 
 def judge(keypoints, observed="auto", weights=1.0, step=1.0, generated=None):

@@ -16,6 +16,7 @@ from posegan_jax.inpainting.inpainter import Inpainter
 from posegan_jax.inpainting.reliability import recall
 from posegan_jax.inpainting.settings import LiveSettings
 from posegan_jax.inpainting.solvable import centered
+from posegan_jax.inpainting.upright import turn
 from posegan_jax.motion.procedural import procedural_clips
 from posegan_jax.pose.sequence import PoseSequence, Provenance
 from posegan_jax.pose.skeleton import DETECTED_12, get_skeleton
@@ -77,6 +78,27 @@ def shown(stream):
 
     stream._solve = record
     return asked
+
+
+# --- who lies -------------------------------------------------------------------------------------
+
+
+def test_a_picture_on_its_side_is_followed_as_if_it_stood(live):
+    """From a second on, when it is known that nobody stands up in it."""
+    keypoints, angle = detected(), -np.pi / 2
+    keypoints[:, [MPI.index(f"left_{part}") for part in ("knee", "ankle")]] = np.nan
+    found = []
+    for places in (keypoints, turn(keypoints, angle)):
+        stream = live(delay=2)
+        found.append([stream.push(frame) for frame in places])
+    legs = [MPI.index("left_knee"), MPI.index("left_ankle")]
+    apart = []
+    for frames in (range(10, 20), range(FRAMES + 4, len(keypoints))):
+        upright, turned = (np.stack([some[t].keypoints for t in frames]) for some in found)
+        head = upright[:, MPI.index("head_top")] - upright[:, MPI.index("neck")]
+        off = np.linalg.norm(turn(turned, -angle) - upright, axis=-1)
+        apart.append((off / np.linalg.norm(head, axis=-1)[:, None])[:, legs].mean())
+    assert apart[0] > 0.3 and apart[1] < 0.1
 
 
 # --- the same as offline --------------------------------------------------------------------------
