@@ -1,6 +1,7 @@
 """What docs/formats.md says of the formats, against what they do."""
 
 import re
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,10 @@ import pytest
 
 from posegan_jax import formats
 from posegan_jax.formats import arrays, hdf5, movement, table
+from posegan_jax.model.folder import packaged, read_metadata
+from posegan_jax.pose.carry import lacking
 from posegan_jax.pose.sequence import PoseFile, PoseSequence, Provenance
-from posegan_jax.pose.skeleton import SKELETONS
+from posegan_jax.pose.skeleton import SKELETONS, get_skeleton
 
 TEXT = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
 ROWS = {
@@ -51,6 +54,28 @@ def test_where_joints_come_from_is_kept_or_not(name, tmp_path):
     (again,) = formats.read(tmp_path / "out")
     kept = bool((again.provenance == Provenance.FILLED).any())
     assert kept == (ROWS[name][5] == "yes")
+
+
+def test_what_the_packaged_model_completes():
+    with resources.as_file(packaged()) as path:
+        model = get_skeleton(read_metadata(path)["networks"]["skeleton"])
+    part = TEXT.split("### What is completed")[1].split("\n###")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (.*)\|$", part, re.MULTILINE)
+    assert {name for name, *_ in rows} == set(SKELETONS) - {"alphapose12"}
+    for name, count, rest in rows:
+        left = lacking(model, SKELETONS[name])
+        assert int(count) == len(SKELETONS[name]) - len(left), name
+        stems = {re.sub("^(left|right)_", "", joint) for joint in left}
+        if "110 of face and hands" in rest:
+            beyond = set(SKELETONS[name].joints[-110:])
+            assert beyond <= set(left)
+            stems = {re.sub("^(left|right)_", "", joint) for joint in set(left) - beyond}
+        said = {word for word in re.split(r",\s*", rest.split(", and the")[0].strip()) if word}
+        assert said == stems, name
+    better = get_skeleton("body45")
+    for name in SKELETONS:
+        left = set(lacking(better, SKELETONS[name]))
+        assert left == (set(SKELETONS[name].joints[-110:]) if len(SKELETONS[name]) > 45 else set())
 
 
 def test_the_order_of_joints():
