@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from posegan_jax.errors import InputError
+from posegan_jax.geometry.body import pose_size
 from posegan_jax.geometry.moments import ResidualMoments
 from posegan_jax.inpainting.compose import compose, spread
 from posegan_jax.inpainting.explain import AROUND, as_generated, explain, openness
@@ -39,7 +40,7 @@ from posegan_jax.inpainting.sides import exchanged
 from posegan_jax.inpainting.solvable import any_solvable, choose
 from posegan_jax.inpainting.together import Request, Steps, together
 from posegan_jax.inpainting.track import Completion, Generated, Track, deliver, known_runs
-from posegan_jax.inpainting.upright import lying, turn
+from posegan_jax.inpainting.upright import lying, share, turn
 from posegan_jax.model.certainty import Grounds
 from posegan_jax.model.model import Model
 from posegan_jax.pose.continuity import Layout
@@ -143,7 +144,9 @@ class Completer:
         self, track: Track, parts: Sequence[slice], rate: Rate, settings: Settings,
         observed: Observed, repair_sides: bool,
     ) -> Steps[tuple[Completion, np.ndarray]]:
-        """Completes a track, each of its parts as if it were all there is, upright (``lying``).
+        """Completes a track, each of its parts as if it were all there is.
+
+        A part of someone who lies is completed twice, as it is and upright (``upright``).
 
         A first look by the encoder tells which observations to rely on in the search. One thing is
         told by all parts: how rough the detector's places are where a part is too short to say.
@@ -160,23 +163,37 @@ class Completer:
         """
         done, crossed = Completion.of(track), np.zeros(len(track), bool)
         parts = [part for part in parts if self._has_start(track[part], rate)]
-        leans = [0.0] * len(parts)
         if not settings.carry_residual:
-            alone = {i: self._bare(track[p], rate, settings, observed) for i, p in enumerate(parts)}
-        else:
-            leans = [lying(track.keypoints[part], self.skeleton) for part in parts]
-            each = {i: self._seen(track[p].turned(-lean), rate, settings, observed, repair_sides)
-                    for i, (p, lean) in enumerate(zip(parts, leans, strict=True))}
-            seen = yield from together(each)
-            for i, part in enumerate(parts):
-                crossed[part] = np.any(seen[i].crossed & seen[i].track.seen, axis=-1)
-            unknown = _roughness(seen.values(), rate.step) if len(parts) > 1 else 0.0
-            alone = {i: self._complete(seen[i], p.start, rate, settings, observed, unknown)
-                     for i, p in enumerate(parts)}
+            bare = {i: self._bare(track[p], rate, settings, observed) for i, p in enumerate(parts)}
+            for i, found in (yield from together(bare)).items():
+                done.put(parts[i], found)
+            return done, crossed
+        ways = {i: self._ways(track.keypoints[part]) for i, part in enumerate(parts)}
+        each = {
+            (i, lean): self._seen(
+                track[parts[i]].turned(-lean), rate, settings, observed, repair_sides)
+            for i in ways for lean in ways[i]
+        }
+        seen = yield from together(each)
+        told = [seen[i, ways[i][0]] for i in ways]
+        unknown = _roughness(told, rate.step) if len(parts) > 1 else 0.0
+        alone = {
+            (i, lean): self._complete(look, parts[i].start, rate, settings, observed, unknown)
+            for (i, lean), look in seen.items()
+        }
         found = yield from together(alone)
         for i, part in enumerate(parts):
-            done.put(part, found[i].turned(leans[i], track[part]))
+            crossed[part] = np.any(told[i].crossed & told[i].track.seen, axis=-1)
+            turned = [found[i, lean].turned(lean, track[part]) for lean in ways[i]]
+            off = [_unexplained(seen[i, lean].track, seen[i, lean].generated) for lean in ways[i]]
+            done.put(part, _joined(turned, off))
         return done, crossed
+
+    def _ways(self, keypoints: np.ndarray) -> tuple[float, ...]:
+        """Angles by which the picture (T, J, 2) is turned back to be completed, the main one first:
+        upright, and of who lies as it is besides."""
+        lean = lying(keypoints, self.skeleton)
+        return (lean, 0.0) if lean and self.told is None else (lean,)
 
     def _bare(
         self, track: Track, rate: Rate, settings: Settings, observed: Observed
@@ -240,11 +257,22 @@ class Completer:
           history: of the observations.
           due: the frame that is to be delivered.
         """
-        seen, before = window, history.keypoints
-        lean = lying(window.keypoints if before is None else before, self.skeleton)
-        if lean:
-            window = window.turned(-lean)
-            history = history._replace(keypoints=None if before is None else turn(before, -lean))
+        before = history.keypoints
+        ways = self._ways(window.keypoints if before is None else before)
+        found = yield from together({
+            lean: self._follow(
+                window.turned(-lean), observed,
+                history if before is None else history._replace(keypoints=turn(before, -lean)), due,
+            )
+            for lean in ways
+        })
+        turned = [found[lean][0].turned(lean, window) for lean in ways]
+        return _joined(turned, [found[lean][1] for lean in ways])
+
+    def _follow(
+        self, window: Track, observed: Observed, history: History, due: int
+    ) -> Steps[tuple[Completion, float]]:
+        """The same with the picture as it is; and what of the window is not explained."""
         rate, weights = Rate(), confidence(window.scores, window.seen)
         shown = window.input_mask * weights
         strays = stray(window.keypoints) & (observed != "keep")
@@ -262,7 +290,7 @@ class Completer:
         kept = window.seen & wrong & (rely.noise == 0)
         done.keypoints[kept], done.scores[kept] = window.keypoints[kept], window.scores[kept]
         done.provenance[kept] = Provenance.OBSERVED
-        return done.turned(lean, seen)
+        return done, _unexplained(window, generated)
 
     def _explain(
         self, track: Track, generated: Generated, runs: list[slice], rely: Reliability,
@@ -358,6 +386,21 @@ class _Seen(NamedTuple):
     look: np.ndarray
     generated: Generated
     runs: list[slice]
+
+
+def _unexplained(track: Track, generated: Generated) -> float:
+    """How far what is generated is off what is observed, in the mean, in body sizes."""
+    off = np.linalg.norm(track.keypoints - generated.motion, axis=-1)
+    off /= pose_size(generated.motion)[:, None]
+    return float(np.nanmean(off)) if np.isfinite(off).any() else 0.0
+
+
+def _joined(ways: Sequence[Completion], off: Sequence[float]) -> Completion:
+    """A completion, or of who lies both: upright, and as it is; and what each leaves unexplained.
+    """
+    if len(ways) == 1:
+        return ways[0]
+    return ways[0].blended(ways[1], share(*off))
 
 
 def _roughness(parts: Iterable[_Seen], step: float) -> float:

@@ -110,6 +110,16 @@ class Completion:
             track.keypoints.copy(), track.scores.copy(), source, np.ones(track.scores.shape)
         )
 
+    def blended(self, other: "Completion", share: float) -> "Completion":
+        """With a share of its own, and the rest of another completion of the same track, where
+        both filled a joint."""
+        both = (self.provenance == Provenance.FILLED) & (other.provenance == Provenance.FILLED)
+        rest = np.where(both, 1 - share, 0.0)
+        return dataclasses.replace(
+            self, keypoints=self.keypoints + rest[..., None] * (other.keypoints - self.keypoints),
+            scores=self.scores + rest * (other.scores - self.scores),
+        )
+
     def turned(self, angle: float, track: Track) -> "Completion":
         """With its places turned, but for those that are the track's own as observed; itself by 0.
         """
