@@ -26,7 +26,7 @@ from posegan_jax.model.mixing import (
     norm_init,
 )
 from posegan_jax.model.options import CorrectorOptions, NetworkOptions
-from posegan_jax.pose.skeleton import get_skeleton
+from posegan_jax.pose.skeleton import Skeleton, get_skeleton
 
 SURE = 0.05
 """Deviation, in body sizes, of a joint that counts for half."""
@@ -87,6 +87,60 @@ class Corrector:
         gate = {"kernel": jnp.zeros((width, self.joints)), "bias": bias}
         return {**params, "embed": {**embed, "kernel": kernel}, "gate": gate}
 
+    def grown(
+        self, params: Params, other: "Corrector", skeleton: Skeleton, smaller: Skeleton
+    ) -> Params:
+        """Parameters that begin with those of a corrector of fewer joints.
+
+        Of these it says what that one does, as long as no other joint is seen or generated. What a
+        new joint hangs on is what it begins as, and depths are 0.
+
+        Args:
+          params: of the other one; both correct, or both complete.
+          other: of the same frames, and sizes of its own.
+          skeleton: of this one's joints.
+          smaller: of the other one's, all of which this one has, seen and unseen alike.
+        """
+        like = [_ancestor(skeleton, joint, smaller) for joint in range(len(skeleton))]
+        new = [joint for joint, old in enumerate(like) if old is not None]
+        old = [like[joint] for joint in new]
+        own, theirs = self.coordinates, other.coordinates
+        at = [self.detected.index(skeleton.index(smaller.joints[k])) for k in other.detected]
+        seen = np.concatenate([2 * np.array(at), 2 * np.array(at) + 1])
+        from_seen = np.concatenate([np.arange(0, 2 * len(at), 2), np.arange(1, 2 * len(at), 2)])
+
+        def outputs(array):
+            """(..., J C) of theirs (..., K C)."""
+            result = np.zeros((*array.shape[:-1], len(skeleton), own), np.float32)
+            given = np.asarray(array).reshape(*array.shape[:-1], len(smaller), theirs)
+            both = min(own, theirs)
+            result[..., new, :both] = given[..., old, :both]
+            return result.reshape(*array.shape[:-1], -1)
+
+        count, kernel = len(self.detected), np.asarray(params["embed"]["kernel"])
+        rows = 3 * count + (2 * len(skeleton) if self.options.corrects else 0)
+        embed = np.zeros((rows, kernel.shape[1]), np.float32)
+        embed[seen] = kernel[from_seen]
+        embed[2 * count + np.array(at)] = kernel[2 * len(at) : 3 * len(at)]
+        if self.options.corrects:
+            source, destination, _ = smaller.map_to(skeleton)
+            for c in range(2):
+                embed[3 * count + 2 * destination + c] = kernel[3 * len(at) + 2 * source + c]
+        straight = np.zeros((2 * count, len(skeleton) * own), np.float32)
+        straight[seen] = outputs(params["straight"]["kernel"])[from_seen]
+        result = {
+            **params, "embed": {**params["embed"], "kernel": embed},
+            "out": {name: outputs(array) for name, array in params["out"].items()},
+            "straight": {"kernel": straight},
+        }
+        if self.options.corrects:
+            gate = params["gate"]
+            bias = np.full(len(skeleton), np.log(FIRST_SHARE / (1 - FIRST_SHARE)), np.float32)
+            kernel = np.zeros((gate["kernel"].shape[0], len(skeleton)), np.float32)
+            bias[new], kernel[:, new] = gate["bias"][old], gate["kernel"][:, old]
+            result["gate"] = {"kernel": kernel, "bias": bias}
+        return result
+
     def apply(self, variables: dict[str, Params], x, weight, generated=None):
         """Completes windows, or corrects them.
 
@@ -122,6 +176,15 @@ class Corrector:
         """(N, F, J, C): x (N, F, J, 2) with the depth of ``out`` where there is one."""
         xp = x.__array_namespace__()
         return x if self.coordinates == 2 else xp.concat([x, out[..., 2:]], axis=-1)
+
+
+def _ancestor(skeleton: Skeleton, joint: int, smaller: Skeleton) -> int | None:
+    """Index in a smaller skeleton of a joint, or of the next one it hangs on that this has."""
+    while joint >= 0:
+        if skeleton.joints[joint] in smaller:
+            return smaller.index(skeleton.joints[joint])
+        joint = skeleton.parents[joint]
+    return None
 
 
 def certainty(deviation):

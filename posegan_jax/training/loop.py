@@ -207,13 +207,27 @@ def _with_models(
 
 
 def _corrector(option: str, networks: Networks, model: Model) -> Variables:
-    """A model's corrector; one that completes by itself becomes one that corrects."""
-    variables = model.variables[CORRECTOR]
-    if model.networks.corrector.detected != networks.corrector.detected:
+    """A model's corrector; one that completes by itself becomes one that corrects, one of a smaller
+    skeleton one of more joints."""
+    variables, theirs = model.variables[CORRECTOR], model.networks.corrector
+    skeleton = get_skeleton(networks.options.skeleton)
+    if len(skeleton) > len(model.skeleton) and _holds(networks, model):
+        mine = dataclasses.replace(networks.corrector, options=theirs.options)
+        params = mine.grown(variables["params"], theirs, skeleton, model.skeleton)
+        variables = {"params": params}
+    elif theirs.detected != networks.corrector.detected:
         raise InputError(f"{option}: its corrector sees other joints than corruption.detected")
     if networks.corrector.options.corrects and not model.corrector.corrects:
         return {"params": networks.corrector.shown(variables["params"])}
     return variables
+
+
+def _holds(networks: Networks, model: Model) -> bool:
+    """Whether the corrector of networks knows and sees all joints that a model's does."""
+    skeleton = get_skeleton(networks.options.skeleton)
+    mine = {skeleton.joints[k] for k in networks.corrector.detected}
+    theirs = {model.skeleton.joints[k] for k in model.networks.corrector.detected}
+    return theirs <= mine and all(joint in skeleton for joint in model.skeleton.joints)
 
 
 def _check_shapes(option: str, state: TrainState, found: dict[str, Variables]) -> None:

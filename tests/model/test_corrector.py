@@ -172,3 +172,34 @@ def test_the_packaged_sizes_are_the_default_ones():
 def test_certainty_falls_from_one():
     values = certainty(np.array([0.0, 0.05, 1.0]))
     assert values[0] == 1 and values[1] == 0.5 and 0 < values[2] < 0.01
+
+
+@pytest.mark.parametrize("options", [PLAIN, CORRECTS], ids=["completes", "corrects"])
+def test_one_of_fewer_joints_grows(options):
+    """The joints that both have are told alike as long as no other one is seen."""
+    larger = get_skeleton("body45")
+    old = Corrector(24, 28, 2, TWELVE, options)
+    new = Corrector(24, 45, 3, tuple(range(45)), options)
+    params = lively(old)["params"]
+    grown = new.grown(params, old, larger, THESIS)
+    fresh = jax.eval_shape(lambda: new.init(jax.random.key(0)))["params"]
+    assert jax.tree.map(np.shape, grown) == jax.tree.map(np.shape, fresh)
+    x, weight, generated = windows(old)
+    weight = weight * THESIS.mask(DETECTED_12)
+    x = x * weight[..., None]
+    source, at, _ = THESIS.map_to(larger)
+    wide, wide_weight, wide_generated = (
+        np.zeros((3, 24, 45, *rest), np.float32) for rest in ((2,), (), (2,)))
+    wide[:, :, at], wide_weight[:, :, at] = x[:, :, source], weight[:, :, source]
+    wide_generated[:, :, at] = generated[:, :, source]
+    told = [generated] * options.corrects, [wide_generated] * options.corrects
+    before = old.apply({"params": params}, x, weight, *told[0])
+    after = new.apply({"params": grown}, wide, wide_weight, *told[1])
+    np.testing.assert_allclose(after[:, :, at, :2], before[:, :, source], atol=1e-5)
+    assert not after[:, :, at, 2].any()
+    if not options.corrects:  # a heel begins as the ankle that it hangs on, where that is not seen
+        hidden = wide_weight.copy()
+        ankle, heel = larger.index("left_ankle"), larger.index("left_heel")
+        hidden[:, :, ankle] = 0
+        after = new.apply({"params": grown}, wide * hidden[..., None], hidden)
+        np.testing.assert_allclose(after[:, :, heel], after[:, :, ankle], atol=1e-5)

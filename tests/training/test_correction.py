@@ -288,6 +288,23 @@ def test_one_that_corrects_goes_on_with_other_networks(finished, alone, tmp_path
 
 
 @pytest.mark.parametrize("source", ["finished", "alone"])
+def test_one_of_fewer_joints_goes_on_with_more(request, tmp_path, source):
+    path = request.getfixturevalue(source)[1]
+    given, larger = load_model(path), get_skeleton("body45")
+    more = dict(
+        model__skeleton=larger.name, model__coordinates=3, corruption__detected=larger.joints
+    )
+    state, _ = start(tmp_path, correction__init_from=str(path), **more)
+    networks = config_lib.typed(settings(tmp_path, **more)).networks()
+    mine = dataclasses.replace(networks.corrector, options=given.corrector)
+    theirs = given.variables[CORRECTOR]["params"], given.networks.corrector
+    params = mine.grown(*theirs, larger, given.skeleton)
+    if source == "alone":
+        params = networks.corrector.shown(params)
+    same_state(state.variables[CORRECTOR], {"params": params})
+
+
+@pytest.mark.parametrize("source", ["finished", "alone"])
 @pytest.mark.parametrize(
     "changes, told",
     [
