@@ -1,4 +1,4 @@
-"""The networks of 45 joints, second round: on from configs/body45.py, limbs held three times as fast.
+"""The networks of 45 joints, second round: on from configs/body45.py, limbs held faster.
 
 Command:  python -m posegan_jax.main --config=configs/rounds45/networks_2.py \
               --config.data.path=PATH
