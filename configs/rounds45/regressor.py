@@ -4,7 +4,8 @@ Command:  python -m posegan_jax.main --config=configs/rounds45/regressor.py \
               --config.data.path=PATH
 Data:     as for configs/body45.py.
 Cost:     an hour of a core to itself, 6.5 steps a second.
-Expected: SCORE
+Expected: off by .158 heads in what is not seen of held-out windows after 20,000 steps, by .25 in
+          depth; from nothing it would be .199 after 10,000 where this is .177.
 """
 
 from ml_collections import ConfigDict
