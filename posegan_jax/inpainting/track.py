@@ -62,9 +62,7 @@ class Track:
         return np.isfinite(self.keypoints[..., 0])
 
     def turned(self, angle: float) -> "Track":
-        """With its places turned, see ``upright.turn``; itself by 0."""
-        if not angle:
-            return self
+        """With its places turned, see ``upright.turn``."""
         return dataclasses.replace(self, keypoints=turn(self.keypoints, angle))
 
     def exchange(self, crossed: np.ndarray, skeleton: Skeleton) -> "Track":

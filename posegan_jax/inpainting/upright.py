@@ -19,7 +19,6 @@ LYING = np.deg2rad(45.0)
 SELDOM = 0.1
 """Share of the time that who lies may be upright: in push-ups and on a bench nobody is, who lifts
 something from the floor is for a quarter of the time."""
-
 ALONE, ALIKE = 0.45, 0.65
 """What the model leaves unexplained of who is upright, as a share of what it does of the picture as
 it is, up to which the former counts alone, and from which both count alike. Of labelled people who
@@ -72,6 +71,8 @@ def _angle(up: np.ndarray) -> np.ndarray:
 
 def turn(x: np.ndarray, angle: float) -> np.ndarray:
     """Places (..., 2) turned about 0 by so many radians, clockwise as pictures are seen."""
+    if not angle:
+        return x
     cos, sin = np.cos(angle), np.sin(angle)
     return x @ np.array([[cos, sin], [-sin, cos]])
 
